@@ -1,0 +1,49 @@
+/*
+ * What a memory checker is told: which bytes of the arena may be touched.
+ *
+ * Layer:     arena. Includes nothing of the project.
+ * Threading: as the arena: one thread at a time.
+ *
+ * Without a checker both functions are empty and vanish. With AddressSanitizer everything free in an arena is
+ * poisoned: what lies above the cursor, padding, dead blocks. The grain is the checker's: in the 8 bytes that hold the
+ * end of one block and the start of another, or padding followed by a block, nothing is poisoned.
+ */
+#ifndef CB_ARENA_HOOKS_H
+#define CB_ARENA_HOOKS_H
+
+#include <stddef.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CB_HOOK_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define CB_HOOK_ASAN 1
+#endif
+
+#if defined(CB_HOOK_ASAN)
+#include <sanitizer/asan_interface.h>
+
+/* `size` bytes from `start` are free: nobody may touch them. */
+static inline void cb_hook_hide(const unsigned char *start, size_t size) {
+    __asan_poison_memory_region(start, size);
+}
+
+/* `size` bytes from `start` are about to be handed out. */
+static inline void cb_hook_show(const unsigned char *start, size_t size) {
+    __asan_unpoison_memory_region(start, size);
+}
+#else
+static inline void cb_hook_hide(const unsigned char *start, size_t size) {
+    (void)start;
+    (void)size;
+}
+
+static inline void cb_hook_show(const unsigned char *start, size_t size) {
+    (void)start;
+    (void)size;
+}
+#endif
+
+#endif

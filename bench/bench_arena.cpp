@@ -1,0 +1,495 @@
+// The arena benchmarks: cutback_arena with rings of 1, 8, 32 and 256, beside other region allocators.
+//
+//     bench_arena [--benchmark_filter=REGEX ...]     Google Benchmark; names are WORKLOAD/ALLOCATOR
+//
+// bump           an inline bump pointer that never frees: the limit
+// bump_top       the same, taking back what is on top and nothing else
+// obstack        glibc's
+// monotonic      std::pmr::monotonic_buffer_resource
+// apr            APR pools        (where installed)
+// talloc         talloc           (where installed)
+//
+// Workloads: lifo (64 objects, freed in reverse), pair (one object, freed at once), near_lifo (64 objects, freed in
+// reverse by groups of eight, the order within a group shuffled; "held" is what the allocator still occupies at the end
+// of 6,400 objects when all but one of 16 bytes are free), scope (mark, 100 objects, reset), realloc_top (the object on top grows in 16 steps).
+// Those that cannot free one object are reset as a whole after each 6,400 objects; that is part of their time. An
+// operation is one object, for realloc_top one growth.
+
+#include "common.hpp"
+
+#include "cutback.h"
+
+#include <benchmark/benchmark.h>
+
+#include <memory_resource>
+#include <string>
+#include <utility>
+
+#include <obstack.h>
+#if HAVE_APR
+#include <apr_pools.h>
+#endif
+#if HAVE_TALLOC
+#include <talloc.h>
+#endif
+
+using namespace bench;
+using benchmark::DoNotOptimize;
+using benchmark::State;
+
+namespace {
+
+constexpr size_t kMemory = 4 << 20, kAlign = 8;
+
+unsigned char *memory() {
+    static auto *p = own_memory<unsigned char>(kMemory);
+    return p;
+}
+
+// Each has: alloc, free, grow (of the object on top), enter and leave (a scope), reset (all), held (bytes).
+
+template <size_t Slots> class Cutback {
+public:
+    Cutback() {
+        reset();
+    }
+    void *alloc(size_t size) {
+        return cutback_alloc(&arena_, size, kAlign);
+    }
+    void free(void *p, size_t size) {
+        cutback_free(&arena_, p, size);
+    }
+    void *grow(void *p, size_t from, size_t to) {
+        return cutback_realloc(&arena_, p, from, to, kAlign);
+    }
+    void enter() {
+        mark_ = cutback_mark_set(&arena_);
+    }
+    void leave() {
+        cutback_reset(&arena_, mark_);
+    }
+    void reset() {
+        cutback_init(&arena_, memory(), kMemory, ring_, Slots);
+    }
+    size_t held() {
+        return cutback_used(&arena_);
+    }
+
+private:
+    cutback_arena arena_;
+    cutback_mark mark_;
+    cutback_slot ring_[Slots];
+};
+
+template <bool Top> class Bump {
+public:
+    void *alloc(size_t size) {
+        size_t at = (cursor_ + (kAlign - 1)) & ~(kAlign - 1);
+        if (size > kMemory - at) {
+            return nullptr;
+        }
+        cursor_ = at + size;
+        return base_ + at;
+    }
+    void free(void *p, size_t size) {
+        if (Top && static_cast<unsigned char *>(p) + size == base_ + cursor_) {
+            cursor_ = static_cast<size_t>(static_cast<unsigned char *>(p) - base_);
+        }
+    }
+    void *grow(void *p, size_t from, size_t to) {
+        if (static_cast<unsigned char *>(p) + from == base_ + cursor_ && to - from <= kMemory - cursor_) {
+            cursor_ += to - from;
+            return p;
+        }
+        void *q = alloc(to);
+        memcpy(q, p, from);
+        return q;
+    }
+    void enter() {
+        mark_ = cursor_;
+    }
+    void leave() {
+        cursor_ = mark_;
+    }
+    void reset() {
+        cursor_ = 0;
+    }
+    size_t held() {
+        return cursor_;
+    }
+
+private:
+    unsigned char *base_ = memory();
+    size_t cursor_ = 0, mark_ = 0;
+};
+
+void *obstack_chunk(size_t size) {
+    void *p = std::malloc(size);
+    if (p == nullptr) {
+        out_of_memory();
+    }
+    return p;
+}
+#define obstack_chunk_alloc obstack_chunk
+#define obstack_chunk_free std::free
+
+// An obstack frees an object and all above it; so, like bump_top, it is asked only for the object on top.
+class Obstack {
+public:
+    Obstack() {
+        obstack_begin(&stack_, kMemory);
+        obstack_alignment_mask(&stack_) = kAlign - 1;
+        bottom_ = obstack_alloc(&stack_, 0);
+    }
+    ~Obstack() {
+        obstack_free(&stack_, nullptr);
+    }
+    Obstack(const Obstack &) = delete;
+    Obstack &operator=(const Obstack &) = delete;
+    void *alloc(size_t size) {
+        return obstack_alloc(&stack_, size);
+    }
+    void free(void *p, size_t size) {
+        if (static_cast<char *>(p) + ((size + kAlign - 1) & ~(kAlign - 1)) == obstack_next_free(&stack_)) {
+            obstack_free(&stack_, p);
+        }
+    }
+    // Growing without moving is what obstacks do best, but only for an object not finished yet: its base is the
+    // bottom of the stack here.
+    void *grow(void *, size_t from, size_t to) {
+        obstack_blank(&stack_, static_cast<int>(to - from));
+        return obstack_base(&stack_);
+    }
+    void enter() {
+        mark_ = obstack_alloc(&stack_, 0);
+    }
+    void leave() {
+        obstack_free(&stack_, mark_);
+    }
+    void reset() {
+        obstack_free(&stack_, bottom_);
+    }
+    size_t held() {
+        return static_cast<size_t>(static_cast<char *>(obstack_next_free(&stack_)) - static_cast<char *>(bottom_));
+    }
+    void *begin(size_t size) {
+        obstack_blank(&stack_, static_cast<int>(size));
+        return obstack_base(&stack_);
+    }
+    void end(void *, size_t) {
+        void *p = obstack_finish(&stack_);
+        obstack_free(&stack_, p);
+    }
+
+private:
+    struct obstack stack_;
+    void *bottom_, *mark_ = nullptr;
+};
+
+class Monotonic {
+public:
+    void *alloc(size_t size) {
+        return resource_->allocate(size, kAlign);
+    }
+    void free(void *p, size_t size) {
+        resource_->deallocate(p, size, kAlign);
+    }
+    void *grow(void *p, size_t from, size_t to) {
+        void *q = alloc(to);
+        memcpy(q, p, from);
+        free(p, from);
+        return q;
+    }
+    // Scopes do not nest in one resource: a scope here is a release of all.
+    void enter() {
+    }
+    void leave() {
+        pool_.release();
+    }
+    void reset() {
+        pool_.release();
+    }
+    size_t held() {
+        return static_cast<size_t>(static_cast<unsigned char *>(alloc(1)) - memory());
+    }
+
+private:
+    std::pmr::monotonic_buffer_resource pool_{memory(), kMemory, std::pmr::null_memory_resource()};
+    std::pmr::memory_resource *resource_ = opaque(&pool_); // called as containers call it
+    static std::pmr::memory_resource *opaque(std::pmr::memory_resource *p) {
+        DoNotOptimize(p);
+        return p;
+    }
+};
+
+#if HAVE_APR
+class Apr {
+public:
+    Apr() {
+        static bool once = apr_initialize() == APR_SUCCESS;
+        DoNotOptimize(once);
+        apr_allocator_create(&allocator_);
+        apr_pool_create_ex(&root_, nullptr, nullptr, allocator_);
+        pool_ = root_;
+    }
+    ~Apr() {
+        apr_pool_destroy(root_);
+        apr_allocator_destroy(allocator_);
+    }
+    Apr(const Apr &) = delete;
+    Apr &operator=(const Apr &) = delete;
+    void *alloc(size_t size) {
+        asked_ += (size + 7) & ~size_t(7);
+        return apr_palloc(pool_, size);
+    }
+    void free(void *, size_t) {
+    }
+    void *grow(void *p, size_t from, size_t to) {
+        void *q = alloc(to);
+        memcpy(q, p, from);
+        return q;
+    }
+    void enter() {
+        apr_pool_create_ex(&pool_, root_, nullptr, allocator_);
+    }
+    void leave() {
+        apr_pool_destroy(pool_);
+        pool_ = root_;
+    }
+    void reset() {
+        apr_pool_clear(root_);
+        asked_ = 0;
+    }
+    size_t held() {
+        return asked_;
+    }
+
+private:
+    apr_allocator_t *allocator_;
+    apr_pool_t *root_, *pool_;
+    size_t asked_ = 0;
+};
+#endif
+
+#if HAVE_TALLOC
+class Talloc {
+public:
+    Talloc() : root_(talloc_new(nullptr)), context_(root_) {
+    }
+    ~Talloc() {
+        talloc_free(root_);
+    }
+    Talloc(const Talloc &) = delete;
+    Talloc &operator=(const Talloc &) = delete;
+    void *alloc(size_t size) {
+        return talloc_size(context_, size);
+    }
+    void free(void *p, size_t) {
+        talloc_free(p);
+    }
+    void *grow(void *p, size_t, size_t to) {
+        return talloc_realloc_size(context_, p, to);
+    }
+    void enter() {
+        context_ = talloc_new(root_);
+    }
+    void leave() {
+        talloc_free(context_);
+        context_ = root_;
+    }
+    void reset() {
+        talloc_free_children(root_);
+    }
+    size_t held() {
+        return talloc_total_size(root_);
+    }
+
+private:
+    void *root_, *context_;
+};
+#endif
+
+// ---- workloads -----------------------------------------------------------------------------------------------------
+
+constexpr uint32_t kObjects = 6400;
+
+const uint32_t *sizes() {
+    static uint32_t *table = nullptr;
+    if (table == nullptr) {
+        table = own_memory<uint32_t>(kObjects);
+        Sizes draw(8, 256);
+        Random random(31);
+        for (uint32_t i = 0; i < kObjects; i++) {
+            table[i] = draw.of(random.next());
+        }
+    }
+    return table;
+}
+
+template <class A> void *make(A &allocator, size_t size) {
+    void *p = allocator.alloc(size);
+    if (__builtin_expect(p == nullptr, 0)) {
+        out_of_memory();
+    }
+    DoNotOptimize(p);
+    touch(p, size, size);
+    return p;
+}
+
+template <class A> void finish(State &state, double objects) {
+    state.SetItemsProcessed(static_cast<int64_t>(objects));
+    state.counters["ops"] = objects;
+    state.counters["ns"] =
+        benchmark::Counter(objects * 1e-9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
+template <class A> void pair(State &state) {
+    const uint32_t *size = sizes();
+    A allocator;
+    for (auto _ : state) {
+        for (uint32_t i = 0; i < kObjects; i++) {
+            allocator.free(make(allocator, size[i]), size[i]);
+        }
+        allocator.reset();
+    }
+    finish<A>(state, double(state.iterations()) * kObjects);
+}
+
+template <class A> void lifo(State &state) {
+    const uint32_t *size = sizes();
+    A allocator;
+    void *stack[64];
+    for (auto _ : state) {
+        for (uint32_t i = 0; i < kObjects; i += 64) {
+            for (uint32_t k = 0; k < 64; k++) {
+                stack[k] = make(allocator, size[i + k]);
+            }
+            for (uint32_t k = 64; k-- > 0;) {
+                allocator.free(stack[k], size[i + k]);
+            }
+        }
+        allocator.reset();
+    }
+    finish<A>(state, double(state.iterations()) * kObjects);
+}
+
+template <class A> void near_lifo(State &state) {
+    const uint32_t *size = sizes();
+    constexpr uint32_t kOrders = 256;
+    static uint8_t orders[kOrders][8];
+    Random random(37);
+    for (auto &order : orders) {
+        for (uint8_t k = 0; k < 8; k++) {
+            order[k] = k;
+        }
+        for (uint32_t k = 7; k > 0; k--) {
+            std::swap(order[k], order[random.below(k + 1)]);
+        }
+    }
+    A allocator;
+    void *stack[64];
+    uint32_t turn = 0;
+    double held = 0;
+    for (auto _ : state) {
+        make(allocator, 16); // lives to the end, so that the arena is never empty
+        for (uint32_t i = 0; i < kObjects; i += 64) {
+            for (uint32_t k = 0; k < 64; k++) {
+                stack[k] = make(allocator, size[i + k]);
+            }
+            for (uint32_t group = 8; group-- > 0;) {
+                const uint8_t *order = orders[turn++ % kOrders];
+                for (uint32_t k = 0; k < 8; k++) {
+                    uint32_t at = group * 8 + order[k];
+                    allocator.free(stack[at], size[i + at]);
+                }
+            }
+        }
+        held = static_cast<double>(allocator.held());
+        allocator.reset();
+    }
+    finish<A>(state, double(state.iterations()) * kObjects);
+    state.counters["held"] = held;
+}
+
+template <class A> void scope(State &state) {
+    const uint32_t *size = sizes();
+    A allocator;
+    for (auto _ : state) {
+        for (uint32_t i = 0; i < kObjects; i += 100) {
+            allocator.enter();
+            for (uint32_t k = 0; k < 100; k++) {
+                make(allocator, size[i + k]);
+            }
+            allocator.leave();
+        }
+    }
+    finish<A>(state, double(state.iterations()) * kObjects);
+}
+
+template <class A> void realloc_top(State &state) {
+    constexpr uint32_t kSteps = 16, kRounds = 64;
+    A allocator;
+    for (auto _ : state) {
+        for (uint32_t round = 0; round < kRounds; round++) {
+            size_t size = 64;
+            void *p;
+            if constexpr (std::is_same_v<A, Obstack>) {
+                p = allocator.begin(size);
+            } else {
+                p = make(allocator, size);
+            }
+            for (uint32_t k = 0; k < kSteps; k++) {
+                p = allocator.grow(p, size, size + 64);
+                size += 64;
+                DoNotOptimize(p);
+                touch(p, size, k);
+            }
+            if constexpr (std::is_same_v<A, Obstack>) {
+                allocator.end(p, size);
+            } else {
+                allocator.free(p, size);
+            }
+        }
+        allocator.reset();
+    }
+    finish<A>(state, double(state.iterations()) * kRounds * kSteps);
+}
+
+template <class A> void add(const char *name) {
+    static const struct {
+        const char *name;
+        void (*run)(State &);
+    } workloads[] = {
+        {"pair", pair<A>},   {"lifo", lifo<A>},
+        {"near_lifo", near_lifo<A>}, {"scope", scope<A>},
+        {"realloc_top", realloc_top<A>},
+    };
+    for (const auto &w : workloads) {
+        benchmark::RegisterBenchmark((std::string(w.name) + "/" + name).c_str(), w.run);
+    }
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    add<Cutback<1>>("cutback_1");
+    add<Cutback<8>>("cutback_8");
+    add<Cutback<32>>("cutback_32");
+    add<Cutback<256>>("cutback_256");
+    add<Bump<false>>("bump");
+    add<Bump<true>>("bump_top");
+    add<Obstack>("obstack");
+    add<Monotonic>("monotonic");
+#if HAVE_APR
+    add<Apr>("apr");
+#endif
+#if HAVE_TALLOC
+    add<Talloc>("talloc");
+#endif
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
+        return 2;
+    }
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
+}

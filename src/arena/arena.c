@@ -19,7 +19,8 @@ static bool cb_arena_acceptable(const void *memory, size_t capacity, const cutba
         return false;
     if (slots == 0)
         return true;
-    if (ring == NULL || slots > SIZE_MAX / 2 / sizeof *ring || slots * sizeof *ring > UINTPTR_MAX - ring_start)
+    if (ring == NULL || slots > SIZE_MAX / 2 / sizeof *ring ||
+        slots * sizeof *ring > UINTPTR_MAX - ring_start)
         return false;
     return !cb_arena_overlap(start, capacity, ring_start, slots * sizeof *ring);
 }
@@ -67,8 +68,8 @@ void *cutback_alloc(cutback_arena *arena, size_t size, size_t align) {
 }
 
 /*
- * a times b, or false if that overflows. By doubling, because a division, and on the smallest machines a product, is a
- * call into the compiler's library.
+ * a times b, or false if that overflows. By doubling, because a division, and on the smallest machines a
+ * product, is a call into the compiler's library.
  */
 static bool cb_arena_product(size_t a, size_t b, size_t *product) {
     size_t sum = 0;
@@ -99,7 +100,8 @@ void *cutback_calloc(cutback_arena *arena, size_t count, size_t size, size_t ali
 
 /* ---- free ---- */
 
-/* The index of the scope that the block at `start` belongs to (A5): the innermost as a rule, else found by bisection. */
+/* The index of the scope that the block at `start` belongs to (A5): the innermost as a rule, else found by
+ * bisection. */
 static size_t cb_arena_scope_of(const cutback_arena *arena, size_t start) {
     size_t low = 0;
     size_t high = arena->depth;

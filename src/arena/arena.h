@@ -6,17 +6,18 @@
  *
  * Glossary: see cutback.h. An *offset* counts bytes from the start of the memory.
  *
- * Invariants of an initialised arena, between calls (checked by check.h, in tests and fuzzers), beside those of ring.h:
+ * Invariants of an initialised arena, between calls, beside those of ring.h (check.h checks them):
  *   A1  cursor <= peak <= capacity <= SIZE_MAX / 2.
  *   A2  count <= slots; first < slots, or both are 0.
- *   A3  depth <= CUTBACK_SCOPES; scopes[0] starts at 0; from there to scopes[depth], starts do not fall, ids rise.
- *   A4  the innermost scope starts at or below the cursor. Hence a reset, which goes to the start of an open scope,
- *       never raises the cursor.
+ *   A3  depth <= CUTBACK_SCOPES; scopes[0] starts at 0; from there to scopes[depth], starts do not fall and
+ *       ids rise.
+ *   A4  the innermost scope starts at or below the cursor. Hence a reset, which goes to the start of an open
+ *       scope, never raises the cursor.
  *   A5  a block belongs to the last scope that starts at or below it.
- *   A6  scopes[i].live is at least the number of live entries of the ring that belong to scope i, and exactly the
- *       number of live blocks that do, if the caller freed no forgotten block twice.
- *   A7  settled: if nothing is live in the innermost scope, it starts at the cursor; otherwise the newest entry of the
- *       ring, if it belongs to that scope, is live.
+ *   A6  scopes[i].live is at least the number of live entries of the ring that belong to scope i, and exactly
+ *       the number of live blocks that do, if the caller freed no forgotten block twice.
+ *   A7  settled: if nothing is live in the innermost scope, it starts at the cursor; otherwise the newest
+ *       entry of the ring, if it belongs to that scope, is live.
  */
 #ifndef CB_ARENA_ARENA_H
 #define CB_ARENA_ARENA_H
@@ -69,7 +70,8 @@ static inline void *cb_arena_fail(cutback_arena *arena) {
     return NULL;
 }
 
-/* The offset of the first place at or above `offset` with the alignment; false if `size` bytes do not fit there. */
+/* The offset of the first place at or above `offset` with the alignment; false if `size` bytes do not fit
+ * there. */
 bool cb_arena_place(const cutback_arena *arena, size_t offset, size_t size, size_t align, size_t *place);
 
 /* What the `size` bytes at `ptr` are. */
@@ -78,7 +80,8 @@ struct cb_arena_block cb_arena_identify(const cutback_arena *arena, const void *
 /* Moves the cursor. Bytes that become free are hidden; those that come into use are the caller's to show. */
 void cb_arena_move_cursor(cutback_arena *arena, size_t to);
 
-/* Takes back what can be taken back in the innermost scope (establishes A7). O(1) amortised: each step pops an entry. */
+/* Takes back what can be taken back in the innermost scope (establishes A7). O(1) amortised: each step pops
+ * an entry. */
 void cb_arena_settle(cutback_arena *arena);
 
 #endif

@@ -5,8 +5,8 @@
  * Threading: as the arena: one thread at a time.
  *
  * Without a checker both functions are empty and vanish. With AddressSanitizer everything free in an arena is
- * poisoned: what lies above the cursor, padding, dead blocks. The grain is the checker's: in the 8 bytes that hold the
- * end of one block and the start of another, or padding followed by a block, nothing is poisoned.
+ * poisoned: what lies above the cursor, padding, dead blocks. The grain is the checker's: in the 8 bytes that
+ * hold the end of one block and the start of another, or padding followed by a block, nothing is poisoned.
  */
 #ifndef CB_ARENA_HOOKS_H
 #define CB_ARENA_HOOKS_H

@@ -4,8 +4,9 @@
  * Layer:     arena. Freestanding; includes the arena's own headers only.
  * Threading: as the arena: one thread at a time.
  *
- * The open scopes are a stack in the arena, each with a number that no other mark of this arena ever had. A mark is the
- * number and the place in the stack, so that one comparison tells whether its scope is still open.
+ * The open scopes are a stack in the arena, each with a number that no other mark of this arena ever had. A
+ * mark is the number and the place in the stack, so that one comparison tells whether its scope is still
+ * open.
  */
 #include "arena/arena.h"
 

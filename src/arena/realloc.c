@@ -18,8 +18,8 @@ static bool cb_realloc_on_top(const cutback_arena *arena, struct cb_arena_block 
 }
 
 /* Resizes the block on top in place, or slides it up to the next place with the alignment. */
-static void *cb_realloc_top(cutback_arena *arena, struct cb_arena_block block, size_t old_size, size_t new_size,
-                            size_t align) {
+static void *cb_realloc_top(cutback_arena *arena, struct cb_arena_block block, size_t old_size,
+                            size_t new_size, size_t align) {
     unsigned char *old = arena->memory + block.start;
     size_t place = 0;
     if (!cb_arena_place(arena, block.start, new_size, align, &place))
@@ -41,7 +41,8 @@ static void *cb_realloc_top(cutback_arena *arena, struct cb_arena_block block, s
 }
 
 /* Allocates anew, copies, frees. */
-static void *cb_realloc_away(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size, size_t align) {
+static void *cb_realloc_away(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size,
+                             size_t align) {
     void *moved = cutback_alloc(arena, new_size, align);
     if (moved == NULL)
         return NULL;

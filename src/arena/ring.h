@@ -6,9 +6,9 @@
  *
  * A *position* counts from the oldest entry: 0 is the oldest, count - 1 the newest.
  *
- * Entries come in at the newest end (allocation) and leave at either: at the oldest when the ring is full, at the
- * newest when the cursor moves back. The cursor only ever moves up from the end of the newest entry. Hence:
- *   R1  entries are in address order, so that a block is found by bisection;
+ * Entries come in at the newest end (allocation) and leave at either: at the oldest when the ring is full, at
+ * the newest when the cursor moves back. The cursor only ever moves up from the end of the newest entry. So
+ *   R1  entries are in address order, and a block is found by bisection;
  *   R2  each entry begins (before its padding) where the one beneath it ends;
  *   R3  the newest entry ends at the cursor.
  * R2 and R3 are why no entry holds a size.
@@ -63,7 +63,8 @@ static inline void cb_ring_push(cutback_arena *arena, size_t before, size_t star
     slot->tag = start << 1;
 }
 
-/* The position of the block that starts at `start`, or `count` if there is none. O(1) for the newest, else O(log). */
+/* The position of the block that starts at `start`, or `count` if there is none. O(1) for the newest, else
+ * O(log). */
 static inline size_t cb_ring_find(const cutback_arena *arena, size_t start) {
     size_t low = 0;
     size_t high = arena->count;

@@ -1,0 +1,66 @@
+/*
+ * What the tests of the arena stand on: an arena over memory of its own, and words for what they ask of it.
+ *
+ * Layer:     tests. Includes cutback.h and cmocka only.
+ * Threading: none.
+ */
+#ifndef CB_TESTS_ARENA_BED_H
+#define CB_TESTS_ARENA_BED_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "arena/check.h"
+#include "cutback.h"
+
+#define BED_MEMORY 4096
+#define BED_RING 64
+
+struct bed {
+    cutback_arena arena;
+    cutback_slot ring[BED_RING];
+    _Alignas(256) unsigned char memory[BED_MEMORY];
+};
+
+/* An arena over `capacity` bytes, aligned to 256, that remembers `slots` blocks. Each call makes a new one.
+ */
+static inline cutback_arena *bed_make(size_t capacity, size_t slots) {
+    static struct bed bed;
+    assert_true(capacity <= BED_MEMORY && slots <= BED_RING);
+    memset(&bed.arena, 0, sizeof bed.arena);
+    assert_true(cutback_init(&bed.arena, bed.memory, capacity, bed.ring, slots));
+    return &bed.arena;
+}
+
+/* Where a block lies. */
+static inline size_t bed_offset(const cutback_arena *arena, const void *ptr) {
+    assert_non_null(ptr);
+    return (size_t)((const unsigned char *)ptr - arena->memory);
+}
+
+/* Demands that the cursor is at `used`, and that the invariants hold. */
+#define assert_used(arena, used)                                                                             \
+    do {                                                                                                     \
+        assert_int_equal(cutback_used(arena), (used));                                                       \
+        assert_null(cb_arena_check(arena));                                                                  \
+    } while (0)
+
+/* Demands that two arenas are the same to the bit: nothing has changed. */
+#define assert_unchanged(arena, copy) assert_memory_equal((arena), (copy), sizeof *(copy))
+
+static inline void bed_fill(unsigned char *block, size_t size, unsigned char seed) {
+    for (size_t i = 0; i < size; i++)
+        block[i] = (unsigned char)(seed + i);
+}
+
+static inline void bed_expect(const unsigned char *block, size_t size, unsigned char seed) {
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(block[i], (unsigned char)(seed + i));
+}
+
+#endif

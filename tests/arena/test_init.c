@@ -1,0 +1,136 @@
+/*
+ * Setting an arena up, and what an arena is that was not.
+ *
+ * Layer: tests. Threading: none.
+ */
+#include "bed.h"
+
+static void a_zeroed_arena_refuses_every_request(void **state) {
+    (void)state;
+    static cutback_arena arena;
+    cutback_arena copy = arena;
+    int object = 0;
+    assert_null(cutback_alloc(&arena, 8, 8));
+    assert_null(cutback_alloc(&arena, 0, 8));
+    assert_null(cutback_calloc(&arena, 2, 8, 8));
+    assert_null(cutback_realloc(&arena, NULL, 0, 8, 8));
+    cutback_free(&arena, &object, sizeof object);
+    assert_false(cutback_owns(&arena, &object));
+    assert_false(cutback_owns(&arena, NULL));
+    assert_int_equal(cutback_used(&arena), 0);
+    assert_int_equal(cutback_remaining(&arena), 0);
+    assert_unchanged(&arena, &copy);
+}
+
+static void a_zeroed_arena_gives_a_mark_that_it_refuses(void **state) {
+    (void)state;
+    static cutback_arena arena;
+    cutback_mark mark = cutback_mark_set(&arena);
+    assert_false(cutback_reset(&arena, mark));
+    assert_false(cutback_commit(&arena, mark));
+}
+
+static void a_new_arena_is_empty(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(100, 4);
+    cutback_stats stats = cutback_get_stats(arena);
+    assert_used(arena, 0);
+    assert_int_equal(cutback_remaining(arena), 100);
+    assert_int_equal(stats.used + stats.peak + stats.live_blocks + stats.rewinds + stats.forgotten_frees +
+                         stats.double_frees + stats.failed_requests,
+                     0);
+}
+
+static void an_arena_on_the_stack_works(void **state) {
+    (void)state;
+    unsigned char memory[64];
+    cutback_slot ring[2];
+    cutback_arena arena = {0};
+    assert_true(cutback_init(&arena, memory, sizeof memory, ring, 2));
+    void *block = cutback_alloc(&arena, 64, 1);
+    assert_ptr_equal(block, memory);
+    assert_null(cutback_alloc(&arena, 1, 1));
+    cb_hook_show(memory, sizeof memory);
+}
+
+static void an_arena_of_no_bytes_is_an_arena(void **state) {
+    (void)state;
+    unsigned char memory[1];
+    cutback_arena arena = {0};
+    assert_true(cutback_init(&arena, memory, 0, NULL, 0));
+    assert_null(cutback_alloc(&arena, 1, 1));
+    assert_non_null(cutback_alloc(&arena, 0, 1));
+    assert_false(cutback_owns(&arena, memory));
+}
+
+static void init_refuses_what_cannot_be(void **state) {
+    (void)state;
+    static _Alignas(cutback_slot) unsigned char memory[256];
+    cutback_slot ring[2];
+    cutback_arena arena = {0};
+    assert_false(cutback_init(&arena, NULL, 64, ring, 2));
+    assert_false(cutback_init(&arena, NULL, 0, NULL, 0));
+    assert_false(cutback_init(&arena, memory, sizeof memory, NULL, 1));
+    assert_false(cutback_init(&arena, memory, SIZE_MAX, ring, 2));
+    assert_false(cutback_init(&arena, memory, SIZE_MAX / 2 + 1, ring, 2));
+    assert_false(cutback_init(&arena, memory, sizeof memory, ring, SIZE_MAX / 2));
+    assert_null(cutback_alloc(&arena, 1, 1));
+}
+
+static void init_refuses_a_ring_inside_the_memory(void **state) {
+    (void)state;
+    static _Alignas(cutback_slot) unsigned char memory[256];
+    cutback_arena arena = {0};
+    cutback_slot *inside = (cutback_slot *)(void *)(memory + 128);
+    assert_false(cutback_init(&arena, memory, sizeof memory, inside, 2));
+    assert_true(cutback_init(&arena, memory, 128, inside, 2));
+    cb_hook_show(memory, sizeof memory);
+}
+
+static void a_refused_init_leaves_the_arena_not_initialised(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(128, 2);
+    assert_non_null(cutback_alloc(arena, 8, 8));
+    assert_false(cutback_init(arena, NULL, 128, NULL, 0));
+    assert_null(cutback_alloc(arena, 8, 8));
+    assert_int_equal(cutback_remaining(arena), 0);
+}
+
+static void a_second_init_starts_over(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(128, 2);
+    assert_non_null(cutback_alloc(arena, 100, 1));
+    assert_null(cutback_alloc(arena, 100, 1));
+    assert_true(cutback_init(arena, arena->memory, 64, arena->ring, 1));
+    assert_used(arena, 0);
+    assert_int_equal(cutback_remaining(arena), 64);
+    assert_int_equal(cutback_get_stats(arena).live_blocks, 0);
+    assert_int_equal(cutback_get_stats(arena).failed_requests, 0);
+}
+
+static void an_arena_owns_its_memory_to_the_byte(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(100, 2);
+    assert_true(cutback_owns(arena, arena->memory));
+    assert_true(cutback_owns(arena, arena->memory + 99));
+    assert_false(cutback_owns(arena, arena->memory + 100));
+    assert_false(cutback_owns(arena, arena->memory - 1));
+    assert_false(cutback_owns(arena, arena->ring));
+    assert_false(cutback_owns(arena, NULL));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_zeroed_arena_refuses_every_request),
+        cmocka_unit_test(a_zeroed_arena_gives_a_mark_that_it_refuses),
+        cmocka_unit_test(a_new_arena_is_empty),
+        cmocka_unit_test(an_arena_on_the_stack_works),
+        cmocka_unit_test(an_arena_of_no_bytes_is_an_arena),
+        cmocka_unit_test(init_refuses_what_cannot_be),
+        cmocka_unit_test(init_refuses_a_ring_inside_the_memory),
+        cmocka_unit_test(a_refused_init_leaves_the_arena_not_initialised),
+        cmocka_unit_test(a_second_init_starts_over),
+        cmocka_unit_test(an_arena_owns_its_memory_to_the_byte),
+    };
+    return cmocka_run_group_tests_name("arena: init", tests, NULL, NULL);
+}

@@ -1,0 +1,82 @@
+/*
+ * 200,000 random operations on arenas of many sizes and ring lengths, each compared with the reference model:
+ * no overlap, in bounds, aligned, contents intact, cursor and statistics and marks exactly as specified.
+ *
+ * The seed is fixed, so that a failure is one that can be had again; CUTBACK_TEST_SEED chooses another.
+ *
+ * Layer: tests. Threading: none.
+ */
+#include <stdlib.h>
+
+#include "bed.h"
+#include "pair.h"
+
+enum { ROUNDS = 1000, STEPS = 200 };
+
+static uint64_t seed;
+
+/* splitmix64 */
+static uint64_t random_next(void) {
+    uint64_t z = (seed += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+static void random_bytes(uint8_t *bytes, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(random_next() >> 56);
+}
+
+static void random_scripts_agree_with_the_model(void **state) {
+    (void)state;
+    static struct pair pair;
+    uint64_t start = seed;
+    for (int round = 0; round < ROUNDS; round++) {
+        static const uint8_t lengths = 6; /* the first six of the ring lengths: 0, 1, 2, 7, 16, 64 */
+        uint8_t bytes[PAIR_HEAD];
+        random_bytes(bytes, sizeof bytes);
+        bytes[1] = (uint8_t)(round % lengths);
+        const char *fault = pair_start(&pair, bytes);
+        for (int step = 0; fault == NULL && step < STEPS; step++) {
+            random_bytes(bytes, sizeof bytes);
+            if (step / 50 % 2 == 0 && bytes[0] >= 128)
+                bytes[0] %= 16; /* more allocations for a while, so that arenas and rings fill up */
+            fault = pair_step(&pair, bytes);
+            if (fault != NULL)
+                print_error("seed %llu, round %d, step %d: %s\n", (unsigned long long)start, round, step,
+                            fault);
+        }
+        pair_end(&pair);
+        assert_null(fault);
+    }
+}
+
+static void few_slots_many_scopes_agree_with_the_model(void **state) {
+    (void)state;
+    static struct pair pair;
+    for (int round = 0; round < 100; round++) {
+        uint8_t bytes[PAIR_HEAD];
+        random_bytes(bytes, sizeof bytes);
+        bytes[1] = (uint8_t)(round % 3);
+        const char *fault = pair_start(&pair, bytes);
+        for (int step = 0; fault == NULL && step < STEPS; step++) {
+            random_bytes(bytes, sizeof bytes);
+            if (step % 4 == 0)
+                bytes[0] = 25; /* a mark */
+            fault = pair_step(&pair, bytes);
+        }
+        pair_end(&pair);
+        assert_null(fault);
+    }
+}
+
+int main(void) {
+    const char *chosen = getenv("CUTBACK_TEST_SEED");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_scripts_agree_with_the_model),
+        cmocka_unit_test(few_slots_many_scopes_agree_with_the_model),
+    };
+    seed = chosen != NULL ? strtoull(chosen, NULL, 0) : 20240229;
+    return cmocka_run_group_tests_name("arena: random", tests, NULL, NULL);
+}

@@ -1,0 +1,443 @@
+/*
+ * Scopes: what a mark protects, and what reset and commit leave.
+ *
+ * Layer: tests. Threading: none.
+ */
+#include "bed.h"
+
+/* ---- reset ---- */
+
+static void reset_gives_back_all_since_the_mark(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    unsigned char *older = cutback_alloc(arena, 10, 1);
+    bed_fill(older, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    for (int i = 0; i < 10; i++)
+        cutback_alloc(arena, 10, 8);
+    assert_true(cutback_reset(arena, mark));
+    assert_used(arena, 10);
+    assert_int_equal(cutback_get_stats(arena).live_blocks, 1);
+    bed_expect(older, 10, 1);
+}
+
+static void reset_of_an_empty_scope_changes_nothing_else(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    assert_true(cutback_reset(arena, mark));
+    assert_used(arena, 10);
+    assert_int_equal(cutback_get_stats(arena).rewinds, 0);
+}
+
+static void reset_takes_older_dead_blocks_back_too(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 8);
+    cutback_alloc(arena, 10, 1);
+    void *b = cutback_alloc(arena, 10, 1);
+    void *c = cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    cutback_alloc(arena, 10, 1);
+    cutback_free(arena, c, 10);
+    cutback_free(arena, b, 10);
+    assert_used(arena, 40);
+    assert_true(cutback_reset(arena, mark));
+    assert_used(arena, 10);
+}
+
+static void reset_falls_back_when_everything_older_died(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 1);
+    void *a = cutback_alloc(arena, 10, 1);
+    void *b = cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    cutback_alloc(arena, 10, 1);
+    cutback_alloc(arena, 10, 1); /* by now the ring has forgotten a and b */
+    cutback_free(arena, a, 10);
+    cutback_free(arena, b, 10);
+    assert_int_equal(cutback_get_stats(arena).forgotten_frees, 2);
+    assert_true(cutback_reset(arena, mark));
+    assert_used(arena, 0);
+}
+
+static void reset_never_raises_the_cursor(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    void *inside = cutback_alloc(arena, 10, 1);
+    cutback_free(arena, inside, 10);
+    assert_used(arena, 10);
+    assert_true(cutback_reset(arena, mark));
+    assert_used(arena, 10);
+}
+
+static void blocks_of_before_the_mark_are_remembered_after_a_reset(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    cutback_alloc(arena, 10, 1);
+    void *b = cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    cutback_alloc(arena, 10, 1);
+    cutback_reset(arena, mark);
+    cutback_free(arena, b, 10);
+    assert_used(arena, 10);
+}
+
+/* ---- while it is open ---- */
+
+static void nothing_older_is_rewound_while_a_scope_is_open(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    void *a = cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    cutback_free(arena, a, 10);
+    assert_used(arena, 10);
+    void *b = cutback_alloc(arena, 10, 1);
+    cutback_free(arena, b, 10);
+    assert_used(arena, 10);
+    assert_true(cutback_reset(arena, mark));
+    assert_used(arena, 0);
+}
+
+static void a_second_free_of_an_older_block_is_ignored_and_counted(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    cutback_alloc(arena, 10, 1);
+    void *b = cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    cutback_free(arena, b, 10);
+    cutback_free(arena, b, 10);
+    assert_int_equal(cutback_get_stats(arena).double_frees, 1);
+    cutback_reset(arena, mark);
+    assert_used(arena, 10);
+}
+
+static void the_last_live_block_of_a_scope_takes_the_scope_with_it(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 1);
+    cutback_alloc(arena, 10, 1);
+    cutback_mark_set(arena);
+    void *b = cutback_alloc(arena, 10, 32);
+    void *c = cutback_alloc(arena, 10, 32);
+    cutback_free(arena, c, 10);
+    assert_used(arena, 42);
+    cutback_free(arena, b, 10);
+    assert_used(arena, 10);
+}
+
+static void without_slots_a_scope_falls_back_to_its_start(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 0);
+    void *a = cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    void *b = cutback_alloc(arena, 10, 1);
+    void *c = cutback_alloc(arena, 10, 1);
+    cutback_free(arena, c, 10);
+    assert_used(arena, 30);
+    cutback_free(arena, b, 10);
+    assert_used(arena, 10);
+    cutback_free(arena, a, 10);
+    assert_used(arena, 10);
+    assert_true(cutback_reset(arena, mark));
+    assert_used(arena, 0);
+}
+
+static void an_older_block_at_the_cursor_is_not_on_top(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    unsigned char *a = cutback_alloc(arena, 20, 1);
+    bed_fill(a, 20, 3);
+    cutback_mark mark = cutback_mark_set(arena);
+    assert_ptr_equal(cutback_realloc(arena, a, 20, 15, 1), a);
+    assert_used(arena, 20); /* shrank where it is */
+    unsigned char *moved = cutback_realloc(arena, a, 15, 30, 1);
+    assert_int_equal(bed_offset(arena, moved), 20); /* grew by moving into the scope */
+    bed_expect(moved, 15, 3);
+    assert_used(arena, 50);
+    assert_true(cutback_commit(arena, mark));
+    cutback_free(arena, moved, 30);
+    assert_used(arena, 0);
+}
+
+static void an_older_forgotten_block_at_the_cursor_is_not_on_top(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 0);
+    void *a = cutback_alloc(arena, 20, 1);
+    cutback_mark_set(arena);
+    assert_int_equal(bed_offset(arena, cutback_realloc(arena, a, 20, 30, 1)), 20);
+    assert_used(arena, 50);
+}
+
+static void a_block_moved_into_a_scope_goes_with_it(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    void *a = cutback_alloc(arena, 20, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    assert_non_null(cutback_realloc(arena, a, 20, 30, 1));
+    assert_true(cutback_reset(arena, mark));
+    assert_used(arena, 0);
+    assert_int_equal(cutback_get_stats(arena).live_blocks, 0);
+}
+
+/* ---- commit ---- */
+
+static void commit_keeps_what_was_allocated(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    void *a = cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    unsigned char *b = cutback_alloc(arena, 10, 1);
+    bed_fill(b, 10, 9);
+    assert_true(cutback_commit(arena, mark));
+    bed_expect(b, 10, 9);
+    assert_used(arena, 20);
+    cutback_free(arena, a, 10);
+    cutback_free(arena, b, 10);
+    assert_used(arena, 0);
+}
+
+static void committed_blocks_count_for_the_enclosing_scope(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 0);
+    void *a = cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    void *b = cutback_alloc(arena, 10, 1);
+    cutback_commit(arena, mark);
+    cutback_free(arena, a, 10);
+    assert_used(arena, 20); /* b is live */
+    cutback_free(arena, b, 10);
+    assert_used(arena, 0);
+}
+
+static void commit_takes_uncovered_dead_blocks_back(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    cutback_alloc(arena, 10, 1);
+    void *b = cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    void *c = cutback_alloc(arena, 10, 1);
+    cutback_free(arena, b, 10);
+    cutback_free(arena, c, 10);
+    assert_used(arena, 20);
+    assert_true(cutback_commit(arena, mark));
+    assert_used(arena, 10);
+}
+
+static void commit_falls_back_when_nothing_is_live(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 0);
+    void *a = cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    cutback_free(arena, a, 10);
+    assert_used(arena, 10);
+    assert_true(cutback_commit(arena, mark));
+    assert_used(arena, 0);
+}
+
+/* ---- scopes in scopes ---- */
+
+static void scopes_nest(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 8);
+    cutback_mark outer = cutback_mark_set(arena);
+    cutback_alloc(arena, 10, 1);
+    cutback_mark inner = cutback_mark_set(arena);
+    cutback_alloc(arena, 10, 1);
+    assert_true(cutback_reset(arena, inner));
+    assert_used(arena, 10);
+    assert_true(cutback_reset(arena, outer));
+    assert_used(arena, 0);
+}
+
+static void a_block_counts_for_the_scope_that_it_was_allocated_in(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 0);
+    void *outermost = cutback_alloc(arena, 10, 1);
+    cutback_mark outer = cutback_mark_set(arena);
+    void *b = cutback_alloc(arena, 10, 1);
+    cutback_mark middle = cutback_mark_set(arena);
+    cutback_mark inner = cutback_mark_set(arena); /* at the same place */
+    void *d = cutback_alloc(arena, 10, 1);
+    cutback_free(arena, b, 10);
+    assert_used(arena, 30);
+    cutback_free(arena, d, 10);
+    assert_used(arena, 20);
+    assert_true(cutback_reset(arena, inner));
+    assert_used(arena, 20); /* b is in the scope of outer, not of middle */
+    assert_true(cutback_commit(arena, middle));
+    assert_used(arena, 10);
+    cutback_free(arena, outermost, 10);
+    assert_used(arena, 10);
+    assert_true(cutback_commit(arena, outer));
+    assert_used(arena, 0);
+}
+
+static void reset_of_an_outer_mark_ends_the_inner_ones(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 8);
+    cutback_alloc(arena, 5, 1);
+    cutback_mark outer = cutback_mark_set(arena);
+    cutback_alloc(arena, 10, 1);
+    cutback_mark inner = cutback_mark_set(arena);
+    cutback_alloc(arena, 10, 1);
+    cutback_mark innermost = cutback_mark_set(arena);
+    cutback_alloc(arena, 10, 1);
+    assert_true(cutback_reset(arena, outer));
+    assert_used(arena, 5);
+    assert_int_equal(cutback_get_stats(arena).live_blocks, 1);
+    cutback_arena copy = *arena;
+    assert_false(cutback_reset(arena, innermost));
+    assert_false(cutback_reset(arena, inner));
+    assert_false(cutback_commit(arena, inner));
+    assert_unchanged(arena, &copy);
+}
+
+static void commit_of_an_outer_mark_ends_the_inner_ones(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 0);
+    cutback_mark outer = cutback_mark_set(arena);
+    void *a = cutback_alloc(arena, 10, 1);
+    cutback_mark inner = cutback_mark_set(arena);
+    void *b = cutback_alloc(arena, 10, 1);
+    assert_true(cutback_commit(arena, outer));
+    assert_used(arena, 20);
+    assert_false(cutback_reset(arena, inner));
+    assert_false(cutback_commit(arena, inner));
+    cutback_free(arena, b, 10);
+    assert_used(arena, 20);
+    cutback_free(arena, a, 10);
+    assert_used(arena, 0);
+}
+
+/* ---- marks ---- */
+
+static void a_mark_is_good_for_once(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    cutback_mark mark = cutback_mark_set(arena);
+    cutback_mark twin = mark;
+    assert_true(cutback_reset(arena, mark));
+    cutback_alloc(arena, 10, 1);
+    cutback_arena copy = *arena;
+    assert_false(cutback_reset(arena, mark));
+    assert_false(cutback_commit(arena, mark));
+    assert_false(cutback_reset(arena, twin));
+    assert_unchanged(arena, &copy);
+}
+
+static void an_old_mark_is_refused_although_a_new_one_looks_alike(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    cutback_mark old = cutback_mark_set(arena);
+    cutback_reset(arena, old);
+    cutback_mark fresh = cutback_mark_set(arena); /* same depth, same cursor */
+    cutback_alloc(arena, 10, 1);
+    assert_false(cutback_reset(arena, old));
+    assert_false(cutback_commit(arena, old));
+    assert_used(arena, 10);
+    assert_true(cutback_reset(arena, fresh));
+}
+
+static void an_old_mark_is_refused_under_deeper_ones(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    cutback_mark first = cutback_mark_set(arena);
+    cutback_commit(arena, first);
+    cutback_mark second = cutback_mark_set(arena);
+    cutback_mark third = cutback_mark_set(arena);
+    assert_false(cutback_reset(arena, first));
+    assert_true(cutback_reset(arena, third));
+    assert_true(cutback_reset(arena, second));
+}
+
+static void a_mark_of_another_arena_is_refused(void **state) {
+    (void)state;
+    static unsigned char memory[64];
+    cutback_arena other = {0};
+    cutback_arena *arena = bed_make(256, 4);
+    assert_true(cutback_init(&other, memory, sizeof memory, NULL, 0));
+    cutback_mark mine = cutback_mark_set(arena);
+    cutback_mark theirs = cutback_mark_set(&other); /* the first one, too */
+    cutback_alloc(arena, 10, 1);
+    assert_false(cutback_reset(arena, theirs));
+    assert_false(cutback_commit(arena, theirs));
+    assert_used(arena, 10);
+    assert_true(cutback_reset(arena, mine));
+    cb_hook_show(memory, sizeof memory);
+}
+
+static void a_zeroed_mark_is_refused(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    cutback_mark none = {0};
+    assert_false(cutback_reset(arena, none));
+    assert_false(cutback_commit(arena, none));
+    none.arena = arena;
+    assert_false(cutback_reset(arena, none));
+}
+
+static void a_mark_of_before_a_second_init_is_refused(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    cutback_mark old = cutback_mark_set(arena);
+    assert_true(cutback_init(arena, arena->memory, 256, arena->ring, 4));
+    cutback_mark fresh = cutback_mark_set(arena);
+    cutback_alloc(arena, 10, 1);
+    assert_false(cutback_reset(arena, old));
+    assert_true(cutback_reset(arena, fresh));
+}
+
+static void only_so_many_scopes_are_open_at_a_time(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 4);
+    cutback_mark marks[CUTBACK_SCOPES];
+    for (size_t i = 0; i < CUTBACK_SCOPES; i++) {
+        marks[i] = cutback_mark_set(arena);
+        cutback_alloc(arena, 1, 1);
+    }
+    cutback_mark beyond = cutback_mark_set(arena);
+    assert_int_equal(cutback_get_stats(arena).failed_requests, 1);
+    cutback_alloc(arena, 1, 1);
+    assert_false(cutback_reset(arena, beyond));
+    assert_used(arena, CUTBACK_SCOPES + 1);
+    for (size_t i = CUTBACK_SCOPES; i-- != 0;) {
+        assert_true(cutback_reset(arena, marks[i]));
+        assert_used(arena, i);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reset_gives_back_all_since_the_mark),
+        cmocka_unit_test(reset_of_an_empty_scope_changes_nothing_else),
+        cmocka_unit_test(reset_takes_older_dead_blocks_back_too),
+        cmocka_unit_test(reset_falls_back_when_everything_older_died),
+        cmocka_unit_test(reset_never_raises_the_cursor),
+        cmocka_unit_test(blocks_of_before_the_mark_are_remembered_after_a_reset),
+        cmocka_unit_test(nothing_older_is_rewound_while_a_scope_is_open),
+        cmocka_unit_test(a_second_free_of_an_older_block_is_ignored_and_counted),
+        cmocka_unit_test(the_last_live_block_of_a_scope_takes_the_scope_with_it),
+        cmocka_unit_test(without_slots_a_scope_falls_back_to_its_start),
+        cmocka_unit_test(an_older_block_at_the_cursor_is_not_on_top),
+        cmocka_unit_test(an_older_forgotten_block_at_the_cursor_is_not_on_top),
+        cmocka_unit_test(a_block_moved_into_a_scope_goes_with_it),
+        cmocka_unit_test(commit_keeps_what_was_allocated),
+        cmocka_unit_test(committed_blocks_count_for_the_enclosing_scope),
+        cmocka_unit_test(commit_takes_uncovered_dead_blocks_back),
+        cmocka_unit_test(commit_falls_back_when_nothing_is_live),
+        cmocka_unit_test(scopes_nest),
+        cmocka_unit_test(a_block_counts_for_the_scope_that_it_was_allocated_in),
+        cmocka_unit_test(reset_of_an_outer_mark_ends_the_inner_ones),
+        cmocka_unit_test(commit_of_an_outer_mark_ends_the_inner_ones),
+        cmocka_unit_test(a_mark_is_good_for_once),
+        cmocka_unit_test(an_old_mark_is_refused_although_a_new_one_looks_alike),
+        cmocka_unit_test(an_old_mark_is_refused_under_deeper_ones),
+        cmocka_unit_test(a_mark_of_another_arena_is_refused),
+        cmocka_unit_test(a_zeroed_mark_is_refused),
+        cmocka_unit_test(a_mark_of_before_a_second_init_is_refused),
+        cmocka_unit_test(only_so_many_scopes_are_open_at_a_time),
+    };
+    return cmocka_run_group_tests_name("arena: scopes", tests, NULL, NULL);
+}

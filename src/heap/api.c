@@ -1,0 +1,300 @@
+/*
+ * api.c: the rest of the allocation functions: calloc, realloc, alignment, sizes.
+ *
+ * Layer: the public functions of the heap. Threads: any.
+ */
+#include "heap/block.h"
+#include "heap/fast.h"
+#include "heap/foreign.h"
+#include "heap/large.h"
+#include "heap/malloc.h"
+#include "heap/map.h"
+#include "heap/pages.h"
+#include "heap/range.h"
+#include "heap/refill.h"
+#include "heap/remote.h"
+#include "heap/ring.h"
+#include "heap/thread.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void *no_memory(void) {
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* Large memory that the system hands out is zero already; all other objects are short enough to clear. */
+static CB_NOINLINE void *calloc_slow(size_t size) {
+    if (size > CB_MEDIUM_MAX) {
+        void *p = cb_thread_ready() ? cb_large_alloc(size, 0, true) : NULL;
+        return p != NULL ? p : no_memory();
+    }
+    void *p = cb_malloc_slow(size);
+    return p != NULL ? memset(p, 0, size) : NULL;
+}
+
+CB_EXPORT void *CB_NAME(calloc)(size_t count, size_t size) {
+    size_t bytes;
+    if (CB_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
+        return no_memory();
+    }
+    if (CB_LIKELY(bytes - 1 < CB_SMALL_MAX)) {
+        void *p = cb_fast_alloc(&cb_thread, cb_granules(bytes));
+        if (CB_LIKELY(p != NULL)) {
+            return memset(p, 0, bytes);
+        }
+    }
+    return calloc_slow(bytes);
+}
+
+/* The usable bytes of a live object of ours; 0 when there is none at p. */
+static size_t live_size(uintptr_t p) {
+    if (atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) == NULL) {
+        return cb_large_size(p);
+    }
+    const uint8_t *m = cb_map_at(p);
+    if ((p & (CB_GRANULE - 1)) != 0 || (cb_map_get(m) & CB_STATE) != CB_LIVE) {
+        return 0;
+    }
+    return cb_map_length(m) << CB_GRANULE_SHIFT;
+}
+
+/* What malloc would give a request of this many bytes, in granules; up to CB_MEDIUM_MAX. */
+static size_t granules_for(size_t size) {
+    return size <= CB_SMALL_MAX ? cb_granules(size) : cb_medium_size(cb_medium_ring(size)) >> CB_GRANULE_SHIFT;
+}
+
+/* The run on top of which an object of an own block ends; NULL when it is not on top. */
+static struct cb_run *run_above(struct cb_heap *heap, uintptr_t end) {
+    struct cb_run *small = cb_run_of(heap, CB_SMALL), *medium = cb_run_of(heap, CB_MEDIUM);
+    return end == small->cursor ? small : end == medium->cursor ? medium : NULL;
+}
+
+/*
+ * Resizes an object of an own block where it is: on top both ways, elsewhere only down. Objects keep to the lengths
+ * that malloc gives, so that they fit the rings; a length of more than 63 granules stays out of the small space, where
+ * a map byte of "live, length elsewhere" must not occur.
+ */
+static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_t new) {
+    uint8_t *m = cb_map_at(p);
+    uintptr_t end = p + (old << CB_GRANULE_SHIFT), new_end = p + (new << CB_GRANULE_SHIFT);
+    struct cb_block *block = cb_block_of(p);
+    struct cb_run *run = run_above(heap, end);
+    bool medium = block->space == CB_MEDIUM;
+    if (new > old && (run == NULL || new_end > run->limit || (new > CB_SMALL_GRANULES && !medium))) {
+        return false;
+    }
+    cb_map_erase(m, old);
+    cb_map_begin(m, CB_LIVE, new);
+    if (run != NULL) {
+        run->cursor = new_end;
+    } else if (new < old) {
+        cb_block_die(heap, block, new_end, old - new);
+    }
+    return true;
+}
+
+/* Whether an object of `old` granules should stay where it is for a request of `new`: same, or only somewhat less. */
+static bool good_enough(size_t old, size_t new) {
+    return new == old || (new < old && new >= old - old / 4);
+}
+
+static void *realloc_by_copy(void *ptr, size_t old, size_t size) {
+    void *to = CB_NAME(malloc)(size);
+    if (to != NULL) {
+        memcpy(to, ptr, old < size ? old : size);
+        CB_NAME(free)(ptr);
+    }
+    return to;
+}
+
+static void *realloc_large(void *ptr, size_t old, size_t size) {
+    cb_fork_notice();
+    if (size > CB_MEDIUM_MAX) {
+        void *to = cb_large_resize((uintptr_t)ptr, old, size);
+        return to != NULL ? to : no_memory();
+    }
+    return realloc_by_copy(ptr, old, size);
+}
+
+CB_EXPORT void *CB_NAME(realloc)(void *ptr, size_t size) {
+    uintptr_t p = (uintptr_t)ptr;
+    if (ptr == NULL) {
+        return CB_NAME(malloc)(size);
+    }
+    if (!cb_range_owns(p)) {
+        return cb_foreign_realloc(ptr, size);
+    }
+    size_t old = live_size(p);
+    if (CB_UNLIKELY(old == 0)) {
+        cb_bad_pointer("realloc", p);
+        return no_memory();
+    }
+    if (size == 0) {
+        CB_NAME(free)(ptr);
+        return NULL;
+    }
+    struct cb_heap *owner = atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed);
+    if (owner == NULL) {
+        return realloc_large(ptr, old, size);
+    }
+    if (size <= CB_MEDIUM_MAX) {
+        size_t have = old >> CB_GRANULE_SHIFT, want = granules_for(size);
+        if (good_enough(have, want) || (owner == cb_thread.heap && resize_in_place(owner, p, have, want))) {
+            return ptr;
+        }
+    }
+    return realloc_by_copy(ptr, old, size);
+}
+
+CB_EXPORT void *CB_NAME(reallocarray)(void *ptr, size_t count, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        return no_memory();
+    }
+    return CB_NAME(realloc)(ptr, bytes);
+}
+
+static uintptr_t align_up(uintptr_t p, size_t align) {
+    return (p + align - 1) & ~(uintptr_t)(align - 1);
+}
+
+/* An object from a ring whose newest entry happens to be aligned. */
+static void *aligned_from_ring(struct cb_heap *heap, unsigned index, size_t align) {
+    struct cb_ring *ring = &heap->ring[index];
+    if (ring->count == 0 || (ring->slot[ring->count - 1] & (align - 1)) != 0) {
+        return NULL;
+    }
+    uintptr_t p = ring->slot[--ring->count];
+    if (index < 64 && ring->count == 0) {
+        cb_thread.rings &= ~((uint64_t)1 << index);
+    }
+    cb_map_set(cb_map_at(p), index < 64 ? CB_LIVE | index : CB_LIVE);
+    return (void *)p;
+}
+
+/* From the run; the padding before the object is dead, and comes back when the object is freed on top. */
+static void *aligned_from_run(struct cb_heap *heap, enum cb_space_kind space, size_t granules, size_t align) {
+    struct cb_run *run = cb_run_of(heap, space);
+    uintptr_t p = align_up(run->cursor, align), end = p + (granules << CB_GRANULE_SHIFT);
+    if (end > run->limit || run->limit == 0) {
+        return NULL;
+    }
+    uintptr_t padding = run->cursor;
+    run->cursor = end;
+    cb_map_begin(cb_map_at(p), CB_LIVE, granules);
+    if (p != padding) {
+        cb_block_die(heap, cb_block_of(padding), padding, (p - padding) >> CB_GRANULE_SHIFT);
+    }
+    return (void *)p;
+}
+
+/* align is a power of two above 16. */
+static void *aligned(size_t align, size_t size) {
+    if (size > CB_MEDIUM_MAX || align > CB_MEDIUM_MAX / 4) {
+        return cb_thread_ready() ? cb_large_alloc(size != 0 ? size : 1, align, false) : NULL;
+    }
+    struct cb_heap *heap = cb_thread_heap();
+    if (heap == NULL) {
+        return NULL;
+    }
+    size_t granules = granules_for(size != 0 ? size : 1);
+    unsigned index = granules <= CB_SMALL_GRANULES ? (unsigned)granules : cb_medium_ring(granules << CB_GRANULE_SHIFT);
+    enum cb_space_kind space = granules <= CB_SMALL_GRANULES && align <= 256 ? CB_SMALL : CB_MEDIUM;
+    for (;;) {
+        void *p = aligned_from_ring(heap, index, align);
+        if (p == NULL) {
+            p = aligned_from_run(heap, space, granules, align);
+        }
+        if (p != NULL) {
+            return p;
+        }
+        cb_remote_take_in(heap);
+        if (!cb_refill(heap, space, granules + (align >> CB_GRANULE_SHIFT) - 1, 0)) {
+            return NULL;
+        }
+    }
+}
+
+/* NULL: no memory. */
+static void *align_any(size_t align, size_t size) {
+    return align <= CB_GRANULE ? CB_NAME(malloc)(size) : size <= PTRDIFF_MAX ? aligned(align, size) : NULL;
+}
+
+static bool power_of_two(size_t n) {
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+CB_EXPORT int CB_NAME(posix_memalign)(void **out, size_t align, size_t size) {
+    if (!power_of_two(align) || align % sizeof(void *) != 0) {
+        return EINVAL;
+    }
+    int saved = errno;
+    void *p = align_any(align, size);
+    errno = saved;
+    if (p == NULL) {
+        return ENOMEM;
+    }
+    *out = p;
+    return 0;
+}
+
+/* As glibc's: an alignment that is not a power of two is rounded up to one. */
+CB_EXPORT void *CB_NAME(memalign)(size_t align, size_t size) {
+    if (align > SIZE_MAX / 2 + 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (!power_of_two(align)) {
+        align = align == 0 ? 1 : (size_t)1 << (64 - __builtin_clzl(align - 1));
+    }
+    void *p = align_any(align, size);
+    return p != NULL ? p : no_memory();
+}
+
+CB_EXPORT void *CB_NAME(aligned_alloc)(size_t align, size_t size) {
+    return CB_NAME(memalign)(align, size);
+}
+
+CB_EXPORT void *CB_NAME(valloc)(size_t size) {
+    return CB_NAME(memalign)(cb_os_page_size(), size);
+}
+
+CB_EXPORT void *CB_NAME(pvalloc)(size_t size) {
+    size_t page = cb_os_page_size();
+    if (size > SIZE_MAX - page) {
+        return no_memory();
+    }
+    return CB_NAME(memalign)(page, align_up(size, page));
+}
+
+CB_EXPORT size_t CB_NAME(malloc_usable_size)(void *ptr) {
+    uintptr_t p = (uintptr_t)ptr;
+    if (ptr == NULL) {
+        return 0;
+    }
+    if (!cb_range_owns(p)) {
+        return cb_foreign_usable_size(ptr);
+    }
+    size_t size = live_size(p);
+    if (size == 0) {
+        cb_bad_pointer("malloc_usable_size", p);
+    }
+    return size;
+}
+
+CB_EXPORT void CB_NAME(cfree)(void *ptr) {
+    CB_NAME(free)(ptr);
+}
+
+CB_EXPORT void CB_NAME(free_sized)(void *ptr, size_t size) {
+    (void)size;
+    CB_NAME(free)(ptr);
+}
+
+CB_EXPORT void CB_NAME(free_aligned_sized)(void *ptr, size_t align, size_t size) {
+    (void)align;
+    (void)size;
+    CB_NAME(free)(ptr);
+}

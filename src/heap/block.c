@@ -1,0 +1,245 @@
+/*
+ * block.c: see block.h.
+ *
+ * Layer: heap. Threads: the owner of the heap only.
+ */
+#include "heap/block.h"
+
+#include "heap/options.h"
+#include "heap/pages.h"
+
+#define UNIT_SHIFT 12 /* what a bit of dead_pages and purged_pages stands for */
+#define UNIT_GRANULES ((size_t)1 << (UNIT_SHIFT - CB_GRANULE_SHIFT))
+#define EIGHTH (CB_BLOCK_GRANULES / 8)
+
+struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
+    uintptr_t dirty_from, dirty_to;
+    uintptr_t start = cb_pages_take(CB_BLOCK_SIZE, CB_BLOCK_SIZE, &dirty_from, &dirty_to);
+    if (start == 0) {
+        return NULL;
+    }
+    struct cb_block *block = cb_block_of(start);
+    block->next = block->prev = NULL;
+    block->all_prev = NULL;
+    block->all_next = heap->all;
+    block->dead_pages = block->purged_pages = 0;
+    block->dead = block->fresh = 0;
+    block->mark = EIGHTH;
+    block->space = (uint8_t)space;
+    block->bin = 0;
+    if (heap->all != NULL) {
+        heap->all->all_prev = block;
+    }
+    heap->all = block;
+    atomic_store_explicit(&block->owner, heap, memory_order_relaxed);
+    return block;
+}
+
+/* A block without live objects, without run and without dead runs goes back. */
+static void drop(struct cb_heap *heap, struct cb_block *block) {
+    if (block->all_next != NULL) {
+        block->all_next->all_prev = block->all_prev;
+    }
+    *(block->all_prev != NULL ? &block->all_prev->all_next : &heap->all) = block->all_next;
+    if (heap->hand == block) {
+        heap->hand = block->all_next;
+    }
+    cb_count(&heap->used, (size_t)0 - block->fresh);
+    /* release: partner of the acquire in the page allocator's in_page_land: the map bytes are zero by now */
+    atomic_store_explicit(&block->owner, NULL, memory_order_release);
+    cb_pages_give(cb_block_start(block), CB_BLOCK_SIZE);
+}
+
+static void unqueue(struct cb_heap *heap, struct cb_block *block) {
+    if (block->bin == 0) {
+        return;
+    }
+    if (block->next != NULL) {
+        block->next->prev = block->prev;
+    }
+    *(block->prev != NULL ? &block->prev->next : &heap->space[block->space].bin[block->bin - 1]) = block->next;
+    block->next = block->prev = NULL;
+    block->bin = 0;
+}
+
+static void enqueue(struct cb_heap *heap, struct cb_block *block) {
+    unsigned eighths = block->dead / EIGHTH;
+    unsigned bin = eighths < CB_BLOCK_BINS ? eighths : CB_BLOCK_BINS - 1;
+    struct cb_block **head = &heap->space[block->space].bin[bin];
+    block->prev = NULL;
+    block->next = *head;
+    if (*head != NULL) {
+        (*head)->prev = block;
+    }
+    *head = block;
+    block->bin = (uint8_t)(bin + 1);
+}
+
+static bool has_run(struct cb_heap *heap, struct cb_block *block) {
+    return heap->space[block->space].run_block == block || heap->space[block->space].fresh_block == block;
+}
+
+/* True when the block went back. */
+static bool drop_if_empty(struct cb_heap *heap, struct cb_block *block) {
+    if (block->dead != block->fresh || has_run(heap, block)) {
+        return false;
+    }
+    unqueue(heap, block);
+    if (block->fresh != 0) {
+        cb_block_revive(heap, block, cb_block_start(block), block->fresh);
+    }
+    drop(heap, block);
+    return true;
+}
+
+/* When the block must be looked at next: when another eighth has died, or all of it. */
+static void set_mark(struct cb_block *block) {
+    size_t next = block->dead + EIGHTH;
+    block->mark = (uint16_t)(next < block->fresh || block->dead == block->fresh ? next : block->fresh);
+}
+
+/* dead has reached the mark. True when the block went back. */
+static CB_NOINLINE bool risen(struct cb_heap *heap, struct cb_block *block) {
+    if (drop_if_empty(heap, block)) {
+        return true;
+    }
+    if (heap->space[block->space].run_block != block) {
+        unqueue(heap, block);
+        if (block->dead >= EIGHTH) {
+            enqueue(heap, block);
+        }
+    }
+    set_mark(block);
+    return false;
+}
+
+void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept) {
+    if (drop_if_empty(heap, block)) {
+        return;
+    }
+    if (!swept && block->bin == 0 && block->dead >= EIGHTH) {
+        enqueue(heap, block);
+    }
+    set_mark(block);
+}
+
+struct cb_block *cb_block_to_sweep(struct cb_heap *heap, enum cb_space_kind space) {
+    for (int bin = CB_BLOCK_BINS - 1; bin >= 0; bin--) {
+        struct cb_block *block = heap->space[space].bin[bin];
+        if (block != NULL) {
+            unqueue(heap, block);
+            return block;
+        }
+    }
+    return NULL;
+}
+
+/* The bits for the units wholly inside [p, p + granules), system page by system page. */
+static uint64_t units_inside(uintptr_t p, size_t granules) {
+    size_t page = cb_page_size;
+    uintptr_t from = (p + page - 1) & ~(uintptr_t)(page - 1);
+    uintptr_t to = (p + (granules << CB_GRANULE_SHIFT)) & ~(uintptr_t)(page - 1);
+    if (from >= to) {
+        return 0;
+    }
+    size_t first = (from & (CB_BLOCK_SIZE - 1)) >> UNIT_SHIFT, count = (to - from) >> UNIT_SHIFT;
+    return (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
+}
+
+/* The bits for the units that [p, p + granules) touches. */
+static uint64_t units_touched(uintptr_t p, size_t granules) {
+    size_t page = cb_page_size;
+    uintptr_t from = p & ~(uintptr_t)(page - 1);
+    uintptr_t to = (p + (granules << CB_GRANULE_SHIFT) + page - 1) & ~(uintptr_t)(page - 1);
+    return units_inside(from, (to - from) >> CB_GRANULE_SHIFT);
+}
+
+/* Resident pages without live objects that a heap may keep. */
+static size_t pages_kept(const struct cb_heap *heap) {
+    if (cb_options.purge == CB_PURGE_NEVER) {
+        return SIZE_MAX;
+    }
+    return (cb_options.reserve / 4 >> UNIT_SHIFT) + (heap->used - heap->dead) / UNIT_GRANULES / 64;
+}
+
+static CB_NOINLINE void pages_died(struct cb_heap *heap, struct cb_block *block, struct cb_dead_run run) {
+    uint64_t born = units_inside(run.start, run.granules) & ~block->dead_pages & ~block->purged_pages;
+    if (born == 0) {
+        return;
+    }
+    block->dead_pages |= born;
+    cb_count(&heap->dead_pages, (size_t)__builtin_popcountll(born));
+    size_t kept = pages_kept(heap);
+    if (heap->dead_pages > kept) {
+        cb_block_purge(heap, kept / 2 << UNIT_SHIFT);
+    }
+}
+
+struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
+    uint8_t *m = cb_map_at(p);
+    struct cb_dead_run run = {p, granules};
+    if (cb_map_get(m - 1) >= CB_DEAD) {
+        size_t before = cb_map_dead_before(m - 1);
+        cb_map_dead_untag(m - before, before);
+        run.start -= before << CB_GRANULE_SHIFT;
+        run.granules += before;
+    }
+    if (cb_map_get(m + granules) >= CB_DEAD) {
+        size_t behind = cb_map_length(m + granules);
+        cb_map_dead_untag(m + granules, behind);
+        run.granules += behind;
+    }
+    cb_map_dead_tag(cb_map_at(run.start), run.granules);
+    block->dead = (uint16_t)(block->dead + granules);
+    cb_count(&heap->dead, granules);
+    if (CB_UNLIKELY(block->dead >= block->mark) && risen(heap, block)) {
+        return (struct cb_dead_run){0, 0};
+    }
+    if (CB_UNLIKELY(run.granules >= UNIT_GRANULES)) {
+        pages_died(heap, block, run);
+    }
+    return run;
+}
+
+void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
+    cb_map_dead_untag(cb_map_at(p), granules);
+    block->dead = (uint16_t)(block->dead - granules);
+    cb_count(&heap->dead, 0 - granules);
+    if ((block->dead_pages | block->purged_pages) != 0) {
+        uint64_t touched = units_touched(p, granules);
+        cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & touched));
+        block->dead_pages &= ~touched;
+        block->purged_pages &= ~touched;
+    }
+}
+
+/* One system call per stretch of neighbouring pages. */
+static void purge_block(struct cb_heap *heap, struct cb_block *block) {
+    uint64_t left = block->dead_pages;
+    while (left != 0) {
+        unsigned first = (unsigned)__builtin_ctzll(left);
+        uint64_t above = ~(left >> first);
+        unsigned count = above != 0 ? (unsigned)__builtin_ctzll(above) : 64;
+        uint64_t bits = (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
+        left &= ~bits;
+        if (cb_pages_purge_part(cb_block_start(block) + ((uintptr_t)first << UNIT_SHIFT),
+                                (size_t)count << UNIT_SHIFT)) {
+            block->purged_pages |= bits;
+        }
+        /* Where the system refused, the pages stay resident and are counted again when their run changes. */
+        block->dead_pages &= ~bits;
+        cb_count(&heap->dead_pages, (size_t)0 - count);
+    }
+}
+
+void cb_block_purge(struct cb_heap *heap, size_t keep) {
+    struct cb_block *start = heap->hand != NULL ? heap->hand : heap->all;
+    for (struct cb_block *block = start; block != NULL && heap->dead_pages << UNIT_SHIFT > keep;) {
+        purge_block(heap, block);
+        block = block->all_next != NULL ? block->all_next : heap->all;
+        heap->hand = block;
+        if (block == start) {
+            break;
+        }
+    }
+}

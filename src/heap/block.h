@@ -1,0 +1,42 @@
+/*
+ * block.h: blocks of one heap: dead runs, the queue for sweeps, pages without live objects.
+ *
+ * Layer: heap, above the page allocator. Threads: the owner of the heap only.
+ */
+#ifndef CB_HEAP_BLOCK_H
+#define CB_HEAP_BLOCK_H
+
+#include "heap/map.h"
+#include "heap/types.h"
+
+/* A dead run. granules 0: none. */
+struct cb_dead_run {
+    uintptr_t start;
+    size_t granules;
+};
+
+/* A block for the heap, its map zero; NULL when the system has no more. */
+struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space);
+
+/*
+ * The [p, p + granules), whose map bytes are zero, is dead from now on: it merges with dead neighbours, and pages and
+ * the block itself go back when nothing in them lives. Returns the merged run; none when the block went back.
+ */
+struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
+
+/* Takes a whole dead run out: its map bytes are zero afterwards and it counts as in use. */
+void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
+
+/* The emptiest block of the space that waits for a sweep, taken off the queue; NULL when none is worth it. */
+struct cb_block *cb_block_to_sweep(struct cb_heap *heap, enum cb_space_kind space);
+
+/*
+ * Looks at a block that has no run any more: back to the page allocator when it is empty; to the queue when enough of
+ * it is dead and it was not swept just now; otherwise it waits until more of it dies.
+ */
+void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept);
+
+/* Purges pages without live objects until no more than `keep` bytes of them are resident. */
+void cb_block_purge(struct cb_heap *heap, size_t keep);
+
+#endif

@@ -1,0 +1,118 @@
+/*
+ * check.c: see check.h.
+ *
+ * Layer: heap. Threads: the owner of the heap.
+ */
+#include "heap/check.h"
+
+#include "heap/map.h"
+#include "heap/pages.h"
+#include "heap/refill.h"
+#include "heap/ring.h"
+
+struct tally {
+    size_t dead, parked;
+};
+
+static bool all_zero(const uint8_t *from, const uint8_t *to) {
+    for (; from < to; from++) {
+        if (cb_map_get(from) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One object or dead run at m; false when its bytes are not as map.h says. Stores where the next thing starts. */
+static bool check_one(uint8_t *m, const uint8_t *end, bool after_dead, struct tally *tally, uint8_t **next) {
+    size_t state = cb_map_get(m) & CB_STATE, length = cb_map_length(m);
+    size_t head = length > CB_LENGTH ? 4 : 1;
+    if (length == 0 || m + length > end) {
+        return false;
+    }
+    *next = m + length;
+    if (state != CB_DEAD) {
+        tally->parked += state == CB_PARKED;
+        return length <= head || all_zero(m + head, *next);
+    }
+    tally->dead += length;
+    size_t foot = length == 1 ? 0 : head;
+    return !after_dead && cb_map_dead_before(*next - 1) == length && all_zero(m + head, *next - foot);
+}
+
+static const char *check_block(struct cb_heap *heap, struct cb_block *block, struct tally *all) {
+    uint8_t *m = cb_map_at(cb_block_start(block));
+    uint8_t *end = m + block->fresh, *last = m + CB_BLOCK_GRANULES;
+    struct tally tally = {0, 0};
+    struct cb_run run = *cb_run_of(heap, block->space);
+    bool running = heap->space[block->space].run_block == block;
+    uint8_t *run_from = running ? cb_map_at(run.cursor) : NULL, *run_to = running ? cb_map_at(run.limit) : NULL;
+    bool after_dead = false;
+    while (m < end) {
+        if (m == run_from && run_from != run_to) {
+            if (!all_zero(run_from, run_to)) {
+                return "the map bytes of a run are not zero";
+            }
+            m = run_to;
+            after_dead = false;
+            continue;
+        }
+        bool dead = cb_map_get(m) >= CB_DEAD;
+        if (!check_one(m, end, after_dead, &tally, &m)) {
+            return "the map of a block is not a sequence of objects and dead runs";
+        }
+        after_dead = dead;
+    }
+    all->dead += tally.dead;
+    all->parked += tally.parked;
+    if (m != end || !all_zero(end, last)) {
+        return "the fresh part of a block is not zero in the map";
+    }
+    if (tally.dead != block->dead) {
+        return "a block's count of dead granules is wrong";
+    }
+    return (block->dead_pages & block->purged_pages) == 0 ? NULL : "a page is both purged and resident";
+}
+
+static const char *check_rings(struct cb_heap *heap, size_t parked) {
+    size_t entries = 0;
+    for (unsigned i = 1; i < CB_RINGS; i++) {
+        struct cb_ring *ring = &heap->ring[i];
+        entries += ring->count;
+        if (ring->count > ring->bound || ring->bound > ring->room) {
+            return "a ring holds more than its bound";
+        }
+        if (i < 64 && (cb_thread.rings >> i & 1) != (ring->count != 0)) {
+            return "the mask of filled rings is wrong";
+        }
+        for (uint32_t k = 0; k < ring->count; k++) {
+            uint8_t *m = cb_map_at(ring->slot[k]);
+            if ((cb_map_get(m) & CB_STATE) != CB_PARKED || cb_map_length(m) != cb_ring_granules(i)) {
+                return "a ring holds what is not parked";
+            }
+        }
+    }
+    return entries == parked ? NULL : "objects are parked that are in no ring";
+}
+
+const char *cb_heap_check(void) {
+    struct cb_heap *heap = cb_thread.heap;
+    struct tally tally = {0, 0};
+    size_t used = 0, dead_pages = 0;
+    if (heap == NULL) {
+        return NULL;
+    }
+    for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
+        const char *wrong = check_block(heap, block, &tally);
+        if (wrong != NULL) {
+            return wrong;
+        }
+        used += block->fresh;
+        dead_pages += (size_t)__builtin_popcountll(block->dead_pages);
+    }
+    if (used != heap->used || tally.dead != heap->dead || dead_pages != heap->dead_pages) {
+        return "a heap's totals are wrong";
+    }
+    const char *wrong = check_rings(heap, tally.parked);
+    return wrong != NULL ? wrong : cb_pages_check() ? NULL : "the page allocator's lists are wrong";
+}

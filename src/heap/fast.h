@@ -1,0 +1,40 @@
+/*
+ * fast.h: the fast halves of allocating and freeing a small object, for malloc, free, calloc and realloc to inline.
+ *
+ * Layer: the public functions of the heap. Threads: any. They touch one cache line of the thread and one byte of the
+ * map; they take no lock, write nothing that another thread writes, and call nothing.
+ */
+#ifndef CB_HEAP_FAST_H
+#define CB_HEAP_FAST_H
+
+#include "heap/map.h"
+#include "heap/types.h"
+
+static inline size_t cb_granules(size_t size) {
+    return (size + CB_GRANULE - 1) >> CB_GRANULE_SHIFT;
+}
+
+/* An object of 1 to 63 granules from its ring or from the run; 0 when neither has one. */
+static inline __attribute__((always_inline)) void *cb_fast_alloc(struct cb_thread *t, size_t granules) {
+    uintptr_t p;
+    if (CB_UNLIKELY(t->rings >> granules & 1)) {
+        struct cb_ring *ring = &t->heap->ring[granules];
+        uint32_t count = ring->count - 1;
+        ring->count = count;
+        p = ring->slot[count];
+        if (CB_UNLIKELY(count == 0)) {
+            t->rings &= ~((uint64_t)1 << granules);
+        }
+    } else {
+        p = t->run.cursor;
+        uintptr_t end = p + (granules << CB_GRANULE_SHIFT);
+        if (CB_UNLIKELY(end > t->run.limit)) {
+            return NULL;
+        }
+        t->run.cursor = end;
+    }
+    cb_map_set(t->map + (p >> CB_GRANULE_SHIFT), CB_LIVE | granules);
+    return (void *)p;
+}
+
+#endif

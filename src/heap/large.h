@@ -1,0 +1,26 @@
+/*
+ * large.h: objects above 32 KiB, and those aligned to more than a page: whole pages, owned by no heap.
+ *
+ * Layer: heap, above the page allocator. Threads: any.
+ */
+#ifndef CB_HEAP_LARGE_H
+#define CB_HEAP_LARGE_H
+
+#include "heap/types.h"
+
+/* An object of at least `size` bytes at a multiple of `align` (a power of two); zeroed if `zero`. NULL: no memory. */
+void *cb_large_alloc(size_t size, size_t align, bool zero);
+
+/* The usable bytes of the object that starts at p; 0 when none does. */
+size_t cb_large_size(uintptr_t p);
+
+/* Frees it. False when no live large object starts at p; nothing has changed then. */
+bool cb_large_free(uintptr_t p);
+
+/*
+ * Resizes a large object of `old` usable bytes to at least `size` (above CB_MEDIUM_MAX): in place if possible, else by
+ * moving its pages, else by copying. NULL: no memory, the object is as it was.
+ */
+void *cb_large_resize(uintptr_t p, size_t old, size_t size);
+
+#endif

@@ -1,0 +1,228 @@
+/*
+ * malloc.c: malloc and free, the paths that are taken all the time.
+ *
+ * Layer: the public functions of the heap. Threads: any. The fast paths touch one cache line of the thread and one
+ * byte of the map; they take no lock, write nothing that another thread writes, and call nothing.
+ *
+ *   malloc -> (ring, or run: done) -> cb_malloc_slow -> medium, large, refill, first use of a thread
+ *   free   -> (top of the run: done) -> cb_free_aside -> (own block: parked) -> cb_free_far -> remote, large, foreign
+ */
+#include "heap/malloc.h"
+
+#include "heap/block.h"
+#include "heap/fast.h"
+#include "heap/foreign.h"
+#include "heap/large.h"
+#include "heap/map.h"
+#include "heap/range.h"
+#include "heap/refill.h"
+#include "heap/remote.h"
+#include "heap/report.h"
+#include "heap/ring.h"
+#include "heap/thread.h"
+
+#include <errno.h>
+
+CB_EXPORT void *CB_NAME(malloc)(size_t size) {
+    struct cb_thread *t = &cb_thread;
+    if (CB_LIKELY(size - 1 < CB_SMALL_MAX)) {
+        void *p = cb_fast_alloc(t, cb_granules(size));
+        if (CB_LIKELY(p != NULL)) {
+            return p;
+        }
+    }
+    return cb_malloc_slow(size);
+}
+
+/*
+ * An object is on top of the run when it is live and ends at the cursor. Let t be cursor - p: the map byte of such an
+ * object is live with length t / 16, and rotating t puts that length into the low bits and whatever is not a multiple
+ * of a granule out of any byte's reach, so one comparison checks alignment, state and length.
+ */
+CB_EXPORT void CB_NAME(free)(void *ptr) {
+    struct cb_thread *t = &cb_thread;
+    uintptr_t p = (uintptr_t)ptr;
+    size_t reach = t->run.cursor - p;
+    if (CB_LIKELY(reach <= CB_SMALL_MAX)) {
+        uint8_t *m = t->map + (p >> CB_GRANULE_SHIFT);
+        size_t rotated = reach >> CB_GRANULE_SHIFT | reach << (64 - CB_GRANULE_SHIFT);
+        if (CB_LIKELY(cb_map_get(m) == (rotated | CB_LIVE))) {
+            cb_map_set(m, CB_NONE);
+            if (CB_UNLIKELY(cb_map_get(m - 1) >= CB_DEAD)) {
+                cb_rewind_over_dead(p);
+                return;
+            }
+            t->run.cursor = p;
+            return;
+        }
+    }
+    cb_free_aside(ptr);
+}
+
+/* The cursor falls back to p and over the dead run that ends there. */
+CB_NOINLINE void cb_rewind_over_dead(uintptr_t p) {
+    size_t granules = cb_map_dead_before(cb_map_at(p) - 1);
+    uintptr_t start = p - (granules << CB_GRANULE_SHIFT);
+    cb_block_revive(cb_thread.heap, cb_block_of(start), start, granules);
+    cb_thread.run.cursor = start;
+}
+
+/* A medium object on top of its run: the same rule, in the medium space. True when it was. */
+static inline bool rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granules) {
+    struct cb_run *run = &heap->space[CB_MEDIUM].run;
+    if (p + (granules << CB_GRANULE_SHIFT) != run->cursor) {
+        return false;
+    }
+    cb_map_erase(cb_map_at(p), granules);
+    if (cb_map_get(cb_map_at(p) - 1) >= CB_DEAD) {
+        size_t before = cb_map_dead_before(cb_map_at(p) - 1);
+        p -= before << CB_GRANULE_SHIFT;
+        cb_block_revive(heap, cb_block_of(p), p, before);
+    }
+    run->cursor = p;
+    return true;
+}
+
+/* An object that is not on top: of an own block it is parked. */
+CB_NOINLINE void cb_free_aside(void *ptr) {
+    struct cb_thread *t = &cb_thread;
+    uintptr_t p = (uintptr_t)ptr;
+    struct cb_heap *heap = t->heap;
+    if (CB_UNLIKELY(!cb_range_owns(p) || heap == NULL ||
+                    atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) != heap)) {
+        cb_free_far(ptr);
+        return;
+    }
+    size_t byte = cb_map_get(cb_map_at(p));
+    if (CB_UNLIKELY((byte & CB_STATE) != CB_LIVE || (p & (CB_GRANULE - 1)) != 0)) {
+        cb_bad_pointer("free", p);
+        return;
+    }
+    unsigned index = (unsigned)(byte & CB_LENGTH);
+    if (index == 0) {
+        size_t granules = cb_map_digits(cb_map_at(p) + 1);
+        if (rewind_medium(heap, p, granules)) {
+            return;
+        }
+        index = cb_medium_ring(granules << CB_GRANULE_SHIFT);
+    }
+    struct cb_ring *ring = &heap->ring[index];
+    if (CB_UNLIKELY(ring->count >= ring->bound)) {
+        cb_ring_park(heap, index, p);
+        return;
+    }
+    ring->slot[ring->count++] = p;
+    cb_map_set(cb_map_at(p), byte ^ (CB_LIVE | CB_PARKED));
+    if (index < 64) {
+        t->rings |= (uint64_t)1 << index;
+    }
+}
+
+/* Neither on top nor in an own block. */
+CB_NOINLINE void cb_free_far(void *ptr) {
+    uintptr_t p = (uintptr_t)ptr;
+    if (p == 0) {
+        return;
+    }
+    if (!cb_range_owns(p)) {
+        cb_foreign_free(ptr);
+        return;
+    }
+    cb_fork_notice();
+    struct cb_heap *owner = atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed);
+    if (owner == NULL) {
+        if (!cb_large_free(p)) {
+            cb_bad_pointer("free", p);
+        }
+        return;
+    }
+    uint8_t *m = cb_map_at(p);
+    size_t byte = cb_map_get(m);
+    if ((byte & CB_STATE) != CB_LIVE || (p & (CB_GRANULE - 1)) != 0) {
+        cb_bad_pointer("free", p);
+        return;
+    }
+    cb_map_set(m, CB_NONE | (byte & CB_LENGTH));
+    cb_remote_free(owner, p);
+}
+
+/* Tells what is wrong with a pointer into our memory at which no live object starts. */
+CB_COLD void cb_bad_pointer(const char *function, uintptr_t p) {
+    const char *what = "invalid pointer";
+    size_t bytes = 0;
+    if ((p & (CB_GRANULE - 1)) != 0) {
+        what = "unaligned pointer";
+    } else if (atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) != NULL) {
+        const uint8_t *m = cb_map_at(p);
+        size_t byte = cb_map_get(m);
+        bool parked = (byte & CB_STATE) == CB_PARKED;
+        if (parked || (byte & CB_STATE) == CB_DEAD) {
+            what = "double free of";
+            bytes = parked ? cb_map_length(m) << CB_GRANULE_SHIFT : 0;
+        } else {
+            what = "not the start of a live object:";
+        }
+    } else if (cb_map_get(cb_map_at(p)) == CB_DEAD) {
+        what = "double free of";
+    } else {
+        what = "not the start of a live object:";
+    }
+    cb_report_misuse(function, what, p, bytes);
+}
+
+static void *no_memory(void) {
+    errno = ENOMEM;
+    return NULL;
+}
+
+CB_NOINLINE void *cb_malloc_medium(struct cb_heap *heap, size_t size) {
+    unsigned index = cb_medium_ring(size);
+    size_t granules = cb_medium_size(index) >> CB_GRANULE_SHIFT;
+    struct cb_run *run = &heap->space[CB_MEDIUM].run;
+    for (;;) {
+        struct cb_ring *ring = &heap->ring[index];
+        if (ring->count != 0) {
+            uintptr_t p = ring->slot[--ring->count];
+            cb_map_set(cb_map_at(p), CB_LIVE); /* its length is still there */
+            return (void *)p;
+        }
+        uintptr_t p = run->cursor, end = p + (granules << CB_GRANULE_SHIFT);
+        if (CB_LIKELY(end <= run->limit)) {
+            run->cursor = end;
+            cb_map_begin(cb_map_at(p), CB_LIVE, granules);
+            return (void *)p;
+        }
+        cb_remote_take_in(heap);
+        if (ring->count == 0 && !cb_refill(heap, CB_MEDIUM, granules, index)) {
+            return no_memory();
+        }
+    }
+}
+
+CB_NOINLINE void *cb_malloc_slow(size_t size) {
+    if (size > CB_SMALL_MAX) {
+        if (size > CB_MEDIUM_MAX) {
+            void *p = cb_thread_ready() ? cb_large_alloc(size, 0, false) : NULL;
+            return p != NULL ? p : no_memory();
+        }
+        struct cb_heap *heap = cb_thread_heap();
+        return heap != NULL ? cb_malloc_medium(heap, size) : no_memory();
+    }
+    size = size == 0 ? 1 : size;
+    size_t granules = cb_granules(size);
+    struct cb_heap *heap = cb_thread_heap();
+    if (heap == NULL) {
+        return no_memory();
+    }
+    uint64_t bit = (uint64_t)1 << granules;
+    heap->wanted |= bit;
+    cb_remote_take_in(heap);
+    if ((cb_thread.rings & bit) == 0 &&
+        cb_thread.run.limit - cb_thread.run.cursor < granules << CB_GRANULE_SHIFT) {
+        cb_fork_notice();
+        if (!cb_refill(heap, CB_SMALL, granules, (unsigned)granules)) {
+            return no_memory();
+        }
+    }
+    return CB_NAME(malloc)(size);
+}

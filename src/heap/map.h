@@ -1,0 +1,138 @@
+/*
+ * map.h: the granule map: one byte per granule, out of band.
+ *
+ * Layer: heap. Threads: a byte is written by the owner of the block alone, but for the first byte of a live object,
+ * which the thread that frees it writes. All access is relaxed atomic: an owner may look at the byte of a neighbouring
+ * object just while another thread frees that one, and either value is good.
+ *
+ * The upper two bits are the state, the lower six a length in granules, or 0 for a length above 63, which then follows
+ * in three bytes of six bits each (lowest first). Bytes inside an object or a dead run are below 64, so only a first
+ * byte (or the last of a dead run) can look like one.
+ *
+ *   00 none    inside something, or never used; as a first byte: freed by another thread, on its way to the owner
+ *   01 live
+ *   10 parked  in a ring
+ *   11 dead    first and last byte of a dead run; the last is preceded by the length where that is above 63
+ */
+#ifndef CB_HEAP_MAP_H
+#define CB_HEAP_MAP_H
+
+#include "heap/types.h"
+
+enum { CB_NONE = 0x00, CB_LIVE = 0x40, CB_PARKED = 0x80, CB_DEAD = 0xC0, CB_STATE = 0xC0, CB_LENGTH = 0x3F };
+
+/* Set once, before the first heap exists. */
+extern uint8_t *cb_map;
+extern struct cb_block *cb_blocks;
+
+static inline uint8_t *cb_map_at(uintptr_t p) {
+    return cb_map + (p >> CB_GRANULE_SHIFT);
+}
+
+static inline uintptr_t cb_map_address(const uint8_t *m) {
+    return (uintptr_t)(m - cb_map) << CB_GRANULE_SHIFT;
+}
+
+static inline struct cb_block *cb_block_of(uintptr_t p) {
+    return cb_blocks + (p >> CB_BLOCK_SHIFT);
+}
+
+static inline uintptr_t cb_block_start(const struct cb_block *block) {
+    return (uintptr_t)(block - cb_blocks) << CB_BLOCK_SHIFT;
+}
+
+static inline uint8_t cb_map_get(const uint8_t *m) {
+    return __atomic_load_n(m, __ATOMIC_RELAXED);
+}
+
+static inline void cb_map_set(uint8_t *m, size_t value) {
+    __atomic_store_n(m, (uint8_t)value, __ATOMIC_RELAXED);
+}
+
+/* The three bytes of a length above 63; `m` is the lowest of them. */
+static inline size_t cb_map_digits(const uint8_t *m) {
+    return (size_t)cb_map_get(m) | (size_t)cb_map_get(m + 1) << 6 | (size_t)cb_map_get(m + 2) << 12;
+}
+
+static inline void cb_map_set_digits(uint8_t *m, size_t granules) {
+    cb_map_set(m, granules & 63);
+    cb_map_set(m + 1, granules >> 6 & 63);
+    cb_map_set(m + 2, granules >> 12 & 63);
+}
+
+/* The length of what starts at m. */
+static inline size_t cb_map_length(const uint8_t *m) {
+    size_t length = cb_map_get(m) & CB_LENGTH;
+    return CB_LIKELY(length != 0) ? length : cb_map_digits(m + 1);
+}
+
+/* The length of the dead run whose last byte is m. */
+static inline size_t cb_map_dead_before(const uint8_t *m) {
+    size_t length = cb_map_get(m) & CB_LENGTH;
+    return CB_LIKELY(length != 0) ? length : cb_map_digits(m - 3);
+}
+
+/* Writes the first byte of an object (and its length where that is above 63). */
+static inline void cb_map_begin(uint8_t *m, size_t state, size_t granules) {
+    if (CB_LIKELY(granules <= CB_LENGTH)) {
+        cb_map_set(m, state | granules);
+    } else {
+        cb_map_set(m, state);
+        cb_map_set_digits(m + 1, granules);
+    }
+}
+
+/* Undoes cb_map_begin: all bytes of the object are zero again. */
+static inline void cb_map_erase(uint8_t *m, size_t granules) {
+    cb_map_set(m, 0);
+    if (granules > CB_LENGTH) {
+        cb_map_set_digits(m + 1, 0);
+    }
+}
+
+static inline void cb_map_dead_tag(uint8_t *m, size_t granules) {
+    if (CB_LIKELY(granules <= CB_LENGTH)) {
+        cb_map_set(m, CB_DEAD | granules);
+        cb_map_set(m + granules - 1, CB_DEAD | granules);
+    } else {
+        cb_map_set(m, CB_DEAD);
+        cb_map_set_digits(m + 1, granules);
+        cb_map_set_digits(m + granules - 4, granules);
+        cb_map_set(m + granules - 1, CB_DEAD);
+    }
+}
+
+static inline void cb_map_dead_untag(uint8_t *m, size_t granules) {
+    cb_map_set(m, 0);
+    cb_map_set(m + granules - 1, 0);
+    if (granules > CB_LENGTH) {
+        cb_map_set_digits(m + 1, 0);
+        cb_map_set_digits(m + granules - 4, 0);
+    }
+}
+
+/* The first byte of a dead run in [m, end), or end. m is not inside a dead run. */
+static inline uint8_t *cb_map_find_dead(uint8_t *m, uint8_t *end) {
+    while (m < end && ((uintptr_t)m & 7) != 0) {
+        if (cb_map_get(m) >= CB_DEAD) {
+            return m;
+        }
+        m++;
+    }
+    while (m < end) {
+        uint64_t eight = __atomic_load_n((uint64_t *)(void *)m, __ATOMIC_RELAXED);
+        uint64_t dead = eight & eight << 1 & 0x8080808080808080ULL;
+        if (dead != 0) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+            m += __builtin_clzll(dead) >> 3;
+#else
+            m += __builtin_ctzll(dead) >> 3;
+#endif
+            return m < end ? m : end;
+        }
+        m += 8;
+    }
+    return end;
+}
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * meta.h: memory for the heap's own structures, away from what it hands out.
+ *
+ * Layer: heap. Threads: any. Lock: cb_meta.lock (rank 3), inside.
+ */
+#ifndef CB_HEAP_META_H
+#define CB_HEAP_META_H
+
+#include "heap/types.h"
+
+/* Zeroed memory at a multiple of 64; NULL when the system has no more. */
+void *cb_meta_take(size_t size);
+
+/* Gives back what cb_meta_take returned for this size. It is kept for the next request of about that size. */
+void cb_meta_give(void *memory, size_t size);
+
+/* A page of its own, for good. */
+void *cb_meta_take_page(void);
+
+/* An empty batch of remote frees, or NULL. */
+struct cb_batch *cb_meta_take_batch(void);
+void cb_meta_give_batch(struct cb_batch *batch);
+
+/* Bytes mapped for metadata by this module. */
+size_t cb_meta_total(void);
+
+void cb_meta_after_fork(void);
+
+#endif

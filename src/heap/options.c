@@ -1,0 +1,116 @@
+/*
+ * options.c: the parser of CUTBACK_OPTIONS. See options.h.
+ *
+ * Layer: heap. Threads: at start only. Allocates nothing and uses no stdio.
+ */
+#include "heap/options.h"
+
+#include "heap/report.h"
+#include "os/os.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_WORD(name, value, ...) .name = (value),
+#define DEFAULT_OTHER(name, value) .name = (value),
+struct cb_options cb_options = {CB_OPTIONS(DEFAULT_WORD, DEFAULT_OTHER, DEFAULT_OTHER)};
+
+/* A stretch of the text. */
+struct part {
+    const char *start;
+    size_t length;
+};
+
+static bool is_word(struct part part, const char *word) {
+    return strlen(word) == part.length && memcmp(word, part.start, part.length) == 0;
+}
+
+static bool parse_word(struct part part, const char *const *words, unsigned *value) {
+    for (unsigned i = 0; words[i] != NULL; i++) {
+        if (is_word(part, words[i])) {
+            *value = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Digits and at most one of K, M, G (or k, m, g). */
+static bool parse_size(struct part part, size_t *value) {
+    size_t number = 0, i = 0;
+    for (; i < part.length && part.start[i] >= '0' && part.start[i] <= '9'; i++) {
+        if (__builtin_mul_overflow(number, (size_t)10, &number) ||
+            __builtin_add_overflow(number, (size_t)(part.start[i] - '0'), &number)) {
+            return false;
+        }
+    }
+    if (i == 0) {
+        return false;
+    }
+    if (i + 1 == part.length) {
+        const char *units = "kKmMgG", *unit = memchr(units, part.start[i], 6);
+        if (unit == NULL || __builtin_mul_overflow(number, (size_t)1 << ((unit - units) / 2 + 1) * 10, &number)) {
+            return false;
+        }
+        i++;
+    }
+    if (i != part.length) {
+        return false;
+    }
+    *value = number;
+    return true;
+}
+
+static bool parse_flag(struct part part, unsigned *value) {
+    static const char *const words[] = {"0", "1", NULL};
+    return parse_word(part, words, value);
+}
+
+/* Unknown key: false, *known false. */
+static bool parse_one(struct cb_options *options, struct part key, struct part value, bool *known) {
+    *known = true;
+#define PARSE_WORD(name, default, ...)                                                                                \
+    if (is_word(key, #name)) {                                                                                        \
+        static const char *const words[] = {__VA_ARGS__, NULL};                                                       \
+        return parse_word(value, words, &options->name);                                                              \
+    }
+#define PARSE_SIZE(name, default)                                                                                     \
+    if (is_word(key, #name)) {                                                                                        \
+        return parse_size(value, &options->name);                                                                     \
+    }
+#define PARSE_FLAG(name, default)                                                                                     \
+    if (is_word(key, #name)) {                                                                                        \
+        return parse_flag(value, &options->name);                                                                     \
+    }
+    CB_OPTIONS(PARSE_WORD, PARSE_SIZE, PARSE_FLAG)
+    *known = false;
+    return false;
+}
+
+unsigned cb_options_parse(struct cb_options *options, const char *text, bool quiet) {
+    unsigned bad = 0;
+    while (*text != '\0') {
+        size_t length = strcspn(text, ",");
+        const char *equals = memchr(text, '=', length);
+        struct part key = {text, equals != NULL ? (size_t)(equals - text) : length};
+        struct part value = {equals != NULL ? equals + 1 : text + length,
+                             equals != NULL ? length - key.length - 1 : 0};
+        bool known = true;
+        if (length > 0 && !parse_one(options, key, value, &known)) {
+            bad++;
+            if (!quiet) {
+                cb_report_option(key.start, key.length, value.start, value.length, known);
+            }
+        }
+        text += length;
+        text += *text == ',';
+    }
+    return bad;
+}
+
+void cb_options_init(void) {
+    const char *text = secure_getenv("CUTBACK_OPTIONS");
+    if (text != NULL) {
+        cb_options_parse(&cb_options, text, false);
+    }
+}

@@ -1,0 +1,410 @@
+/*
+ * pages.c: the page allocator. See pages.h.
+ *
+ * Layer: heap. Threads: any. Lock: cb_pages.lock (rank 2) guards everything here and the ranges. No system call but
+ * the growth of a range is made under it.
+ */
+#include "heap/pages.h"
+
+#include "heap/map.h"
+#include "heap/options.h"
+#include "heap/range.h"
+
+#include <string.h>
+
+#define BINS 128       /* four per doubling of the number of pages */
+#define SCAN_LIMIT 16  /* extents looked at in the one bin where not all fit */
+#define TAIL_OFFSET 16 /* the tail of a free extent begins this many map bytes before its end */
+
+/* A free extent; lies in the map bytes of its first page. */
+struct extent {
+    uint8_t tag; /* CB_DEAD */
+    uint8_t unused[3];
+    uint16_t bin;
+    uint16_t generation; /* of the lists that it is in */
+    uintptr_t start;
+    size_t size;
+    uintptr_t dirty_from, dirty_to; /* outside of it all is zero; equal: nothing is dirty */
+    struct extent *next, *prev;     /* in its bin */
+    struct extent *newer, *older;   /* in the order of freeing; only while something is dirty */
+};
+
+/* The map bytes of the last page of a free extent. The very last byte stays zero. */
+struct tail {
+    struct extent *head;
+    uint8_t tag; /* CB_DEAD */
+    uint8_t unused;
+    uint16_t generation;
+    uint8_t zero[4];
+};
+_Static_assert(sizeof(struct tail) == TAIL_OFFSET, "a tail is the last map bytes of a page");
+_Static_assert(sizeof(struct extent) + sizeof(struct tail) <= 256, "an extent of one page has room for both");
+
+static struct {
+    cb_lock lock;                   /* rank 2 */
+    struct extent *bin[BINS];       /* guarded by lock, as is all that follows */
+    uint64_t filled[BINS / 64];     /* bit per bin */
+    struct extent *oldest, *newest; /* of those with something dirty */
+    size_t free, dirty;             /* bytes */
+    uint16_t generation;            /* of the lists; rises when a forked child abandons them */
+} pages;
+
+/* relaxed: figures for people */
+static _Atomic size_t purged_bytes, purge_calls;
+
+size_t cb_page_size;
+static unsigned page_shift;
+
+bool cb_pages_init(void) {
+    cb_page_size = cb_os_page_size();
+    page_shift = (unsigned)__builtin_ctzl(cb_page_size);
+    return cb_range_init();
+}
+
+static unsigned bin_of(size_t size) {
+    size_t n = size >> page_shift;
+    if (n < 8) {
+        return (unsigned)n;
+    }
+    unsigned log = 63 - (unsigned)__builtin_clzl(n);
+    return (log - 1) * 4 + (unsigned)(n >> (log - 2) & 3);
+}
+
+static struct tail *tail_of(uintptr_t end) {
+    return (struct tail *)(void *)(cb_map_at(end) - TAIL_OFFSET);
+}
+
+static size_t dirty_size(const struct extent *e) {
+    return e->dirty_to - e->dirty_from;
+}
+
+/* Makes [start, start+size) a free extent. The map bytes are zero. */
+static void insert(uintptr_t start, size_t size, uintptr_t dirty_from, uintptr_t dirty_to) {
+    struct extent *e = (struct extent *)(void *)cb_map_at(start);
+    uint16_t bin = (uint16_t)bin_of(size);
+    if (dirty_from >= dirty_to) {
+        dirty_from = dirty_to = start;
+    }
+    *e = (struct extent){.tag = CB_DEAD,
+                         .bin = bin,
+                         .generation = pages.generation,
+                         .start = start,
+                         .size = size,
+                         .dirty_from = dirty_from,
+                         .dirty_to = dirty_to,
+                         .next = pages.bin[bin]};
+    struct tail *tail = tail_of(start + size);
+    tail->head = e;
+    tail->tag = CB_DEAD;
+    tail->generation = pages.generation;
+    if (e->next != NULL) {
+        e->next->prev = e;
+    }
+    pages.bin[bin] = e;
+    pages.filled[bin / 64] |= (uint64_t)1 << (bin & 63);
+    pages.free += size;
+    if (dirty_from != dirty_to) {
+        pages.dirty += dirty_size(e);
+        e->older = pages.newest;
+        *(pages.newest != NULL ? &pages.newest->newer : &pages.oldest) = e;
+        pages.newest = e;
+    }
+}
+
+/* Takes a free extent out of everything; its map bytes are zero afterwards. Returns what it was. */
+static struct extent take_out(struct extent *e) {
+    struct extent was = *e;
+    if (was.next != NULL) {
+        was.next->prev = was.prev;
+    }
+    if (was.prev != NULL) {
+        was.prev->next = was.next;
+    } else {
+        pages.bin[was.bin] = was.next;
+        if (was.next == NULL) {
+            pages.filled[was.bin / 64] &= ~((uint64_t)1 << (was.bin & 63));
+        }
+    }
+    if (dirty_size(&was) != 0) {
+        pages.dirty -= dirty_size(&was);
+        *(was.older != NULL ? &was.older->newer : &pages.oldest) = was.newer;
+        *(was.newer != NULL ? &was.newer->older : &pages.newest) = was.older;
+    }
+    pages.free -= was.size;
+    memset(e, 0, sizeof *e);
+    memset(tail_of(was.start + was.size), 0, sizeof(struct tail));
+    return was;
+}
+
+/* True when the address is ours and in no block. */
+static bool in_page_land(uintptr_t p) {
+    /* acquire: partner of the release in cb_block_drop, after which the block's map bytes are zero */
+    return cb_range_owns(p) && atomic_load_explicit(&cb_block_of(p)->owner, memory_order_acquire) == NULL;
+}
+
+/* The free extent that ends at `start`, or NULL. */
+static struct extent *free_before(uintptr_t start) {
+    if (!in_page_land(start - 1)) {
+        return NULL;
+    }
+    struct tail *tail = tail_of(start);
+    return tail->tag == CB_DEAD && tail->generation == pages.generation ? tail->head : NULL;
+}
+
+/* The free extent that begins at `end`, or NULL. */
+static struct extent *free_behind(uintptr_t end) {
+    if (!in_page_land(end)) {
+        return NULL;
+    }
+    struct extent *e = (struct extent *)(void *)cb_map_at(end);
+    return cb_map_get(&e->tag) == CB_DEAD && e->generation == pages.generation ? e : NULL;
+}
+
+/* insert, merged with what is free on both sides. */
+static void insert_merged(uintptr_t start, size_t size, uintptr_t dirty_from, uintptr_t dirty_to) {
+    struct extent *beside[2] = {free_before(start), free_behind(start + size)};
+    for (int i = 0; i < 2; i++) {
+        if (beside[i] == NULL) {
+            continue;
+        }
+        struct extent was = take_out(beside[i]);
+        start = was.start < start ? was.start : start;
+        size += was.size;
+        if (dirty_size(&was) != 0) {
+            bool none = dirty_from >= dirty_to;
+            dirty_from = none || was.dirty_from < dirty_from ? was.dirty_from : dirty_from;
+            dirty_to = none || was.dirty_to > dirty_to ? was.dirty_to : dirty_to;
+        }
+    }
+    insert(start, size, dirty_from, dirty_to);
+}
+
+static uintptr_t align_up(uintptr_t p, size_t align) {
+    return (p + align - 1) & ~(uintptr_t)(align - 1);
+}
+
+static bool fits(const struct extent *e, size_t size, size_t align) {
+    size_t lead = align_up(e->start, align) - e->start;
+    return e->size >= size && e->size - size >= lead;
+}
+
+/* The next bin from `bin` on that has an extent; BINS when there is none. */
+static unsigned filled_from(unsigned bin) {
+    for (unsigned word = bin / 64; word < BINS / 64; word++) {
+        uint64_t bits = pages.filled[word];
+        if (word == bin / 64) {
+            bits &= ~(uint64_t)0 << (bin & 63);
+        }
+        if (bits != 0) {
+            return word * 64 + (unsigned)__builtin_ctzll(bits);
+        }
+    }
+    return BINS;
+}
+
+/* A free extent with room: of those looked at in the first bin that has one, the smallest, at equal size the lowest. */
+static struct extent *find(size_t size, size_t align) {
+    for (unsigned bin = filled_from(bin_of(size)); bin < BINS; bin = filled_from(bin + 1)) {
+        struct extent *best = NULL;
+        int seen = 0;
+        for (struct extent *e = pages.bin[bin]; e != NULL && seen < SCAN_LIMIT; e = e->next, seen++) {
+            if (fits(e, size, align) &&
+                (best == NULL || e->size < best->size || (e->size == best->size && e->start < best->start))) {
+                best = e;
+            }
+        }
+        if (best != NULL) {
+            return best;
+        }
+    }
+    return NULL;
+}
+
+static uintptr_t lower(uintptr_t a, uintptr_t b) {
+    return a < b ? a : b;
+}
+
+static uintptr_t higher(uintptr_t a, uintptr_t b) {
+    return a > b ? a : b;
+}
+
+/* Cuts [at, at+size) out of a free extent and puts the rest back. */
+static void cut(struct extent *e, uintptr_t at, size_t size, uintptr_t *dirty_from, uintptr_t *dirty_to) {
+    struct extent was = take_out(e);
+    uintptr_t end = at + size, was_end = was.start + was.size;
+    if (at > was.start) {
+        insert(was.start, at - was.start, was.dirty_from, lower(was.dirty_to, at));
+    }
+    if (end < was_end) {
+        insert(end, was_end - end, higher(was.dirty_from, end), was.dirty_to);
+    }
+    *dirty_from = higher(was.dirty_from, at);
+    *dirty_to = lower(was.dirty_to, end);
+    if (*dirty_from >= *dirty_to) {
+        *dirty_from = *dirty_to = at;
+    }
+}
+
+/* More memory from the system: what is needed, or a sixteenth of what there is. */
+static bool grow(size_t size, size_t align) {
+    size_t total = cb_range_total();
+    size_t need = align_up(size + align, CB_RANGE_STEP);
+    size_t wanted = align_up(total / 16 + ((size_t)2 << 20), CB_RANGE_STEP);
+    if (need < size) {
+        return false;
+    }
+    size_t got;
+    uintptr_t start = cb_range_grow(need, wanted > need ? wanted : need, &got);
+    if (start == 0) {
+        return false;
+    }
+    if (cb_options.thp != CB_THP_DEFAULT) {
+        cb_os_huge((void *)start, got, cb_options.thp == CB_THP_ALWAYS);
+    }
+    if (cb_range_begins(start)) {
+        start += cb_page_size; /* never used, so that there is a map byte before that of any object */
+        got -= cb_page_size;
+    }
+    insert_merged(start, got, 0, 0);
+    return true;
+}
+
+uintptr_t cb_pages_take(size_t size, size_t align, uintptr_t *dirty_from, uintptr_t *dirty_to) {
+    uintptr_t at = 0;
+    cb_lock_take(&pages.lock);
+    struct extent *e = find(size, align);
+    if (e == NULL && grow(size, align)) {
+        e = find(size, align);
+    }
+    if (e != NULL) {
+        at = align_up(e->start, align);
+        cut(e, at, size, dirty_from, dirty_to);
+    }
+    cb_lock_drop(&pages.lock);
+    return at;
+}
+
+bool cb_pages_extend(uintptr_t end, size_t more, uintptr_t *dirty_from, uintptr_t *dirty_to) {
+    bool done = false;
+    cb_lock_take(&pages.lock);
+    struct extent *e = free_behind(end);
+    if (e != NULL && e->size >= more) {
+        cut(e, end, more, dirty_from, dirty_to);
+        done = true;
+    }
+    cb_lock_drop(&pages.lock);
+    return done;
+}
+
+/* How many dirty bytes may stay in free extents: the reserve against thrashing. */
+static size_t reserve(void) {
+    size_t in_use = cb_range_total() - pages.free;
+    return cb_options.purge == CB_PURGE_NEVER ? SIZE_MAX : cb_options.reserve / 2 + in_use / 64;
+}
+
+static bool purge_system(uintptr_t start, size_t size) {
+    if (!cb_os_purge((void *)start, size)) {
+        return false;
+    }
+    atomic_fetch_add_explicit(&purged_bytes, size, memory_order_relaxed);
+    atomic_fetch_add_explicit(&purge_calls, 1, memory_order_relaxed);
+    return true;
+}
+
+/*
+ * Purges the extent that has been free the longest. The lock is held on entry and on return, but not during the system
+ * call, for which the extent looks as if it were in use. Returns the bytes given back; 0 when there is nothing to do.
+ */
+static size_t purge_oldest(void) {
+    if (pages.oldest == NULL) {
+        return 0;
+    }
+    struct extent was = take_out(pages.oldest);
+    cb_lock_drop(&pages.lock);
+    bool done = purge_system(was.dirty_from, dirty_size(&was));
+    cb_lock_take(&pages.lock);
+    if (!done) {
+        insert_merged(was.start, was.size, was.dirty_from, was.dirty_to);
+        return 0;
+    }
+    insert_merged(was.start, was.size, 0, 0);
+    return dirty_size(&was);
+}
+
+static size_t purge_to(size_t keep) {
+    size_t total = 0;
+    while (pages.dirty > keep) {
+        size_t got = purge_oldest();
+        if (got == 0) {
+            break;
+        }
+        total += got;
+    }
+    return total;
+}
+
+void cb_pages_give(uintptr_t start, size_t size) {
+    cb_lock_take(&pages.lock);
+    insert_merged(start, size, start, start + size);
+    size_t keep = reserve();
+    if (pages.dirty > keep) {
+        purge_to(keep / 2);
+    }
+    cb_lock_drop(&pages.lock);
+}
+
+size_t cb_pages_purge(size_t keep) {
+    cb_lock_take(&pages.lock);
+    size_t got = purge_to(keep);
+    cb_lock_drop(&pages.lock);
+    return got;
+}
+
+bool cb_pages_purge_part(uintptr_t start, size_t size) {
+    return purge_system(start, size);
+}
+
+void cb_pages_totals(struct cb_pages_totals *totals) {
+    cb_lock_take(&pages.lock);
+    totals->mapped = cb_range_total();
+    totals->free = pages.free;
+    totals->dirty = pages.dirty;
+    cb_lock_drop(&pages.lock);
+    totals->purged = atomic_load_explicit(&purged_bytes, memory_order_relaxed);
+    totals->purges = atomic_load_explicit(&purge_calls, memory_order_relaxed);
+}
+
+void cb_pages_after_fork(void) {
+    if (cb_lock_reset(&pages.lock)) {
+        /*
+         * Another thread was between two states of the lists. Its free extents are lost to this process; what is
+         * allocated stays valid, and new memory comes from new growth.
+         */
+        memset(pages.bin, 0, sizeof pages.bin);
+        memset(pages.filled, 0, sizeof pages.filled);
+        pages.oldest = pages.newest = NULL;
+        pages.free = pages.dirty = 0;
+        pages.generation++;
+    }
+}
+
+bool cb_pages_check(void) {
+    bool good = true;
+    size_t free = 0, dirty = 0;
+    cb_lock_take(&pages.lock);
+    for (unsigned bin = 0; bin < BINS; bin++) {
+        good = good && ((pages.filled[bin / 64] >> (bin & 63) & 1) != 0) == (pages.bin[bin] != NULL);
+        for (struct extent *e = pages.bin[bin]; e != NULL && good; e = e->next) {
+            free += e->size;
+            dirty += dirty_size(e);
+            good = e->tag == CB_DEAD && e->bin == bin && bin_of(e->size) == bin &&
+                   cb_map_at(e->start) == (uint8_t *)e && tail_of(e->start + e->size)->head == e &&
+                   (e->next == NULL || e->next->prev == e) && free_before(e->start) == NULL &&
+                   free_behind(e->start + e->size) == NULL && e->dirty_from >= e->start &&
+                   e->dirty_to <= e->start + e->size;
+        }
+    }
+    good = good && free == pages.free && dirty == pages.dirty;
+    cb_lock_drop(&pages.lock);
+    return good;
+}

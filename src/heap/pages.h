@@ -1,0 +1,63 @@
+/*
+ * pages.h: the page allocator: extents of whole pages for blocks and for large objects.
+ *
+ * Layer: heap, above the ranges. Threads: any; everything is guarded by cb_pages.lock inside.
+ *
+ * Free extents are coalesced at once. The node of a free extent lies in the granule map, at the bytes of its first
+ * page (a page has 256 of them and needs none while it is free); the map bytes of its last page point to it. A large
+ * object keeps its node at the same place. Of each free extent a dirty part is known, outside of which every page is
+ * untouched or purged, hence zero.
+ */
+#ifndef CB_HEAP_PAGES_H
+#define CB_HEAP_PAGES_H
+
+#include "heap/types.h"
+
+/* What a large object's map bytes hold. */
+struct cb_large {
+    uint8_t tag;  /* CB_LIVE */
+    bool moved;   /* its pages came from another address: see large.c */
+    uint8_t unused[6];
+    size_t size; /* bytes, a multiple of the page size */
+};
+
+struct cb_pages_totals {
+    size_t mapped; /* bytes */
+    size_t free;   /* bytes in free extents */
+    size_t dirty;  /* of these, resident as far as is known */
+    size_t purged; /* bytes given back to the system, ever, blocks included */
+    size_t purges; /* and the calls that it took */
+};
+
+/*
+ * Takes `size` bytes at a multiple of `align` (both multiples of the page size; align a power of two). Their map bytes
+ * are zero. *zero_from and *zero_to enclose what may not be zero (equal: all is zero). 0 when the system has no more.
+ */
+uintptr_t cb_pages_take(size_t size, size_t align, uintptr_t *dirty_from, uintptr_t *dirty_to);
+
+/* Gives them back; any part of what was taken will do. Its map bytes must be zero. May purge. */
+void cb_pages_give(uintptr_t start, size_t size);
+
+/* Adds `more` bytes behind `end` to an object that ends there, if those are free. */
+bool cb_pages_extend(uintptr_t end, size_t more, uintptr_t *dirty_from, uintptr_t *dirty_to);
+
+/* Purges free extents until no more than `keep` bytes in them are dirty. Returns the bytes given back. */
+size_t cb_pages_purge(size_t keep);
+
+/* Purges a part of a block on behalf of its owner, and counts it. */
+bool cb_pages_purge_part(uintptr_t start, size_t size);
+
+void cb_pages_totals(struct cb_pages_totals *totals);
+
+/* In a forked child: repairs or abandons what another thread was doing at the time. */
+void cb_pages_after_fork(void);
+
+/* True when all nodes, bins and counts agree. For tests. */
+bool cb_pages_check(void);
+
+/* Bytes per page; constant after cb_pages_init. */
+extern size_t cb_page_size;
+
+bool cb_pages_init(void);
+
+#endif

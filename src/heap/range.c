@@ -1,0 +1,188 @@
+/*
+ * range.c: growing the ranges and their metadata. See range.h.
+ *
+ * Layer: heap. Threads: under cb_pages.lock, but for cb_range_owns_other.
+ */
+#include "heap/range.h"
+
+#include "heap/map.h"
+
+uint8_t *cb_map;
+struct cb_block *cb_blocks;
+struct cb_range cb_ranges[CB_RANGES_MAX];
+_Atomic uint32_t cb_range_count;
+
+static uintptr_t first_place; /* where the first range is to be; constant after cb_range_init */
+
+static uintptr_t round_up(uintptr_t n, size_t to) {
+    return (n + to - 1) & ~(uintptr_t)(to - 1);
+}
+
+/*
+ * The address space below `end` (a power of two) is used as follows, in eighths: the first range somewhere in the
+ * third, the map of all addresses in the first half of the fourth, the block table behind it. These are far from
+ * where kernels put programs, libraries and stacks, and from the shadow memory of the address sanitizer. The thread
+ * sanitizer allows little but the top of the address space.
+ */
+bool cb_range_init(void) {
+    uintptr_t end = cb_os_address_end();
+    uint64_t random = cb_os_random();
+#if defined(__SANITIZE_THREAD__)
+    const uintptr_t top = (uintptr_t)0x7e8000000000;
+    (void)end;
+    first_place = top + ((random & 0xff) << 28);
+    cb_map = (uint8_t *)(top + ((uintptr_t)1 << 38) - (top >> CB_GRANULE_SHIFT));
+    cb_blocks = (struct cb_block *)(top + ((uintptr_t)5 << 37) - (top >> CB_BLOCK_SHIFT) * sizeof(struct cb_block));
+#else
+    uintptr_t eighth = end / 8;
+    first_place = 2 * eighth + ((random & 0xff) * (eighth / 1024) & ~(uintptr_t)(((size_t)16 << 20) - 1));
+    cb_map = (uint8_t *)(3 * eighth);
+    cb_blocks = (struct cb_block *)(3 * eighth + eighth / 2);
+#endif
+    return true;
+}
+
+/* Maps the part of the block table for memory up to `end`, a page at a time, unless another range has it already. */
+static bool table_grow(struct cb_range *range, uintptr_t start, uintptr_t end) {
+    size_t page = cb_os_page_size();
+    uintptr_t at = (uintptr_t)cb_block_of(start) & ~(page - 1);
+    uintptr_t to = round_up((uintptr_t)cb_block_of(end), page);
+    if (range->table_end > at) {
+        at = range->table_end;
+    }
+    uint32_t count = atomic_load_explicit(&cb_range_count, memory_order_relaxed);
+    for (; at < to; at += page) {
+        bool have = false;
+        for (uint32_t i = 0; i < count && !have; i++) {
+            uintptr_t low = atomic_load_explicit(&cb_ranges[i].start, memory_order_relaxed);
+            have = at >= ((uintptr_t)cb_block_of(low) & ~(page - 1)) && at < cb_ranges[i].table_end;
+        }
+        if (!have) {
+            size_t size = page;
+            if (count == 0 || range == &cb_ranges[0]) {
+                size = to - at; /* the first range lies alone */
+            }
+            if (cb_os_map(at, size) == NULL) {
+                return false;
+            }
+            at += size - page;
+        }
+        range->table_end = at + page;
+    }
+    return true;
+}
+
+/*
+ * Maps [start, start+size) unless it is there already, and its metadata. When a part fails, what was mapped by this
+ * call is unmapped again, but for the table, whose pages wait for the next attempt.
+ */
+static bool metadata_grow(struct cb_range *range, uintptr_t start, size_t size) {
+    uintptr_t map_at = (uintptr_t)cb_map_at(start);
+    size_t map_size = size >> CB_GRANULE_SHIFT;
+    if (cb_os_map(map_at, map_size) == NULL) {
+        return false;
+    }
+    if (!table_grow(range, start, start + size)) {
+        cb_os_unmap((void *)map_at, map_size);
+        return false;
+    }
+    return true;
+}
+
+static bool extend(struct cb_range *range, uintptr_t start, size_t size) {
+    if (cb_os_map(start, size) == NULL) {
+        return false;
+    }
+    if (!metadata_grow(range, start, size)) {
+        cb_os_unmap((void *)start, size);
+        return false;
+    }
+    return true;
+}
+
+/* A range where the system wants it. */
+static uintptr_t anywhere(struct cb_range *range, size_t size) {
+    uintptr_t got = (uintptr_t)cb_os_map(0, size + CB_RANGE_STEP);
+    if (got == 0) {
+        return 0;
+    }
+    uintptr_t start = round_up(got, CB_RANGE_STEP);
+    if (start != got) {
+        cb_os_unmap((void *)got, start - got);
+    }
+    cb_os_unmap((void *)(start + size), got + CB_RANGE_STEP - start);
+    range->table_end = 0;
+    if (!metadata_grow(range, start, size)) {
+        cb_os_unmap((void *)start, size);
+        return 0;
+    }
+    return start;
+}
+
+static uintptr_t open_range(uint32_t index, size_t size) {
+    struct cb_range *range = &cb_ranges[index];
+    uintptr_t start = 0;
+    if (index == 0 && extend(range, first_place, size)) {
+        start = first_place;
+    }
+    if (start == 0) {
+        start = anywhere(range, size);
+    }
+    if (start != 0) {
+        atomic_store_explicit(&range->start, start, memory_order_relaxed);
+        /* release: partner of the acquire in cb_range_owns_other */
+        atomic_store_explicit(&range->size, size, memory_order_release);
+        atomic_store_explicit(&cb_range_count, index + 1, memory_order_release);
+    }
+    return start;
+}
+
+static uintptr_t grow_by(size_t size) {
+    uint32_t count = atomic_load_explicit(&cb_range_count, memory_order_relaxed);
+    if (count > 0) {
+        struct cb_range *last = &cb_ranges[count - 1];
+        size_t have = atomic_load_explicit(&last->size, memory_order_relaxed);
+        uintptr_t end = atomic_load_explicit(&last->start, memory_order_relaxed) + have;
+        if (extend(last, end, size)) {
+            atomic_store_explicit(&last->size, have + size, memory_order_release);
+            return end;
+        }
+    }
+    return count < CB_RANGES_MAX ? open_range(count, size) : 0;
+}
+
+uintptr_t cb_range_grow(size_t size, size_t wanted, size_t *got) {
+    for (size_t attempt = wanted > size ? wanted : size;; attempt = size) {
+        uintptr_t start = grow_by(attempt);
+        if (start != 0 || attempt == size) {
+            *got = attempt;
+            return start;
+        }
+    }
+}
+
+bool cb_range_begins(uintptr_t start) {
+    uint32_t count = atomic_load_explicit(&cb_range_count, memory_order_relaxed);
+    return count > 0 && atomic_load_explicit(&cb_ranges[count - 1].start, memory_order_relaxed) == start;
+}
+
+size_t cb_range_total(void) {
+    size_t total = 0;
+    uint32_t count = atomic_load_explicit(&cb_range_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        total += atomic_load_explicit(&cb_ranges[i].size, memory_order_relaxed);
+    }
+    return total;
+}
+
+bool cb_range_owns_other(uintptr_t p) {
+    /* acquire: partner of the release in open_range */
+    uint32_t count = atomic_load_explicit(&cb_range_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        if (p - atomic_load_explicit(&cb_ranges[i].start, memory_order_relaxed) <
+            atomic_load_explicit(&cb_ranges[i].size, memory_order_acquire)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,163 @@
+/*
+ * refill.c: sweeps and fresh memory. See refill.h.
+ *
+ * Layer: heap. Threads: the owner of the heap only.
+ *
+ * Call tree, from malloc:
+ *   cb_malloc_slow -> cb_refill -> (1) go on sweeping the block of the run that was used up
+ *                                  (2) sweep waiting blocks, the emptiest first
+ *                                  (3) a step of the fresh part of the newest block
+ *                                  (4) a new block
+ */
+#include "heap/refill.h"
+
+#include "heap/block.h"
+#include "heap/ring.h"
+
+#define FRESH_STEP ((size_t)32 << 10) /* bytes of a fresh part that become a run at a time */
+#define LEAST_RUN 8                   /* granules; shorter dead runs rather go to the ring of their size */
+
+static void set_run(struct cb_heap *heap, enum cb_space_kind space, struct cb_block *block, uintptr_t from,
+                    uintptr_t to, bool fresh) {
+    struct cb_space *s = &heap->space[space];
+    *cb_run_of(heap, space) = (struct cb_run){from, to};
+    s->run_block = block;
+    s->run_is_fresh = fresh;
+}
+
+/*
+ * Ends the run. Where it came from a sweep, returns the block and stores in *from where the sweep goes on; the block
+ * still counts as the run's.
+ */
+static struct cb_block *end_run(struct cb_heap *heap, enum cb_space_kind space, uintptr_t *from) {
+    struct cb_space *s = &heap->space[space];
+    struct cb_block *block = s->run_block;
+    struct cb_run run = *cb_run_of(heap, space);
+    size_t rest = (run.limit - run.cursor) >> CB_GRANULE_SHIFT;
+    if (block == NULL) {
+        return NULL;
+    }
+    *cb_run_of(heap, space) = (struct cb_run){0, 0};
+    if (s->run_is_fresh) {
+        block->fresh = (uint16_t)(block->fresh - rest);
+        cb_count(&heap->used, 0 - rest);
+        s->run_block = NULL;
+        return NULL;
+    }
+    *from = run.limit;
+    if (rest != 0) {
+        *from = cb_block_die(heap, block, run.cursor, rest).start;
+    }
+    return block;
+}
+
+void cb_refill_retire(struct cb_heap *heap, enum cb_space_kind space) {
+    uintptr_t from;
+    struct cb_block *block = end_run(heap, space, &from);
+    if (block != NULL) {
+        heap->space[space].run_block = NULL;
+        cb_block_settle(heap, block, true);
+    }
+}
+
+/* True when a dead run of this length is better parked than run through. */
+static bool to_ring(const struct cb_heap *heap, enum cb_space_kind space, size_t length) {
+    return space == CB_SMALL && length < LEAST_RUN && (heap->wanted >> length & 1) != 0 &&
+           heap->ring[length].count < heap->ring[length].bound;
+}
+
+/*
+ * Sweeps a block from `from`. True when there is a run now, or enough in the ring of the size asked for; the block is
+ * then the run's. False at the end of the block.
+ */
+static bool sweep(struct cb_heap *heap, enum cb_space_kind space, struct cb_block *block, uintptr_t from,
+                  size_t granules, unsigned ring) {
+    uint8_t *end = cb_map_at(cb_block_start(block)) + block->fresh;
+    heap->space[space].run_block = block;
+    heap->space[space].run_is_fresh = false;
+    for (uint8_t *m = cb_map_find_dead(cb_map_at(from), end); m < end; m = cb_map_find_dead(m, end)) {
+        size_t length = cb_map_length(m);
+        uintptr_t p = cb_map_address(m);
+        if (to_ring(heap, space, length)) {
+            cb_block_revive(heap, block, p, length);
+            cb_ring_park(heap, (unsigned)length, p);
+            if (length == ring && heap->ring[ring].count * 2 >= heap->ring[ring].bound) {
+                set_run(heap, space, block, p + (length << CB_GRANULE_SHIFT), p + (length << CB_GRANULE_SHIFT),
+                        false);
+                return true;
+            }
+        } else if (length >= granules) {
+            cb_block_revive(heap, block, p, length);
+            set_run(heap, space, block, p, p + (length << CB_GRANULE_SHIFT), false);
+            return true;
+        }
+        m += length;
+    }
+    heap->space[space].run_block = NULL;
+    cb_block_settle(heap, block, true);
+    return ring != 0 && heap->ring[ring].count != 0;
+}
+
+/* A run from the fresh part of the newest block. */
+static bool run_fresh(struct cb_heap *heap, enum cb_space_kind space, size_t granules) {
+    struct cb_space *s = &heap->space[space];
+    struct cb_block *block = s->fresh_block;
+    if (block == NULL) {
+        return false;
+    }
+    size_t left = CB_BLOCK_GRANULES - 1 - block->fresh; /* no object may touch the end of a block */
+    if (left < granules) {
+        return false;
+    }
+    size_t step = FRESH_STEP >> CB_GRANULE_SHIFT;
+    if (step < granules) {
+        step = granules;
+    }
+    if (step > left) {
+        step = left;
+    }
+    uintptr_t from = cb_block_start(block) + ((uintptr_t)block->fresh << CB_GRANULE_SHIFT);
+    block->fresh = (uint16_t)(block->fresh + step);
+    cb_count(&heap->used, step);
+    set_run(heap, space, block, from, from + (step << CB_GRANULE_SHIFT), true);
+    return true;
+}
+
+/* What is left of the fresh part is dead from now on. */
+static void end_fresh(struct cb_heap *heap, enum cb_space_kind space) {
+    struct cb_block *block = heap->space[space].fresh_block;
+    if (block == NULL) {
+        return;
+    }
+    heap->space[space].fresh_block = NULL;
+    size_t left = CB_BLOCK_GRANULES - 1 - block->fresh;
+    uintptr_t from = cb_block_start(block) + ((uintptr_t)block->fresh << CB_GRANULE_SHIFT);
+    block->fresh = CB_BLOCK_GRANULES - 1;
+    cb_count(&heap->used, left);
+    if (left == 0 || cb_block_die(heap, block, from, left).granules != 0) {
+        cb_block_settle(heap, block, false);
+    }
+}
+
+bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
+    uintptr_t from;
+    struct cb_block *block = end_run(heap, space, &from);
+    if (block != NULL && sweep(heap, space, block, from, granules, ring)) {
+        return true;
+    }
+    while ((block = cb_block_to_sweep(heap, space)) != NULL) {
+        if (sweep(heap, space, block, cb_block_start(block), granules, ring)) {
+            return true;
+        }
+    }
+    if (run_fresh(heap, space, granules)) {
+        return true;
+    }
+    block = cb_block_take(heap, space);
+    if (block == NULL) {
+        return false;
+    }
+    end_fresh(heap, space);
+    heap->space[space].fresh_block = block;
+    return run_fresh(heap, space, granules);
+}

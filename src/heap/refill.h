@@ -1,0 +1,25 @@
+/*
+ * refill.h: the next run for a space whose run is used up.
+ *
+ * Layer: heap, above rings and blocks. Threads: the owner of the heap only.
+ */
+#ifndef CB_HEAP_REFILL_H
+#define CB_HEAP_REFILL_H
+
+#include "heap/types.h"
+
+/* The run of a space; the small one's is the calling thread's. */
+static inline struct cb_run *cb_run_of(struct cb_heap *heap, enum cb_space_kind space) {
+    return space == CB_SMALL ? &cb_thread.run : &heap->space[space].run;
+}
+
+/*
+ * Sees to it that an object of `granules` can be had: afterwards the run has room for it, or its ring has an entry.
+ * False when the system has no more memory; then nothing is lost. `ring` is the ring of exactly that size, or 0.
+ */
+bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring);
+
+/* Ends the current run of a space: what is left of it is dead, or fresh again. */
+void cb_refill_retire(struct cb_heap *heap, enum cb_space_kind space);
+
+#endif

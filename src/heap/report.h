@@ -1,0 +1,33 @@
+/*
+ * report.h: what the heap says, always in one line on standard error, always by write(2) from a buffer on the stack.
+ *
+ * Layer: heap. Threads: any. Nothing here allocates, locks or uses stdio.
+ */
+#ifndef CB_HEAP_REPORT_H
+#define CB_HEAP_REPORT_H
+
+#include "heap/types.h"
+
+/* A line under construction; what does not fit is dropped. */
+struct cb_line {
+    size_t length;
+    char text[240];
+};
+
+void cb_line_text(struct cb_line *line, const char *text, size_t length);
+void cb_line_string(struct cb_line *line, const char *text);
+void cb_line_number(struct cb_line *line, size_t number);
+void cb_line_address(struct cb_line *line, uintptr_t address);
+
+/* Writes the line, with a newline, in one call. */
+void cb_line_write(struct cb_line *line);
+
+/*
+ * The program did something it must not: `cutback: FUNCTION(): WHAT of ADDRESS (N bytes)`, then, as the option on_error
+ * says, aborts, or returns. bytes 0 leaves the bytes out.
+ */
+CB_COLD void cb_report_misuse(const char *function, const char *what, uintptr_t address, size_t bytes);
+
+void cb_report_option(const char *key, size_t key_length, const char *value, size_t value_length, bool known);
+
+#endif

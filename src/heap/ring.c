@@ -1,0 +1,134 @@
+/*
+ * ring.c: see ring.h.
+ *
+ * Layer: heap. Threads: the owner of the heap only.
+ */
+#include "heap/ring.h"
+
+#include "heap/meta.h"
+
+#include <string.h>
+
+#define LEAST_BOUND 8
+#define PREFETCH_AHEAD 8
+
+void cb_ring_init(struct cb_heap *heap) {
+    for (unsigned i = 0; i < CB_RINGS; i++) {
+        heap->ring[i].slot = heap->first_slots[i];
+        heap->ring[i].room = heap->ring[i].bound = CB_RING_FIRST;
+    }
+}
+
+/*
+ * Granules that may be parked: an eighth of what lives, less where the blocks are mostly dead, since a parked object
+ * there keeps a page that could go back.
+ */
+static size_t budget(const struct cb_heap *heap) {
+    size_t floor = 1024;
+    size_t in_use = heap->used - heap->dead; /* what is parked counts too: close enough */
+    if (heap->used == 0) {
+        return floor;
+    }
+    size_t share = in_use / 8;
+    if (in_use < heap->used / 2) {
+        share = share * (in_use * 512 / heap->used) / 256;
+    }
+    return floor + share;
+}
+
+static size_t parked(const struct cb_heap *heap) {
+    size_t granules = 0;
+    for (unsigned i = 1; i < CB_RINGS; i++) {
+        if (heap->ring[i].count != 0) {
+            granules += heap->ring[i].count * cb_ring_granules(i);
+        }
+    }
+    return granules;
+}
+
+/* Lets the oldest `count` entries of a ring die. */
+static void flush(struct cb_heap *heap, unsigned index, uint32_t count) {
+    struct cb_ring *ring = &heap->ring[index];
+    size_t granules = cb_ring_granules(index);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i + PREFETCH_AHEAD < count) {
+            __builtin_prefetch(cb_map_at(ring->slot[i + PREFETCH_AHEAD]), 1);
+        }
+        uintptr_t p = ring->slot[i];
+        cb_map_erase(cb_map_at(p), granules);
+        cb_block_die(heap, cb_block_of(p), p, granules);
+    }
+    ring->count -= count;
+    memmove(ring->slot, ring->slot + count, ring->count * sizeof *ring->slot);
+    if (ring->count == 0 && index < 64) {
+        cb_thread.rings &= ~((uint64_t)1 << index);
+    }
+}
+
+/* Room for twice as many entries. */
+static bool grow(struct cb_ring *ring, unsigned index, struct cb_heap *heap) {
+    if (ring->bound < ring->room) {
+        ring->bound = ring->bound * 2 < ring->room ? ring->bound * 2 : ring->room;
+        return true;
+    }
+    if (ring->room >= CB_RING_MOST) {
+        return false;
+    }
+    size_t size = ring->room * sizeof *ring->slot;
+    uintptr_t *slot = cb_meta_take(size * 2);
+    if (slot == NULL) {
+        return false;
+    }
+    memcpy(slot, ring->slot, ring->count * sizeof *slot);
+    if (ring->slot != heap->first_slots[index]) {
+        cb_meta_give(ring->slot, size);
+    }
+    ring->slot = slot;
+    ring->room *= 2;
+    ring->bound = ring->room;
+    return true;
+}
+
+/* Every ring gives up half, and may hold no more than that until it earns it again. */
+static void shrink_all(struct cb_heap *heap) {
+    for (unsigned i = 1; i < CB_RINGS; i++) {
+        struct cb_ring *ring = &heap->ring[i];
+        if (ring->count != 0) {
+            flush(heap, i, (ring->count + 1) / 2);
+        }
+        ring->bound = ring->count > LEAST_BOUND ? ring->count : LEAST_BOUND;
+    }
+}
+
+void cb_ring_full(struct cb_heap *heap, unsigned index) {
+    struct cb_ring *ring = &heap->ring[index];
+    size_t limit = budget(heap), held = parked(heap);
+    if (held + ring->count * cb_ring_granules(index) <= limit && grow(ring, index, heap)) {
+        return;
+    }
+    if (held > limit) {
+        shrink_all(heap);
+    }
+    if (ring->count >= ring->bound) {
+        flush(heap, index, (ring->count + 1) / 2);
+    }
+}
+
+void cb_ring_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
+    struct cb_ring *ring = &heap->ring[index];
+    if (CB_UNLIKELY(ring->count >= ring->bound)) {
+        cb_ring_full(heap, index);
+    }
+    uint8_t *m = cb_map_at(p);
+    cb_map_set(m, index < 64 ? CB_PARKED | index : CB_PARKED);
+    ring->slot[ring->count++] = p;
+    if (index < 64) {
+        cb_thread.rings |= (uint64_t)1 << index;
+    }
+}
+
+void cb_ring_empty_all(struct cb_heap *heap) {
+    for (unsigned i = 1; i < CB_RINGS; i++) {
+        flush(heap, i, heap->ring[i].count);
+    }
+}

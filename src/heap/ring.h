@@ -1,0 +1,41 @@
+/*
+ * ring.h: rings: the most recent frees of each size, kept for the next request of it.
+ *
+ * Layer: heap, above the blocks. Threads: the owner of the heap only.
+ *
+ * How much the rings may hold follows the program: see budget() in ring.c.
+ */
+#ifndef CB_HEAP_RING_H
+#define CB_HEAP_RING_H
+
+#include "heap/block.h"
+
+/* The ring for medium objects of this many bytes (a class size), and back. */
+static inline unsigned cb_medium_ring(size_t size) {
+    size_t s = size - 1;
+    unsigned log = 63 - (unsigned)__builtin_clzl(s | 512);
+    return 64 + (log - 9) * 8 + (unsigned)(s >> (log - 3) & 7);
+}
+
+static inline size_t cb_medium_size(unsigned ring) {
+    unsigned log = 9 + (ring - 64) / 8;
+    return (size_t)(8 + (ring & 7) + 1) << (log - 3);
+}
+
+/* Granules of the objects in a ring. */
+static inline size_t cb_ring_granules(unsigned ring) {
+    return ring < 64 ? ring : cb_medium_size(ring) >> CB_GRANULE_SHIFT;
+}
+
+/* Parks a dead-to-be object whose map bytes say that it is live. Room is made if there is none. */
+void cb_ring_park(struct cb_heap *heap, unsigned ring, uintptr_t p);
+
+/* Makes room in a full ring: it grows, or its older half dies. */
+void cb_ring_full(struct cb_heap *heap, unsigned ring);
+
+/* Lets everything die that is parked. */
+void cb_ring_empty_all(struct cb_heap *heap);
+
+void cb_ring_init(struct cb_heap *heap);
+
+#endif

@@ -1,0 +1,197 @@
+/*
+ * thread.c: see thread.h.
+ *
+ * Layer: heap. Lock: cb_heaps.lock (rank 1) guards the list of idle heaps, the list of all, and the first start.
+ *
+ * A heap outlives its thread: it is parked as it is, rings and all, and the next new thread adopts it. Frees that come
+ * after the thread's destructor are remote frees; mallocs after it adopt a heap again.
+ */
+#include "heap/thread.h"
+
+#include "heap/map.h"
+#include "heap/meta.h"
+#include "heap/pages.h"
+#include "heap/refill.h"
+#include "heap/remote.h"
+#include "heap/ring.h"
+
+#include <pthread.h>
+#include <string.h>
+
+/* The destructor lets those of other keys run first: they may allocate. */
+#define EXIT_ROUNDS 2
+
+_Thread_local struct cb_thread cb_thread CB_TLS_MODEL;
+
+static struct {
+    cb_lock lock;        /* rank 1 */
+    struct cb_heap *all; /* guarded by lock, as is all that follows */
+    struct cb_heap *idle;
+    uint64_t count;
+    pthread_key_t key;
+    bool have_key;
+    bool started;
+} heaps;
+
+/* A page that is zero in a child that has not been repaired; NULL where the system cannot do that. */
+static _Atomic uint32_t *_Atomic fork_word; /* release in start, acquire in cb_fork_notice */
+
+enum { FORK_REPAIR = 0, FORK_REPAIRING = 1, FORK_GOOD = 2 };
+
+static void repair_child(void) {
+    bool torn = cb_lock_reset(&heaps.lock);
+    cb_pages_after_fork();
+    cb_meta_after_fork();
+    if (torn) {
+        heaps.idle = NULL; /* another thread was changing it: the idle heaps are lost to this process */
+    }
+    for (struct cb_heap *heap = heaps.all; heap != NULL; heap = heap->next) {
+        uint32_t running = CB_HEAP_RUNNING;
+        if (heap != cb_thread.heap) {
+            atomic_compare_exchange_strong_explicit(&heap->state, &running, CB_HEAP_FROZEN, memory_order_relaxed,
+                                                    memory_order_relaxed);
+        }
+    }
+}
+
+static void in_child(void) {
+    _Atomic uint32_t *word = atomic_load_explicit(&fork_word, memory_order_acquire);
+    repair_child();
+    if (word != NULL) {
+        atomic_store_explicit(word, FORK_GOOD, memory_order_release);
+    }
+}
+
+CB_NOINLINE void cb_fork_notice(void) {
+    /* acquire: partner of the release in start */
+    _Atomic uint32_t *word = atomic_load_explicit(&fork_word, memory_order_acquire);
+    if (word == NULL || CB_LIKELY(atomic_load_explicit(word, memory_order_acquire) == FORK_GOOD)) {
+        return;
+    }
+    uint32_t expected = FORK_REPAIR;
+    if (atomic_compare_exchange_strong_explicit(word, &expected, FORK_REPAIRING, memory_order_acquire,
+                                                memory_order_acquire)) {
+        repair_child();
+        /* release: whoever waits below sees the repaired state */
+        atomic_store_explicit(word, FORK_GOOD, memory_order_release);
+        return;
+    }
+    while (atomic_load_explicit(word, memory_order_acquire) != FORK_GOOD) {
+        cb_os_yield();
+    }
+}
+
+/* Takes what the thread has in cb_thread into the heap and leaves the thread without one. */
+static void detach(struct cb_heap *heap) {
+    heap->space[CB_SMALL].run = cb_thread.run;
+    heap->rings = cb_thread.rings;
+    uint32_t exits = cb_thread.exits;
+    cb_thread = (struct cb_thread){.exits = exits};
+}
+
+static void attach(struct cb_heap *heap) {
+    cb_thread.run = heap->space[CB_SMALL].run;
+    cb_thread.rings = heap->rings;
+    cb_thread.map = cb_map;
+    cb_thread.heap = heap;
+}
+
+static void thread_exit(void *argument) {
+    struct cb_heap *heap = argument;
+    if (heap != cb_thread.heap) {
+        return;
+    }
+    if (++cb_thread.exits % (EXIT_ROUNDS + 1) != 0 && pthread_setspecific(heaps.key, heap) == 0) {
+        return;
+    }
+    cb_remote_flush(heap);
+    cb_remote_take_in(heap);
+    detach(heap);
+    cb_lock_take(&heaps.lock);
+    atomic_store_explicit(&heap->state, CB_HEAP_PARKED, memory_order_relaxed);
+    heap->next_idle = heaps.idle;
+    heaps.idle = heap;
+    cb_lock_drop(&heaps.lock);
+}
+
+static bool start(void) {
+    if (!cb_pages_init()) {
+        return false;
+    }
+    _Atomic uint32_t *word = cb_meta_take_page();
+    if (word != NULL && cb_os_wipe_on_fork(word)) {
+        atomic_store_explicit(word, FORK_GOOD, memory_order_relaxed);
+        /* release: partner of the acquire in cb_fork_notice */
+        atomic_store_explicit(&fork_word, word, memory_order_release);
+    }
+    heaps.have_key = pthread_key_create(&heaps.key, thread_exit) == 0;
+    heaps.started = true;
+    return true;
+}
+
+static struct cb_heap *new_heap(void) {
+    struct cb_heap *heap = cb_meta_take(sizeof *heap);
+    if (heap != NULL) {
+        heap->id = heaps.count++;
+        cb_ring_init(heap);
+        heap->next = heaps.all;
+        heaps.all = heap;
+    }
+    return heap;
+}
+
+static CB_NOINLINE struct cb_heap *start_thread(void) {
+    bool first = false;
+    struct cb_heap *heap = NULL;
+    cb_lock_take(&heaps.lock);
+    if (heaps.started || (first = start())) {
+        heap = heaps.idle;
+        if (heap != NULL) {
+            heaps.idle = heap->next_idle;
+        } else {
+            heap = new_heap();
+        }
+        if (heap != NULL) {
+            atomic_store_explicit(&heap->state, CB_HEAP_RUNNING, memory_order_relaxed);
+        }
+    }
+    cb_lock_drop(&heaps.lock);
+    if (heap == NULL) {
+        return NULL;
+    }
+    attach(heap);
+    if (first) {
+        pthread_atfork(NULL, NULL, in_child); /* may allocate: the heap is there by now */
+    }
+    if (heaps.have_key) {
+        pthread_setspecific(heaps.key, heap);
+    }
+    return heap;
+}
+
+struct cb_heap *cb_thread_heap(void) {
+    struct cb_heap *heap = cb_thread.heap;
+    if (CB_LIKELY(heap != NULL)) {
+        return heap;
+    }
+    cb_fork_notice();
+    return start_thread();
+}
+
+bool cb_thread_ready(void) {
+    if (cb_thread_heap() == NULL) {
+        return false;
+    }
+    cb_fork_notice();
+    return true;
+}
+
+void cb_heaps_each(void (*visit)(struct cb_heap *heap, void *context), void *context) {
+    cb_lock_take(&heaps.lock);
+    for (struct cb_heap *heap = heaps.all; heap != NULL; heap = heap->next) {
+        if (atomic_load_explicit(&heap->state, memory_order_relaxed) != CB_HEAP_FROZEN) {
+            visit(heap, context);
+        }
+    }
+    cb_lock_drop(&heaps.lock);
+}

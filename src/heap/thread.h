@@ -1,0 +1,26 @@
+/*
+ * thread.h: which heap a thread has: first use, exit, fork.
+ *
+ * Layer: heap, above everything but the public functions. Threads: any.
+ */
+#ifndef CB_HEAP_THREAD_H
+#define CB_HEAP_THREAD_H
+
+#include "heap/types.h"
+
+/* The calling thread's heap, which it gets now if it has none. NULL: no memory. */
+struct cb_heap *cb_thread_heap(void);
+
+/* Before the page allocator is used: the process has been started, and repaired after a fork. False: no memory. */
+bool cb_thread_ready(void);
+
+/* Calls `visit` for every heap of the process that is not frozen by a fork; for statistics. */
+void cb_heaps_each(void (*visit)(struct cb_heap *heap, void *context), void *context);
+
+/*
+ * Notices that this process is the child of a fork that did not run handlers (_Fork, clone), and repairs what the
+ * threads that it does not have left behind. Called on slow paths that use shared state.
+ */
+void cb_fork_notice(void);
+
+#endif

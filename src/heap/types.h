@@ -1,0 +1,169 @@
+/*
+ * types.h: the words, the constants and the structures of the heap.
+ *
+ * Layer: heap. Includes only os/ and the C library's freestanding headers.
+ *
+ * Glossary
+ *   granule      16 bytes, the unit of size and alignment. Sizes named `granules` or `g` are in it.
+ *   granule map  one byte per granule of memory, out of band, at cb_map + (address >> 4) (map.h says what it holds).
+ *   object       what malloc hands out. Small: up to 63 granules. Medium: up to 32 KiB, rounded up to one of eight
+ *                sizes per doubling. Large: whole pages.
+ *   block        256 KiB, aligned, owned by one heap, holding objects of one space.
+ *   space        small or medium: each has its own blocks and its own cursor.
+ *   run          the stretch [cursor, limit) of a block through which a heap allocates: the fresh part of a block, or a
+ *                dead run that a sweep found.
+ *   fresh        the part of a block that was never handed to a run; its map bytes are zero.
+ *   dead run     a maximal stretch of freed granules; its first and its last map byte carry its length.
+ *   ring         per size, the most recent frees, newest on top. An object in a ring is parked.
+ *   sweep        the walk over a block's map that turns dead runs into runs and ring entries.
+ *   extent       a stretch of whole pages: free, a large object, or one block.
+ *   purge        giving pages without live objects back to the system, the addresses kept.
+ *   remote free  a free by a thread that does not own the block. It is collected in an outbox and handed over in
+ *                batches; the owner finds it in its inbox.
+ *
+ * Invariants (check.c verifies them)
+ *   - The map bytes of a block, from its first granule to the end of its fresh part, are a sequence of objects (live,
+ *     parked or handed to the owner) and dead runs, with nothing between but the current run, whose bytes are zero.
+ *   - Two dead runs never touch.
+ *   - block->dead is the sum of its dead runs' lengths; heap->dead the sum over its blocks.
+ *   - The last granule of a block belongs to no object and its map byte is zero, and so is the last map byte of every
+ *     page that belongs to no block: looking at the byte before an object never finds a foreign dead run.
+ *   - An entry of a ring is parked, and every parked object is in exactly one ring.
+ *
+ * Lock ranks, in the order of taking: cb_heaps.lock (1), cb_pages.lock (2), cb_meta.lock (3). No other locks exist.
+ */
+#ifndef CB_HEAP_TYPES_H
+#define CB_HEAP_TYPES_H
+
+#include "os/lock.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CB_GRANULE_SHIFT 4
+#define CB_GRANULE ((size_t)1 << CB_GRANULE_SHIFT)
+#define CB_BLOCK_SHIFT 18
+#define CB_BLOCK_SIZE ((size_t)1 << CB_BLOCK_SHIFT)
+#define CB_BLOCK_GRANULES (CB_BLOCK_SIZE >> CB_GRANULE_SHIFT)
+#define CB_SMALL_GRANULES 63
+#define CB_SMALL_MAX (CB_SMALL_GRANULES * CB_GRANULE) /* bytes */
+#define CB_MEDIUM_MAX ((size_t)32 << 10)              /* bytes */
+#define CB_MEDIUM_CLASSES 48
+#define CB_RINGS (64 + CB_MEDIUM_CLASSES) /* 1 to 63: granules; 64 and up: medium classes */
+#define CB_RING_FIRST 16                  /* entries a ring has room for at first */
+#define CB_RING_MOST 4096                 /* and at most */
+#define CB_BLOCK_BINS 8
+#define CB_OUTBOXES 8
+#define CB_BATCH 60
+
+#define CB_LIKELY(x) __builtin_expect(!!(x), 1)
+#define CB_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define CB_COLD __attribute__((noinline, cold))
+#define CB_NOINLINE __attribute__((noinline))
+
+enum cb_space_kind { CB_SMALL, CB_MEDIUM, CB_SPACES };
+
+/*
+ * What is known of one block. 64 bytes; the table of all of them is indexed by address >> CB_BLOCK_SHIFT.
+ * Written by the owner alone, but for `owner`, which other threads read.
+ */
+struct cb_block {
+    struct cb_heap *_Atomic owner; /* NULL: no block; the pages belong to the page allocator. Relaxed: a thread that
+                                      frees an object learnt its address after the owner was set. */
+    struct cb_block *next, *prev;  /* in the bin of its owner, when bin != 0 */
+    struct cb_block *all_next, *all_prev;
+    uint64_t dead_pages;   /* bit per 4 KiB: nothing live in it, still resident; counted in heap->dead_pages */
+    uint64_t purged_pages; /* bit per 4 KiB: nothing live in it, given back */
+    uint16_t dead;         /* granules in dead runs */
+    uint16_t fresh;        /* granules from the start of the block that were handed to runs */
+    uint16_t mark;         /* when dead reaches this, the block is looked at again */
+    uint8_t space;
+    uint8_t bin; /* 0: not waiting for a sweep; else 1 + eighths dead */
+};
+
+/* The most recent frees of one size. */
+struct cb_ring {
+    uint32_t count; /* entries */
+    uint32_t bound; /* count may not exceed this; <= room */
+    uint32_t room;  /* entries that slot has memory for */
+    uint32_t unused;
+    uintptr_t *slot;
+};
+
+/* A run: where the next object goes. */
+struct cb_run {
+    uintptr_t cursor, limit;
+};
+
+/* One of the two spaces of a heap. The small space's run lives in cb_thread while a thread has the heap. */
+struct cb_space {
+    struct cb_run run;
+    struct cb_block *run_block;   /* holds the run; NULL: no run */
+    bool run_is_fresh;            /* the run is the front of the fresh part of fresh_block */
+    struct cb_block *fresh_block; /* the block with a fresh part to hand out; NULL: none */
+    struct cb_block *bin[CB_BLOCK_BINS];
+};
+
+/* Objects on their way to the heap that owns them. */
+struct cb_batch {
+    struct cb_batch *next;
+    size_t count;
+    uintptr_t object[CB_BATCH];
+};
+
+struct cb_outbox {
+    struct cb_heap *to;
+    struct cb_batch *batch;
+};
+
+enum cb_heap_state {
+    CB_HEAP_RUNNING, /* a thread has it */
+    CB_HEAP_PARKED,  /* its thread ended; the next new thread adopts it */
+    CB_HEAP_FROZEN   /* its thread was left behind by fork: nobody ever touches it again */
+};
+
+struct cb_heap {
+    struct cb_space space[CB_SPACES];
+    uint64_t rings;  /* cb_thread.rings while no thread has the heap */
+    uint64_t wanted; /* bit per small size: malloc found neither ring entry nor run for it */
+    size_t dead;       /* granules in dead runs */
+    size_t used;       /* granules handed to runs, over all blocks */
+    size_t dead_pages; /* in 4 KiB units: see cb_block */
+    struct cb_block *all;  /* every block of the heap */
+    struct cb_block *hand; /* where the next purge goes on */
+    struct cb_outbox outbox[CB_OUTBOXES];
+    struct cb_heap *next;      /* in cb_heaps.all; constant once linked */
+    struct cb_heap *next_idle; /* guarded by cb_heaps.lock */
+    uint64_t id;
+
+    /* Written by other threads: on a line of its own, away from what the owner reads all the time. */
+    _Alignas(64) struct cb_batch *_Atomic inbox; /* release by cb_remote_hand_over, acquire by cb_remote_take_in */
+    _Atomic uint32_t state;                      /* enum cb_heap_state; relaxed, changed under cb_heaps.lock */
+
+    _Alignas(64) struct cb_ring ring[CB_RINGS];
+    uintptr_t first_slots[CB_RINGS][CB_RING_FIRST];
+};
+
+/* Changes a figure that only the owner writes and that other threads may read for statistics. */
+static inline void cb_count(size_t *figure, size_t change) {
+    __atomic_store_n(figure, *figure + change, __ATOMIC_RELAXED);
+}
+
+/*
+ * What the fast paths of one thread need, on one cache line. All zero in a thread that has no heap yet (or no longer):
+ * then every bounds test fails and the slow path finds out.
+ */
+struct cb_thread {
+    struct cb_run run; /* the small space's */
+    uint64_t rings; /* bit g: ring g has an entry */
+    uint8_t *map;   /* cb_map, or NULL without a heap */
+    struct cb_heap *heap;
+    uint32_t exits; /* how often the thread's destructor has run */
+};
+
+#define CB_TLS_MODEL __attribute__((tls_model("initial-exec")))
+extern _Thread_local struct cb_thread cb_thread CB_TLS_MODEL;
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * os.h: what the heap asks of the operating system.
+ *
+ * Layer: os, the lowest. Nothing else in the project calls mmap, munmap, madvise, mremap, futex or write.
+ * Threads: every function may be called from any thread at any time.
+ * Must not include: anything of the heap or of the preload.
+ *
+ * Every function here leaves errno as it found it: the callers decide what a failure means to the program.
+ */
+#ifndef CB_OS_H
+#define CB_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes per page of the system; a power of two. Constant after the first call. */
+size_t cb_os_page_size(void);
+
+/*
+ * One past the highest address that the program can have, rounded up to a power of two: 2^47 on x86-64, less under
+ * valgrind and on small address spaces. Found from where the stack is.
+ */
+uintptr_t cb_os_address_end(void);
+
+/* A number that differs from process to process, for the placement of the heap; not for secrets. */
+uint64_t cb_os_random(void);
+
+/*
+ * Maps `size` bytes of zeroed, readable and writable memory exactly at `where`, or, with `where` 0, anywhere.
+ * Nothing that is mapped already is replaced. NULL when that is not possible.
+ */
+void *cb_os_map(uintptr_t where, size_t size);
+
+/* Unmaps what cb_os_map returned. */
+void cb_os_unmap(void *start, size_t size);
+
+/*
+ * Gives the pages of [start, start+size) back; the range stays mapped and reads as zero from now on. False when the
+ * system refused (the contents are then unchanged). start and size are multiples of the page size.
+ */
+bool cb_os_purge(void *start, size_t size);
+
+/*
+ * Moves the pages at `from` to `to` without copying, replacing what is mapped at `to`; `from` stays mapped and reads
+ * as zero. False, with nothing changed, where the system cannot (Linux before 5.7).
+ */
+bool cb_os_move(void *from, void *to, size_t size);
+
+/* Maps the range anew: the old contents are gone, it reads as zero and is one with its neighbours again. */
+bool cb_os_renew(void *start, size_t size);
+
+/* Marks one page so that a forked child finds it zeroed. False on a system that cannot (Linux before 4.14). */
+bool cb_os_wipe_on_fork(void *page);
+
+/* Advises (or forbids) huge pages for the range. */
+void cb_os_huge(void *start, size_t size, bool wanted);
+
+/* Sleeps while *word == expected, until woken; may return early. */
+void cb_os_wait(_Atomic uint32_t *word, uint32_t expected);
+
+/* Wakes one sleeper on word. */
+void cb_os_wake(_Atomic uint32_t *word);
+
+/* Lets another thread run. */
+void cb_os_yield(void);
+
+/* Writes the text to standard error; loses it silently if it cannot. */
+void cb_os_message(const char *text, size_t length);
+
+/* Ends the process with SIGABRT. */
+_Noreturn void cb_os_abort(void);
+
+/* Milliseconds of a clock that never goes back. */
+uint64_t cb_os_milliseconds(void);
+
+/*
+ * Fault injection, in the build with prefixed names only: after `calls` more system calls that can run out of memory
+ * (map, purge, move), each of them fails until this is called again; a negative number switches it off.
+ */
+#ifdef CB_INJECT
+void cb_os_inject(int calls);
+#endif
+
+#endif

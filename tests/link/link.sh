@@ -11,7 +11,7 @@
 # not, or it needs the shared library), from where the dynamic linker finds malloc at run time, and from the statistics
 # that the heap prints at exit when asked.
 set -eu
-unset LD_PRELOAD CUTBACK_OPTIONS
+unset LD_PRELOAD CUTBACK_OPTIONS MALLOC_PERTURB_
 export LC_ALL=C
 
 fail() {

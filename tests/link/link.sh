@@ -28,6 +28,7 @@ command -v "$compiler" >/dev/null || {
     echo "SKIP: $compiler is not installed"
     exit 77
 }
+early=()
 case $compiler:$* in
 clang*-flto*)
     command -v ld.lld >/dev/null || {
@@ -35,6 +36,11 @@ clang*-flto*)
         exit 77
     }
     set -- "$@" -fuse-ld=lld
+    ;;
+g*-flto*)
+    # gcc does not tell the linker that a program calls its builtins, malloc among them, before it has compiled the
+    # program; by then a library that nothing seemed to want has been passed over.
+    early=('-Wl,-u,malloc' '-Wl,--no-as-needed')
     ;;
 esac
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/cutback-link.XXXXXX")
@@ -45,9 +51,9 @@ case $compiler in
 *) source=$here/program.c standard=gnu11 ;;
 esac
 case $kind in
-archive) link=("-L$libraries" '-Wl,-Bstatic' -lcutback_malloc '-Wl,-Bdynamic') ;;
-shared) link=("-L$libraries" -lcutback_malloc "-Wl,-rpath,$libraries") ;;
-static) link=("-L$libraries" -lcutback_malloc) ;;
+archive) link=("${early[@]}" "-L$libraries" '-Wl,-Bstatic' -lcutback_malloc '-Wl,-Bdynamic') ;;
+shared) link=("${early[@]}" "-L$libraries" -lcutback_malloc "-Wl,-rpath,$libraries") ;;
+static) link=("${early[@]}" "-L$libraries" -lcutback_malloc) ;;
 *) fail "what is a $kind?" ;;
 esac
 
@@ -64,7 +70,7 @@ nm "$program" >"$scratch/symbols"
 if [ "$kind" = shared ]; then
     readelf -d "$program" | grep -q 'NEEDED.*libcutback_malloc' || fail "it does not need libcutback_malloc.so"
 else
-    grep -qE ' [TW] malloc$' "$scratch/symbols" || fail "malloc is not defined in the program"
+    grep -qE ' [TtW] malloc$' "$scratch/symbols" || fail "malloc is not defined in the program"
     grep -qE ' [tT] _int_malloc$' "$scratch/symbols" && fail "libc's malloc is in the program too"
 fi
 readelf -l "$program" | grep -q INTERP && interpreted=yes || interpreted=no

@@ -83,4 +83,4 @@ archive) grep -qF "malloc is in $program" "$scratch/out" || fail "malloc is some
 shared) grep -qF "malloc is in $libraries/libcutback_malloc.so" "$scratch/out" || fail "malloc is someone else's" ;;
 esac
 CUTBACK_OPTIONS=stats=1 "$program" >"$scratch/out" 2>&1 || fail "with statistics, the program ended with status $?"
-grep 'returned to the system' "$scratch/out" || fail "no statistics at exit"
+grep 'returned to the system' "$scratch/out" || fail "no statistics at exit (is the object that prints them drawn from the archive?)"

@@ -47,8 +47,7 @@ int main() {
     bool thrown = false;
     try {
         static volatile std::size_t huge = PTRDIFF_MAX;
-        char *never = new char[huge - 1];
-        delete[] never;
+        ::operator delete(::operator new(huge - 1)); // a new-expression could be left out
     } catch (const std::bad_alloc &) {
         thrown = true;
     }

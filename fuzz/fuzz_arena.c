@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t where = 0;
     const char *fault = pair_run(&pair, data, size, &where);
     if (fault != NULL) {
-        fprintf(stderr, "fuzz_arena: step %zu: %s\n", where, fault);
+        (void)fprintf(stderr, "fuzz_arena: step %zu: %s\n", where, fault);
         abort();
     }
     return 0;

@@ -13,6 +13,7 @@
 
 #include "cutback.h"
 
+#define MODEL_SCOPES 512  /* nor holds more open scopes */
 #define MODEL_BLOCKS 8192 /* a block is a byte at least: no arena under test is larger */
 
 struct model_block {
@@ -31,8 +32,8 @@ struct model {
     size_t slots;
     struct model_block blocks[MODEL_BLOCKS]; /* all that lie below the cursor, dead ones too, by address */
     size_t count;
-    size_t starts[CUTBACK_SCOPES + 1]; /* of the open scopes; [0] is the arena */
-    uint64_t ids[CUTBACK_SCOPES + 1];
+    size_t starts[MODEL_SCOPES]; /* of the open scopes; [0] is the arena */
+    uint64_t ids[MODEL_SCOPES];
     size_t depth;
     uint64_t marks; /* ever set */
     size_t capacity;
@@ -81,11 +82,28 @@ static inline struct model_block *model_at(struct model *m, size_t start) {
     return NULL;
 }
 
+/* The end of what can be handed out with `depth` open scopes; SIZE_MAX if they need more than there is. */
+static inline size_t model_limit(const struct model *m, size_t depth) {
+    size_t limit = m->capacity;
+    if (depth <= CUTBACK_SCOPES)
+        return limit;
+    while ((m->address + limit) % _Alignof(cutback_scope) != 0)
+        if (limit-- == 0)
+            return SIZE_MAX;
+    for (size_t i = CUTBACK_SCOPES; i < depth; i++) {
+        if (limit < sizeof(cutback_scope))
+            return SIZE_MAX;
+        limit -= sizeof(cutback_scope);
+    }
+    return limit;
+}
+
 /* The first aligned offset from `from` on, found by trying, if `size` bytes fit there. */
 static inline bool model_place(const struct model *m, size_t from, size_t size, size_t align, size_t *start) {
-    for (*start = from; *start <= m->capacity; ++*start)
+    size_t limit = model_limit(m, m->depth);
+    for (*start = from; *start <= limit; ++*start)
         if ((m->address + *start) % align == 0)
-            return size <= m->capacity - *start;
+            return size <= limit - *start;
     return false;
 }
 
@@ -235,7 +253,8 @@ static inline struct model_block *model_realloc(struct model *m, size_t start, s
 
 /* The number of the mark, 0 if it is refused. */
 static inline uint64_t model_mark(struct model *m) {
-    if (m->depth == CUTBACK_SCOPES) {
+    size_t limit = model_limit(m, m->depth + 1);
+    if (limit == SIZE_MAX || limit < m->stats.used) {
         m->stats.failed_requests++;
         return 0;
     }

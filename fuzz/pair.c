@@ -45,7 +45,8 @@ static const char *pair_check_stats(const struct pair *pair) {
     const cutback_stats *want = &pair->model.stats;
     PAIR_DEMAND(got.used == want->used, "the cursor is not where it should be");
     PAIR_DEMAND(cutback_used(&pair->arena) == got.used, "cutback_used is not the cursor");
-    PAIR_DEMAND(cutback_remaining(&pair->arena) == pair->model.capacity - got.used, "wrong remaining");
+    PAIR_DEMAND(cutback_remaining(&pair->arena) == model_limit(&pair->model, pair->model.depth) - got.used,
+                "wrong remaining");
     PAIR_DEMAND(got.peak == want->peak, "wrong peak");
     PAIR_DEMAND(got.live_blocks == model_live(&pair->model), "wrong number of live blocks");
     PAIR_DEMAND(got.rewinds == want->rewinds, "wrong number of rewinds");
@@ -253,11 +254,13 @@ static const char *pair_realloc_wrong(struct pair *pair, const uint8_t step[PAIR
     return NULL;
 }
 
+/* Opens a scope, or many, to get beyond those that the arena has a place for. */
 static const char *pair_mark(struct pair *pair, const uint8_t step[PAIR_STEP]) {
-    size_t slot = pair->mark_count++ % PAIR_MARKS;
-    (void)step;
-    pair->marks[slot] = cutback_mark_set(&pair->arena);
-    pair->ids[slot] = model_mark(&pair->model);
+    for (size_t rest = step[1] < 0xF0 ? 1 : 16; rest != 0; rest--) {
+        size_t slot = pair->mark_count++ % PAIR_MARKS;
+        pair->marks[slot] = cutback_mark_set(&pair->arena);
+        pair->ids[slot] = model_mark(&pair->model);
+    }
     return NULL;
 }
 
@@ -279,7 +282,7 @@ static const char *pair_end_scope(struct pair *pair, const uint8_t step[PAIR_STE
     if (step[3] >= 0xF8) {
         mark = cutback_mark_set(&pair->other);
         cutback_reset(&pair->other, mark);
-        mark.id = pair->arena.scopes[pair->arena.depth].id;
+        mark.id = cb_scope_innermost(&pair->arena)->id;
         mark.depth = pair->arena.depth;
         id = 0;
     }

@@ -31,7 +31,7 @@ static int replay_file(const char *path) {
     uint8_t *data = malloc(LIMIT);
     size_t size = data != NULL ? fread(data, 1, LIMIT, file) : 0;
     int failed = data == NULL || ferror(file) != 0;
-    fclose(file);
+    (void)fclose(file);
     if (failed) {
         free(data);
         return replay_failed(path);
@@ -43,7 +43,8 @@ static int replay_file(const char *path) {
     }
     memcpy(exact, data, size);
     free(data);
-    fprintf(stderr, "%s: %zu bytes\n", path, size); /* before the run: the last line names the culprit */
+    (void)fprintf(stderr, "%s: %zu bytes\n", path,
+                  size); /* before the run: the last line names the culprit */
     LLVMFuzzerTestOneInput(exact, size);
     free(exact);
     replayed++;
@@ -57,7 +58,7 @@ static int replay_directory(DIR *directory, const char *path) {
         if (entry->d_name[0] == '.')
             continue;
         if (snprintf(name, sizeof name, "%s/%s", path, entry->d_name) >= (int)sizeof name) {
-            fprintf(stderr, "%s/%s: name too long\n", path, entry->d_name);
+            (void)fprintf(stderr, "%s/%s: name too long\n", path, entry->d_name);
             failed = 1;
             continue;
         }
@@ -77,6 +78,6 @@ int main(int argc, char **argv) {
         failed |= replay_directory(directory, argv[i]);
         closedir(directory);
     }
-    fprintf(stderr, "%zu inputs replayed\n", replayed);
+    (void)fprintf(stderr, "%zu inputs replayed\n", replayed);
     return failed != 0 || replayed == 0;
 }

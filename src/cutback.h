@@ -36,9 +36,10 @@ extern "C" {
 #endif
 
 /*
- * How many marks may be open at a time. Which scopes are open, and what is live in each, has to be kept
- * somewhere, and it is kept in the arena itself (16 or 24 bytes a scope). It is part of the layout of
- * cutback_arena: whoever changes it compiles the library and everything that uses it with the same value.
+ * How many marks may be open at a time at no cost in memory. Which scopes are open, and how much is live in
+ * each, has to be kept somewhere: for so many it is kept in the arena itself (16 or 24 bytes a scope), for
+ * deeper ones at the end of the memory while they are open. It is part of the layout of cutback_arena:
+ * whoever changes it compiles the library and everything that uses it with the same value.
  */
 #ifndef CUTBACK_SCOPES
 #define CUTBACK_SCOPES 32
@@ -65,6 +66,7 @@ typedef struct cutback_scope {
 typedef struct cutback_arena {
     unsigned char *memory; /* NULL: not initialised */
     size_t capacity;
+    size_t limit;  /* end of what can be handed out: the capacity, less what very deep scopes need */
     size_t cursor; /* offset into memory */
     size_t peak;   /* highest cursor so far */
 
@@ -186,8 +188,11 @@ CUTBACK_API void *cutback_realloc(cutback_arena *arena, void *ptr, size_t old_si
  * Opens a scope at the cursor, inside the innermost one. Until it ends, nothing older moves: older blocks
  * that are freed meanwhile are remembered as dead, and come back afterwards.
  *
- * Returns a mark that is always refused, and opens nothing, if CUTBACK_SCOPES marks are open already (counted
- * as a failed request) or the arena is not initialised. Invalidates nothing. O(1).
+ * While more than CUTBACK_SCOPES marks are open, each further one takes sizeof(cutback_scope) bytes from the
+ * far end of the memory: the cursor is not moved, but less remains.
+ *
+ * Returns a mark that is always refused, and opens nothing, if these do not fit (counted as a failed request)
+ * or the arena is not initialised. Invalidates nothing. O(1).
  */
 CUTBACK_API cutback_mark cutback_mark_set(cutback_arena *arena);
 
@@ -221,7 +226,8 @@ CUTBACK_API bool cutback_owns(const cutback_arena *arena, const void *ptr);
  * back. */
 CUTBACK_API size_t cutback_used(const cutback_arena *arena);
 
-/* The bytes between the cursor and the end of memory: the largest request that fits, at alignment 1. */
+/* The bytes between the cursor and the end of what can be handed out: the largest request that fits, at
+ * alignment 1. */
 CUTBACK_API size_t cutback_remaining(const cutback_arena *arena);
 
 /* The statistics of the arena; all zero for one that is not initialised. */

@@ -33,6 +33,7 @@ bool cutback_init(cutback_arena *arena, void *memory, size_t capacity, cutback_s
         return false;
     arena->memory = memory;
     arena->capacity = capacity;
+    arena->limit = capacity;
     arena->ring = slots != 0 ? ring : NULL;
     arena->slots = slots;
     cb_hook_hide(arena->memory, capacity);
@@ -42,7 +43,7 @@ bool cutback_init(cutback_arena *arena, void *memory, size_t capacity, cutback_s
 /* ---- allocate ---- */
 
 bool cb_arena_place(const cutback_arena *arena, size_t offset, size_t size, size_t align, size_t *place) {
-    size_t room = arena->capacity - offset;
+    size_t room = arena->limit - offset;
     size_t padding = (size_t)(0 - ((uintptr_t)arena->memory + offset)) & (align - 1);
     if (padding > room || size > room - padding)
         return false;
@@ -61,7 +62,7 @@ void *cutback_alloc(cutback_arena *arena, size_t size, size_t align) {
     if (!cb_arena_place(arena, arena->cursor, size, align, &start))
         return cb_arena_fail(arena);
     cb_ring_push(arena, arena->cursor, start);
-    cb_arena_innermost(arena)->live++;
+    cb_scope_innermost(arena)->live++;
     cb_hook_show(arena->memory + start, size);
     cb_arena_move_cursor(arena, start + size);
     return arena->memory + start;
@@ -105,11 +106,11 @@ void *cutback_calloc(cutback_arena *arena, size_t count, size_t size, size_t ali
 static size_t cb_arena_scope_of(const cutback_arena *arena, size_t start) {
     size_t low = 0;
     size_t high = arena->depth;
-    if (start >= arena->scopes[high].start)
+    if (start >= cb_scope_at(arena, high)->start)
         return high;
-    while (high - low > 1) { /* scopes[low] starts at or below the block, scopes[high] above it */
+    while (high - low > 1) { /* scope low starts at or below the block, scope high above it */
         size_t middle = low + (high - low) / 2;
-        if (arena->scopes[middle].start <= start)
+        if (cb_scope_at(arena, middle)->start <= start)
             low = middle;
         else
             high = middle;
@@ -134,7 +135,7 @@ struct cb_arena_block cb_arena_identify(const cutback_arena *arena, const void *
     block.scope = cb_arena_scope_of(arena, start);
     bool known = start >= horizon;
     bool dead = known && cb_ring_dead(cb_ring_at(arena, block.position));
-    if (dead || arena->scopes[block.scope].live == 0)
+    if (dead || cb_scope_at(arena, block.scope)->live == 0)
         block.kind = CB_ARENA_DEAD;
     else
         block.kind = known ? CB_ARENA_KNOWN : CB_ARENA_FORGOTTEN;
@@ -150,7 +151,7 @@ void cb_arena_move_cursor(cutback_arena *arena, size_t to) {
 }
 
 void cb_arena_settle(cutback_arena *arena) {
-    const cutback_scope *scope = cb_arena_innermost(arena);
+    const cutback_scope *scope = cb_scope_innermost(arena);
     size_t cursor = arena->cursor;
     while (arena->count != 0) {
         const cutback_slot *newest = cb_ring_newest(arena);
@@ -180,7 +181,7 @@ void cutback_free(cutback_arena *arena, void *ptr, size_t size) {
         arena->forgotten_frees++;
         cb_hook_hide(arena->memory + block.start, size);
     }
-    arena->scopes[block.scope].live--;
+    cb_scope_at(arena, block.scope)->live--;
     size_t before = arena->cursor;
     cb_arena_settle(arena);
     arena->rewinds += arena->cursor < before;
@@ -197,7 +198,7 @@ size_t cutback_used(const cutback_arena *arena) {
 }
 
 size_t cutback_remaining(const cutback_arena *arena) {
-    return arena->capacity - arena->cursor;
+    return arena->limit - arena->cursor;
 }
 
 cutback_stats cutback_get_stats(const cutback_arena *arena) {
@@ -206,7 +207,7 @@ cutback_stats cutback_get_stats(const cutback_arena *arena) {
     stats.peak = arena->peak;
     stats.live_blocks = 0;
     for (size_t i = 0; i <= arena->depth; i++)
-        stats.live_blocks += arena->scopes[i].live;
+        stats.live_blocks += cb_scope_at(arena, i)->live;
     stats.rewinds = arena->rewinds;
     stats.forgotten_frees = arena->forgotten_frees;
     stats.double_frees = arena->double_frees;

@@ -1,21 +1,20 @@
 /*
  * Inside the arena: what its source files share.
  *
- * Layer:     arena. Freestanding; includes cutback.h, ring.h and hooks.h only.
+ * Layer:     arena. Freestanding; includes cutback.h, ring.h, scope.h and hooks.h only.
  * Threading: as the arena: one thread at a time.
  *
  * Glossary: see cutback.h. An *offset* counts bytes from the start of the memory.
  *
  * Invariants of an initialised arena, between calls, beside those of ring.h (check.h checks them):
- *   A1  cursor <= peak <= capacity <= SIZE_MAX / 2.
+ *   A1  cursor <= limit <= capacity <= SIZE_MAX / 2; cursor <= peak <= capacity; limit is as scope.h says.
  *   A2  count <= slots; first < slots, or both are 0.
- *   A3  depth <= CUTBACK_SCOPES; scopes[0] starts at 0; from there to scopes[depth], starts do not fall and
- *       ids rise.
+ *   A3  scope 0 starts at 0; from there to the innermost, starts do not fall and ids rise.
  *   A4  the innermost scope starts at or below the cursor. Hence a reset, which goes to the start of an open
  *       scope, never raises the cursor.
  *   A5  a block belongs to the last scope that starts at or below it.
- *   A6  scopes[i].live is at least the number of live entries of the ring that belong to scope i, and exactly
- *       the number of live blocks that do, if the caller freed no forgotten block twice.
+ *   A6  a scope counts at least the live blocks of its own that the ring knows, and exactly those that are
+ *       live, if the caller freed no forgotten block twice.
  *   A7  settled: if nothing is live in the innermost scope, it starts at the cursor; otherwise the newest
  *       entry of the ring, if it belongs to that scope, is live.
  */
@@ -25,6 +24,7 @@
 #include "cutback.h"
 #include "arena/hooks.h"
 #include "arena/ring.h"
+#include "arena/scope.h"
 
 /* The environment's: a freestanding implementation has no string.h, but the compiler needs these anyway. */
 void *memcpy(void *restrict to, const void *restrict from, size_t size);
@@ -48,10 +48,6 @@ struct cb_arena_block {
     size_t scope;    /* KNOWN, FORGOTTEN: the index of the scope that it belongs to */
 };
 
-static inline cutback_scope *cb_arena_innermost(cutback_arena *arena) {
-    return &arena->scopes[arena->depth];
-}
-
 static inline bool cb_arena_aligned(uintptr_t address, size_t align) {
     return (address & (align - 1)) == 0;
 }
@@ -62,7 +58,7 @@ static inline bool cb_arena_valid_align(size_t align) {
 
 /* What stands for an empty block: not NULL, aligned, never accessed. */
 static inline void *cb_arena_empty(size_t align) {
-    return (void *)(uintptr_t)align; // NOLINT(performance-no-int-to-ptr): there is no object behind it
+    return (void *)(uintptr_t)align; /* there is no object behind it */
 }
 
 static inline void *cb_arena_fail(cutback_arena *arena) {

@@ -28,15 +28,17 @@ static inline const char *cb_check_ring(const cutback_arena *arena) {
 
 static inline const char *cb_check_scopes(const cutback_arena *arena) {
     size_t i = 0;
-    if (arena->depth > CUTBACK_SCOPES || arena->scopes[0].start != 0 || arena->scopes[0].id != 0)
+    if (arena->scopes[0].start != 0 || arena->scopes[0].id != 0)
         return "A3: the outermost scope is not the arena";
     for (i = 1; i <= arena->depth; i++) {
-        if (arena->scopes[i].start < arena->scopes[i - 1].start)
+        const cutback_scope *outer = cb_scope_at(arena, i - 1);
+        const cutback_scope *inner = cb_scope_at(arena, i);
+        if (inner->start < outer->start)
             return "A3: a scope starts below the one that encloses it";
-        if (arena->scopes[i].id <= arena->scopes[i - 1].id || arena->scopes[i].id > arena->marks)
+        if (inner->id <= outer->id || inner->id > arena->marks)
             return "A3: the numbers of the marks do not rise";
     }
-    if (arena->scopes[arena->depth].start > arena->cursor)
+    if (cb_scope_innermost(arena)->start > arena->cursor)
         return "A4: the cursor is below the start of the innermost scope";
     return NULL;
 }
@@ -44,18 +46,18 @@ static inline const char *cb_check_scopes(const cutback_arena *arena) {
 static inline const char *cb_check_live(const cutback_arena *arena) {
     size_t position = 0;
     for (size_t i = 0; i <= arena->depth; i++) {
-        size_t end = i < arena->depth ? arena->scopes[i + 1].start : arena->cursor;
+        size_t end = i < arena->depth ? cb_scope_at(arena, i + 1)->start : arena->cursor;
         size_t live = 0;
         for (; position < arena->count && cb_ring_start(cb_ring_at(arena, position)) < end; position++)
             live += !cb_ring_dead(cb_ring_at(arena, position));
-        if (live > arena->scopes[i].live)
+        if (live > cb_scope_at(arena, i)->live)
             return "A6: the ring knows more live blocks than the scope";
     }
     return NULL;
 }
 
 static inline const char *cb_check_settled(const cutback_arena *arena) {
-    const cutback_scope *scope = &arena->scopes[arena->depth];
+    const cutback_scope *scope = cb_scope_innermost(arena);
     if (scope->live == 0)
         return scope->start == arena->cursor ? NULL : "A7: an empty scope was not cut back";
     if (arena->count != 0 && cb_ring_start(cb_ring_newest(arena)) >= scope->start &&
@@ -69,7 +71,9 @@ static inline const char *cb_arena_check(const cutback_arena *arena) {
     const char *fault = NULL;
     if (arena->memory == NULL)
         return NULL;
-    if (arena->cursor > arena->peak || arena->peak > arena->capacity || arena->capacity > SIZE_MAX / 2)
+    if (arena->cursor > arena->peak || arena->peak > arena->capacity || arena->capacity > SIZE_MAX / 2 ||
+        arena->cursor > arena->limit ||
+        arena->capacity - arena->limit != cb_scope_reserve(arena, arena->depth))
         return "A1: the cursor is beyond the end";
     fault = cb_check_ring(arena);
     if (fault == NULL)

@@ -12,12 +12,10 @@
 
 cutback_mark cutback_mark_set(cutback_arena *arena) {
     cutback_mark mark;
-    bool opens = arena->memory != NULL && arena->depth < CUTBACK_SCOPES;
+    bool opens = arena->memory != NULL && cb_scope_set_depth(arena, arena->depth + 1);
     if (opens) {
-        arena->depth++;
-        arena->marks++;
-        cutback_scope *scope = cb_arena_innermost(arena);
-        scope->id = arena->marks;
+        cutback_scope *scope = cb_scope_innermost(arena);
+        scope->id = ++arena->marks;
         scope->start = arena->cursor;
         scope->live = 0;
     } else if (arena->memory != NULL) {
@@ -31,17 +29,17 @@ cutback_mark cutback_mark_set(cutback_arena *arena) {
 
 static bool cb_mark_open(const cutback_arena *arena, cutback_mark mark) {
     return mark.arena == arena && mark.depth != 0 && mark.depth <= arena->depth &&
-           arena->scopes[mark.depth].id == mark.id;
+           cb_scope_at(arena, mark.depth)->id == mark.id;
 }
 
 bool cutback_reset(cutback_arena *arena, cutback_mark mark) {
     if (!cb_mark_open(arena, mark))
         return false;
     size_t before = arena->cursor;
-    arena->depth = mark.depth;
-    cb_arena_innermost(arena)->live = 0;
+    cb_scope_set_depth(arena, mark.depth);
+    cb_scope_innermost(arena)->live = 0;
     cb_arena_settle(arena); /* with nothing live, the scope and its entries in the ring go */
-    arena->depth--;
+    cb_scope_set_depth(arena, mark.depth - 1);
     cb_arena_settle(arena);
     arena->rewinds += arena->cursor < before;
     return true;
@@ -51,10 +49,11 @@ bool cutback_commit(cutback_arena *arena, cutback_mark mark) {
     if (!cb_mark_open(arena, mark))
         return false;
     size_t before = arena->cursor;
-    cutback_scope *enclosing = &arena->scopes[mark.depth - 1];
+    size_t live = 0;
     for (size_t i = mark.depth; i <= arena->depth; i++)
-        enclosing->live += arena->scopes[i].live;
-    arena->depth = mark.depth - 1;
+        live += cb_scope_at(arena, i)->live;
+    cb_scope_set_depth(arena, mark.depth - 1);
+    cb_scope_innermost(arena)->live += live;
     cb_arena_settle(arena);
     arena->rewinds += arena->cursor < before;
     return true;

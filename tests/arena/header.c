@@ -5,7 +5,6 @@
  */
 #include "cutback.h"
 
-_Static_assert(sizeof(cutback_arena) > 0 && sizeof(cutback_slot) > 0, "complete types");
 _Static_assert(sizeof(cutback_slot) <= 2 * sizeof(size_t), "a slot is two words");
 _Static_assert(sizeof(cutback_mark) <= 24, "a mark is a small value");
 

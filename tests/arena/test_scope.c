@@ -389,23 +389,60 @@ static void a_mark_of_before_a_second_init_is_refused(void **state) {
     assert_true(cutback_reset(arena, fresh));
 }
 
-static void only_so_many_scopes_are_open_at_a_time(void **state) {
+static void scopes_nest_without_end(void **state) {
+    (void)state;
+    enum { DEPTH = CUTBACK_SCOPES + 40 };
+    cutback_arena *arena = bed_make(4096, 4);
+    cutback_mark marks[DEPTH];
+    for (size_t i = 0; i < DEPTH; i++) {
+        marks[i] = cutback_mark_set(arena);
+        assert_non_null(cutback_alloc(arena, 10, 1));
+        assert_used(arena, 10 * (i + 1));
+    }
+    for (size_t i = DEPTH; i-- != DEPTH / 2;) {
+        assert_true(cutback_reset(arena, marks[i]));
+        assert_used(arena, 10 * i);
+        assert_false(cutback_reset(arena, marks[i]));
+    }
+    assert_true(cutback_reset(arena, marks[1]));
+    assert_used(arena, 10);
+    assert_int_equal(cutback_remaining(arena), 4086);
+}
+
+static void very_deep_scopes_take_room_at_the_end(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 0);
+    cutback_mark first = cutback_mark_set(arena);
+    for (size_t i = 1; i < CUTBACK_SCOPES; i++)
+        cutback_mark_set(arena);
+    assert_int_equal(cutback_remaining(arena), 256);
+    cutback_mark_set(arena);
+    cutback_mark_set(arena);
+    assert_int_equal(cutback_remaining(arena), 256 - 2 * sizeof(cutback_scope));
+    assert_used(arena, 0);
+    assert_null(cutback_alloc(arena, 256 - 2 * sizeof(cutback_scope) + 1, 1));
+    unsigned char *block = cutback_alloc(arena, 256 - 2 * sizeof(cutback_scope), 1);
+    memset(block, 0xFF, 256 - 2 * sizeof(cutback_scope));
+    assert_int_equal(cutback_remaining(arena), 0);
+    assert_true(cutback_commit(arena, first));
+    assert_int_equal(cutback_remaining(arena), 2 * sizeof(cutback_scope));
+    assert_int_equal(cutback_get_stats(arena).live_blocks, 1);
+}
+
+static void a_very_deep_scope_that_does_not_fit_is_not_opened(void **state) {
     (void)state;
     cutback_arena *arena = bed_make(256, 4);
-    cutback_mark marks[CUTBACK_SCOPES];
-    for (size_t i = 0; i < CUTBACK_SCOPES; i++) {
-        marks[i] = cutback_mark_set(arena);
-        cutback_alloc(arena, 1, 1);
-    }
+    cutback_mark last = {0};
+    cutback_alloc(arena, 240, 1);
+    for (size_t i = 0; i < CUTBACK_SCOPES; i++)
+        last = cutback_mark_set(arena);
     cutback_mark beyond = cutback_mark_set(arena);
     assert_int_equal(cutback_get_stats(arena).failed_requests, 1);
     cutback_alloc(arena, 1, 1);
     assert_false(cutback_reset(arena, beyond));
-    assert_used(arena, CUTBACK_SCOPES + 1);
-    for (size_t i = CUTBACK_SCOPES; i-- != 0;) {
-        assert_true(cutback_reset(arena, marks[i]));
-        assert_used(arena, i);
-    }
+    assert_used(arena, 241);
+    assert_true(cutback_reset(arena, last));
+    assert_used(arena, 240);
 }
 
 int main(void) {
@@ -437,7 +474,9 @@ int main(void) {
         cmocka_unit_test(a_mark_of_another_arena_is_refused),
         cmocka_unit_test(a_zeroed_mark_is_refused),
         cmocka_unit_test(a_mark_of_before_a_second_init_is_refused),
-        cmocka_unit_test(only_so_many_scopes_are_open_at_a_time),
+        cmocka_unit_test(scopes_nest_without_end),
+        cmocka_unit_test(very_deep_scopes_take_room_at_the_end),
+        cmocka_unit_test(a_very_deep_scope_that_does_not_fit_is_not_opened),
     };
     return cmocka_run_group_tests_name("arena: scopes", tests, NULL, NULL);
 }

@@ -178,7 +178,7 @@ static void *aligned_from_ring(struct cb_heap *heap, unsigned index, size_t alig
 static void *aligned_from_run(struct cb_heap *heap, enum cb_space_kind space, size_t granules, size_t align) {
     struct cb_run *run = cb_run_of(heap, space);
     uintptr_t p = align_up(run->cursor, align), end = p + (granules << CB_GRANULE_SHIFT);
-    if (end > run->limit || run->limit == 0) {
+    if (end > run->limit) {
         return NULL;
     }
     uintptr_t padding = run->cursor;

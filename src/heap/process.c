@@ -1,13 +1,25 @@
 /*
  * process.c: what happens once per process: options before main, the report at exit. Nothing is torn down.
  *
- * Layer: the top of the heap. Threads: at start and at exit.
+ * Layer: heap, above the options and the statistics. Threads: at start and at exit.
  */
+#include "heap/process.h"
+
 #include "heap/options.h"
 #include "heap/stats.h"
 
+#include <unistd.h>
+
+void cb_process_begin(void) {
+    static bool begun;
+    if (!begun && environ != NULL) {
+        begun = true;
+        cb_options_init();
+    }
+}
+
 static __attribute__((constructor)) void process_start(void) {
-    cb_options_init();
+    cb_process_begin();
 }
 
 static __attribute__((destructor)) void process_end(void) {

@@ -37,7 +37,7 @@ static struct cb_block *end_run(struct cb_heap *heap, enum cb_space_kind space, 
     if (block == NULL) {
         return NULL;
     }
-    *cb_run_of(heap, space) = (struct cb_run){0, 0};
+    *cb_run_of(heap, space) = CB_NO_RUN;
     if (s->run_is_fresh) {
         block->fresh = (uint16_t)(block->fresh - rest);
         cb_count(&heap->used, 0 - rest);

@@ -11,6 +11,7 @@
 #include "heap/map.h"
 #include "heap/meta.h"
 #include "heap/pages.h"
+#include "heap/process.h"
 #include "heap/refill.h"
 #include "heap/remote.h"
 #include "heap/ring.h"
@@ -21,7 +22,7 @@
 /* The destructor lets those of other keys run first: they may allocate. */
 #define EXIT_ROUNDS 2
 
-_Thread_local struct cb_thread cb_thread CB_TLS_MODEL;
+_Thread_local struct cb_thread cb_thread CB_TLS_MODEL = {.run = {(uintptr_t)1 << 63, (uintptr_t)1 << 63}};
 
 static struct {
     cb_lock lock;        /* rank 1 */
@@ -86,7 +87,7 @@ static void detach(struct cb_heap *heap) {
     heap->space[CB_SMALL].run = cb_thread.run;
     heap->rings = cb_thread.rings;
     uint32_t exits = cb_thread.exits;
-    cb_thread = (struct cb_thread){.exits = exits};
+    cb_thread = (struct cb_thread){.run = CB_NO_RUN, .exits = exits};
 }
 
 static void attach(struct cb_heap *heap) {
@@ -115,6 +116,7 @@ static void thread_exit(void *argument) {
 }
 
 static bool start(void) {
+    cb_process_begin();
     if (!cb_pages_init()) {
         return false;
     }
@@ -133,6 +135,7 @@ static struct cb_heap *new_heap(void) {
     struct cb_heap *heap = cb_meta_take(sizeof *heap);
     if (heap != NULL) {
         heap->id = heaps.count++;
+        heap->space[CB_SMALL].run = heap->space[CB_MEDIUM].run = CB_NO_RUN;
         cb_ring_init(heap);
         heap->next = heaps.all;
         heaps.all = heap;

@@ -97,6 +97,9 @@ struct cb_run {
     uintptr_t cursor, limit;
 };
 
+/* No run: no object fits, and no address, NULL included, is just below the cursor. */
+#define CB_NO_RUN ((struct cb_run){(uintptr_t)1 << 63, (uintptr_t)1 << 63})
+
 /* One of the two spaces of a heap. The small space's run lives in cb_thread while a thread has the heap. */
 struct cb_space {
     struct cb_run run;
@@ -152,8 +155,8 @@ static inline void cb_count(size_t *figure, size_t change) {
 }
 
 /*
- * What the fast paths of one thread need, on one cache line. All zero in a thread that has no heap yet (or no longer):
- * then every bounds test fails and the slow path finds out.
+ * What the fast paths of one thread need, on one cache line. A thread that has no heap yet (or no longer) has no run and
+ * no rings: then every bounds test fails and the slow path finds out.
  */
 struct cb_thread {
     struct cb_run run; /* the small space's */

@@ -1,0 +1,182 @@
+"""From a results file to a Markdown table. Nothing here measures, nothing here leaves out an allocator.
+
+A workload's figure for an allocator is the best of its rounds. Its spread is how far the median lies above that best.
+An allocator whose figure is within the larger of its own and the winner's spread (and never less than the floor below)
+of the winner's is tied with it.
+"""
+
+import math
+import statistics
+import sys
+
+FLOOR = {"time": 0.01, "memory": 0.005}
+
+
+def figure(samples, metric):
+    """(best, median, spread) of one allocator in one workload, or None."""
+    values = [s[metric] for s in samples if s.get(metric)]
+    if not values:
+        return None
+    best, median = min(values), statistics.median(values)
+    return best, median, median / best - 1
+
+
+def ratios(workload, metric):
+    """{allocator: (ratio to the best, tied with the best, spread)}"""
+    figures = {a: figure(s, metric) for a, s in workload["results"].items()}
+    figures = {a: f for a, f in figures.items() if f}
+    if not figures:
+        return {}
+    winner = min(figures, key=lambda a: figures[a][0])
+    best, _, winner_spread = figures[winner]
+    out = {}
+    for a, (value, _, spread) in figures.items():
+        ratio = value / best
+        out[a] = (ratio, ratio - 1 <= max(spread, winner_spread, FLOOR[metric]), spread)
+    return out
+
+
+def allocators(results):
+    return [a["name"] for a in results["allocators"]]
+
+
+def geometric_means(results, metric, kinds):
+    """Over the workloads of these kinds in which every allocator has a figure: ({allocator: mean}, how many)."""
+    names = allocators(results)
+    logs, n = {a: 0.0 for a in names}, 0
+    for w in results["workloads"]:
+        if w["kind"] not in kinds:
+            continue
+        r = ratios(w, metric)
+        if all(a in r for a in names):
+            n += 1
+            for a in names:
+                logs[a] += math.log(r[a][0])
+    return ({a: math.exp(v / n) for a, v in logs.items()} if n else {}), n
+
+
+def human_time(workload, value):
+    unit = workload["unit"]
+    if unit == "s":
+        return f"{value:.2f} s" if value >= 1 else f"{value * 1e3:.0f} ms"
+    return f"{value:.1f} ns" if value < 1000 else f"{value / 1000:.1f} µs"
+
+
+def human_bytes(value):
+    return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.1f} MB"
+
+
+def table(lines, head, rows):
+    lines.append("| " + " | ".join(head) + " |")
+    lines.append("|---|" + "---:|" * (len(head) - 1))
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    lines.append("")
+
+
+def ratio_cell(entry):
+    if entry is None:
+        return "–"
+    ratio, tied, spread = entry
+    text = f"{ratio:.2f}"
+    if tied:
+        return f"**{text}**" if ratio == 1 else f"{text} ="
+    return text
+
+
+def comparison(lines, results, metric, kinds, title):
+    names = allocators(results)
+    rows = []
+    for w in results["workloads"]:
+        if w["kind"] in kinds:
+            r = ratios(w, metric)
+            if not r:
+                continue
+            winner = min(r, key=lambda a: r[a][0])
+            best = figure(w["results"][winner], metric)[0]
+            spread = max(e[2] for e in r.values())
+            rows.append([w["name"].split("/", 1)[1], human_time(w, best) if metric == "time" else human_bytes(best)] +
+                        [ratio_cell(r.get(a)) for a in names] + [f"{spread * 100:.0f} %"])
+    if not rows:
+        return
+    means, n = geometric_means(results, metric, kinds)
+    if means:
+        low = min(means.values())
+        rows.append([f"*geometric mean of {n}*", ""] +
+                    [f"**{means[a]:.3f}**" if means[a] == low else f"{means[a]:.3f}" for a in names] + [""])
+    lines += [f"### {title}", ""]
+    table(lines, ["", "best"] + names + ["spread"], rows)
+
+
+def markdown(results):
+    lines = [f"## {results['date']}, {results['machine']}", "",
+             f"{results['cpu']}, {results['cores']} cores, Linux {results['kernel']}; commit {results['commit'][:12]}"
+             f"{' with changes' if results['dirty'] else ''}; {results['rounds']} round{'s'[:results['rounds'] != 1]}"
+             f"{', quick' if results['quick'] else ''}. Allocators: " +
+             ", ".join(f"{a['name']} {a['version']}" for a in results["allocators"]) + ".", "",
+             "Each figure is the ratio to the best allocator of that line, best of the rounds; **1.00** is the best, "
+             "`=` is within the spread of it: a tie. Lower is better.", ""]
+    comparison(lines, results, "time", ["program"], "Programs: user + system time")
+    comparison(lines, results, "memory", ["program"], "Programs: peak resident memory (largest process)")
+    comparison(lines, results, "time", ["malloc", "drain", "start"], "Micro: time per operation")
+    comparison(lines, results, "memory", ["malloc", "start"], "Micro: peak resident memory")
+
+    names = allocators(results)
+    rows = []
+    for w in results["workloads"]:
+        cells = []
+        for a in names:
+            f = figure(w["results"].get(a, []), "resident_live")
+            cells.append(f"{f[0]:.2f}" if f else "–")
+        if any(c != "–" for c in cells):
+            rows.append([w["name"].split("/", 1)[1]] + cells)
+    if rows:
+        lines += ["### Resident over live memory", ""]
+        table(lines, [""] + names, rows)
+
+    rows = []
+    for w in results["workloads"]:
+        if w["kind"] == "drain":
+            for key, label in (("freed", "after the last free"), ("idle", "one second later"),
+                               ("trimmed", "after malloc_trim")):
+                cells = []
+                for a in names:
+                    f = figure(w["results"].get(a, []), key)
+                    samples = w["results"].get(a, [])
+                    cells.append(f"{f[0] / 1e6:.1f}" if f else "0.0" if any(key in s for s in samples) else "–")
+                rows.append([f"{w['name'].split('_', 1)[1]}, {label}"] + cells)
+    if rows:
+        lines += [f"### Drain: MB still resident of {results.get('drain_mb', 800)} MB freed", ""]
+        table(lines, [""] + names, rows)
+
+    rows = []
+    for w in results["workloads"]:
+        cells = []
+        for a in names:
+            f = figure(w["results"].get(a, []), "flushed")
+            cells.append(f"{f[0] / 1e6:.1f}" if f else "–")
+        if any(c != "–" for c in cells):
+            rows.append([w["name"].split("/", 1)[1] + ", MB resident one second after FLUSHALL"] + cells)
+    if rows:
+        table(lines, [""] + names, rows)
+
+    arena = results.get("arena")
+    if arena:
+        kinds = list(dict.fromkeys(r["workload"] for r in arena))
+        regions = list(dict.fromkeys(r["allocator"] for r in arena))
+        cell = {(r["workload"], r["allocator"]): r for r in arena}
+        rows = [[a] + [f"{cell[k, a]['ns']:.1f}" if (k, a) in cell else "–" for k in kinds] +
+                [f"{cell['near_lifo', a]['held'] / 1e3:.1f}" if ("near_lifo", a) in cell else "–"] for a in regions]
+        lines += ["### Arena: ns per operation (median of the rounds), and what near_lifo still holds", ""]
+        table(lines, [""] + kinds + ["held, kB"], rows)
+
+    if results["skipped"]:
+        lines.append("Not run: " + "; ".join(f"{s['what']} ({s['why']})" for s in results["skipped"]) + ".")
+    else:
+        lines.append("Everything was run.")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    import json
+    with open(sys.argv[1], encoding="utf-8") as source:
+        sys.stdout.write(markdown(json.load(source)))

@@ -67,9 +67,10 @@ int main() {
     require(child > 0 && waitpid(child, &status, 0) == child && status == 0, "the child failed");
     require(sizes[0] == work(1), "a thread found something else");
 
-    Dl_info info;
-    void *(*volatile allocate)(std::size_t) = std::malloc;
-    if (dladdr(reinterpret_cast<void *>(reinterpret_cast<std::uintptr_t>(allocate)), &info) && info.dli_fname)
+#ifndef STATIC
+    Dl_info info; // see program.c
+    if (dladdr(dlsym(RTLD_DEFAULT, "malloc"), &info) && info.dli_fname)
         std::printf("malloc is in %s\n", info.dli_fname);
+#endif
     return 0;
 }

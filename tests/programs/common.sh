@@ -52,12 +52,12 @@ generate() {
     python3 "$top/tools/generate-source.py" "$@" >"$file"
 }
 
-# run_work MODE: calls `work` in a fresh $scratch/work and keeps what it left in $scratch/MODE*.
+# run_work MODE: calls `work` in a fresh $scratch/here and keeps what it left in $scratch/MODE*.
 run_work() {
     local mode=$1 status
-    mkdir "$scratch/work"
+    mkdir "$scratch/here"
     (
-        cd "$scratch/work" || exit 99
+        cd "$scratch/here" || exit 99
         if [ "$mode" = preloaded ]; then
             export LD_DEBUG=files LD_DEBUG_OUTPUT=$loaded/by LD_PRELOAD=$preload
         fi
@@ -65,7 +65,7 @@ run_work() {
     ) >"$scratch/$mode.out" 2>"$scratch/$mode.err" </dev/null
     status=$?
     echo "exit status $status" >>"$scratch/$mode.out"
-    mv "$scratch/work" "$scratch/$mode"
+    mv "$scratch/here" "$scratch/$mode"
 }
 
 # same: `work` must do the same with the preload library as without, and succeed (unless MAY_FAIL is set).

@@ -175,6 +175,17 @@ static CB_NOINLINE void pages_died(struct cb_heap *heap, struct cb_block *block,
     }
 }
 
+/*
+ * A run without room left marks where its sweep goes on, which must not be inside a dead run: when what lies before
+ * and what lies behind it have died and merged, it moves to the start of both.
+ */
+static CB_NOINLINE void move_empty_run(struct cb_heap *heap, struct cb_block *block, struct cb_dead_run dead) {
+    struct cb_run *run = block->space == CB_SMALL ? &cb_thread.run : &heap->space[block->space].run;
+    if (run->cursor == run->limit && run->cursor - dead.start < dead.granules << CB_GRANULE_SHIFT) {
+        run->cursor = run->limit = dead.start;
+    }
+}
+
 struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
     uint8_t *m = cb_map_at(p);
     struct cb_dead_run run = {p, granules};
@@ -190,6 +201,9 @@ struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, ui
         run.granules += behind;
     }
     cb_map_dead_tag(cb_map_at(run.start), run.granules);
+    if (CB_UNLIKELY(block == heap->space[block->space].run_block)) {
+        move_empty_run(heap, block, run);
+    }
     block->dead = (uint16_t)(block->dead + granules);
     cb_count(&heap->dead, granules);
     if (CB_UNLIKELY(block->dead >= block->mark) && risen(heap, block)) {

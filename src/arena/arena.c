@@ -164,9 +164,8 @@ void cb_arena_settle(cutback_arena *arena) {
     cb_arena_move_cursor(arena, scope->live != 0 ? cursor : scope->start);
 }
 
-void cutback_free(cutback_arena *arena, void *ptr, size_t size) {
-    if (ptr == NULL || size == 0)
-        return;
+/* Everything but the block on top: finds out what it is. */
+static void cb_arena_free_elsewhere(cutback_arena *arena, void *ptr, size_t size) {
     struct cb_arena_block block = cb_arena_identify(arena, ptr, size);
     if (block.kind == CB_ARENA_NONE)
         return;
@@ -185,6 +184,26 @@ void cutback_free(cutback_arena *arena, void *ptr, size_t size) {
     size_t before = arena->cursor;
     cb_arena_settle(arena);
     arena->rewinds += arena->cursor < before;
+}
+
+void cutback_free(cutback_arena *arena, void *ptr, size_t size) {
+    cutback_scope *scope = cb_scope_innermost(arena);
+    if (ptr == NULL || size == 0)
+        return;
+    if (arena->count != 0) {
+        const cutback_slot *newest = cb_ring_newest(arena);
+        size_t start = cb_ring_start(newest);
+        if (ptr == arena->memory + start && start >= scope->start && size <= arena->cursor - start) {
+            scope->live--; /* it is live (A7) */
+            arena->count--;
+            cb_arena_move_cursor(arena, newest->before);
+            arena->rewinds++;
+            if (scope->live == 0 || (arena->count != 0 && cb_ring_dead(cb_ring_newest(arena))))
+                cb_arena_settle(arena);
+            return;
+        }
+    }
+    cb_arena_free_elsewhere(arena, ptr, size);
 }
 
 /* ---- look at it ---- */

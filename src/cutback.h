@@ -61,7 +61,8 @@ typedef struct cutback_scope {
 /*
  * An arena. A complete type, to be placed anywhere: static, on the stack, in another structure. All zero
  * means "not yet initialised", and is what it should be before the first cutback_init. The fields are
- * private. Do not copy or move an arena while a mark is open: the copy refuses it.
+ * private. Do not copy an arena (two cannot share memory and ring), nor move it
+ * while a mark is open (it is refused afterwards).
  */
 typedef struct cutback_arena {
     unsigned char *memory; /* NULL: not initialised */
@@ -157,8 +158,8 @@ CUTBACK_API void *cutback_calloc(cutback_arena *arena, size_t count, size_t size
  * *forgotten* block is otherwise the caller's fault, as with every allocator: it is taken for the free of
  * another block, and the scope may be cut back while that one is in use.
  *
- * Invalidates `ptr`. O(1) amortised on top, O(log slots) elsewhere (plus O(log CUTBACK_SCOPES) for a block
- * that is older than the innermost scope).
+ * Invalidates `ptr`. O(1) amortised on top, O(log slots) elsewhere (plus O(log depth) for a block that is
+ * older than the innermost scope).
  */
 CUTBACK_API void cutback_free(cutback_arena *arena, void *ptr, size_t size);
 

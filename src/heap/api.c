@@ -31,7 +31,7 @@ static CB_NOINLINE void *calloc_slow(size_t size) {
         return p != NULL ? p : no_memory();
     }
     void *p = cb_malloc_slow(size);
-    return p != NULL ? memset(p, 0, size) : NULL;
+    return p != NULL ? memset(p, 0, cb_map_length(cb_map_at((uintptr_t)p)) << CB_GRANULE_SHIFT) : NULL;
 }
 
 CB_EXPORT void *CB_NAME(calloc)(size_t count, size_t size) {
@@ -40,9 +40,10 @@ CB_EXPORT void *CB_NAME(calloc)(size_t count, size_t size) {
         return no_memory();
     }
     if (CB_LIKELY(bytes - 1 < CB_SMALL_MAX)) {
-        void *p = cb_fast_alloc(&cb_thread, cb_granules(bytes));
+        size_t granules = cb_granules(bytes);
+        void *p = cb_fast_alloc(&cb_thread, granules);
         if (CB_LIKELY(p != NULL)) {
-            return memset(p, 0, bytes);
+            return memset(p, 0, granules << CB_GRANULE_SHIFT); /* all that malloc_usable_size counts */
         }
     }
     return calloc_slow(bytes);

@@ -2,7 +2,7 @@
 
 A workload's figure for an allocator is the best of its rounds. Its spread is how far the median lies above that best.
 An allocator whose figure is within the larger of its own and the winner's spread (and never less than the floor below)
-of the winner's is tied with it.
+of the winner's is tied with it. With one round the spread is not known: the floor is wider then.
 """
 
 import math
@@ -10,6 +10,8 @@ import statistics
 import sys
 
 FLOOR = {"time": 0.01, "memory": 0.005}
+FLOOR_OF_ONE = {"time": 0.05, "memory": 0.01}  # with a single round
+GRAIN = {"time": 0, "memory": 256 << 10}  # the kernel's count of resident memory is no more exact than this
 
 
 def figure(samples, metric):
@@ -18,7 +20,7 @@ def figure(samples, metric):
     if not values:
         return None
     best, median = min(values), statistics.median(values)
-    return best, median, median / best - 1
+    return best, median, median / best - 1 if len(values) > 1 else None
 
 
 def ratios(workload, metric):
@@ -32,7 +34,9 @@ def ratios(workload, metric):
     out = {}
     for a, (value, _, spread) in figures.items():
         ratio = value / best
-        out[a] = (ratio, ratio - 1 <= max(spread, winner_spread, FLOOR[metric]), spread)
+        known = spread is not None and winner_spread is not None
+        within = max(spread, winner_spread, FLOOR[metric]) if known else FLOOR_OF_ONE[metric]
+        out[a] = (ratio, ratio - 1 <= within or value - best <= GRAIN[metric], spread)
     return out
 
 
@@ -93,9 +97,9 @@ def comparison(lines, results, metric, kinds, title):
                 continue
             winner = min(r, key=lambda a: r[a][0])
             best = figure(w["results"][winner], metric)[0]
-            spread = max(e[2] for e in r.values())
+            spreads = [e[2] for e in r.values() if e[2] is not None]
             rows.append([w["name"].split("/", 1)[1], human_time(w, best) if metric == "time" else human_bytes(best)] +
-                        [ratio_cell(r.get(a)) for a in names] + [f"{spread * 100:.0f} %"])
+                        [ratio_cell(r.get(a)) for a in names] + [f"{max(spreads) * 100:.0f} %" if spreads else "?"])
     if not rows:
         return
     means, n = geometric_means(results, metric, kinds)
@@ -114,7 +118,8 @@ def markdown(results):
              f"{', quick' if results['quick'] else ''}. Allocators: " +
              ", ".join(f"{a['name']} {a['version']}" for a in results["allocators"]) + ".", "",
              "Each figure is the ratio to the best allocator of that line, best of the rounds; **1.00** is the best, "
-             "`=` is within the spread of it: a tie. Lower is better.", ""]
+             "`=` is within the spread of it: a tie. The spread is how far the median lies above the best, at the worst "
+             "allocator (?: one round). Lower is better.", ""]
     comparison(lines, results, "time", ["program"], "Programs: user + system time")
     comparison(lines, results, "memory", ["program"], "Programs: peak resident memory (largest process)")
     comparison(lines, results, "time", ["malloc", "drain", "start"], "Micro: time per operation")

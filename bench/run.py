@@ -212,7 +212,13 @@ class Start(Workload):
         super().__init__("start/true", "start", f"{self.repeat} times /bin/true", self.repeat / 400)
 
     def measure(self, allocator):
-        return launch(self.args, allocator, ["/bin/true"], 120, options=["--repeat", str(self.repeat)])
+        sample = launch(self.args, allocator, ["/bin/true"], 120, options=["--repeat", str(self.repeat)])
+        # So small a process's peak drowns in the grain of the kernel's counters; this one walks the page tables.
+        out = self.args.data / "start"
+        out.parent.mkdir(parents=True, exist_ok=True)
+        launch(self.args, allocator, ["/bin/cat", "/proc/self/smaps_rollup"], 60, options=["--stdout", str(out)])
+        sample["memory"] = int(re.search(r"^Rss:\s+(\d+)", out.read_text(), re.M).group(1)) * 1024
+        return sample
 
 
 class Whole(Workload):
@@ -417,13 +423,14 @@ def measure_all(args, allocators, workloads, results, skipped, deadline):
             sample = w.measure(a)
             sample["round"] = r
             by_name[w.name]["results"][a.name].append(sample)
-            results["rounds"] = r + 1
         except Failed as why:
             failures.add((w.name, a.name))
             by_name[w.name]["results"][a.name].clear()
             skipped.append({"what": f"{w.name} under {a.name}", "why": f"FAILED: {why}"})
             say(f"\nrun.py: {w.name} under {a.name}: {why}")
         progress.finished(job, time.monotonic() - start)
+        if progress.done % (len(jobs) // args.rounds) == 0:
+            results["rounds"] = r + 1
     if sys.stderr.isatty():
         say("")
     results["workloads"] = [w for w in results["workloads"] if any(w["results"].values())]
@@ -443,8 +450,9 @@ def measure_arena(args, skipped):
     for b in json.loads(text)["benchmarks"]:
         if b.get("run_type") == "iteration":
             samples.setdefault(b["run_name"], []).append(b)
+    order = output(str(binary), "--benchmark_list_tests").split()
     rows = []
-    for name, runs in samples.items():
+    for name, runs in sorted(samples.items(), key=lambda item: order.index(item[0])):
         workload, _, allocator = name.partition("/")
         times = sorted(b["ns"] * 1e9 if b["ns"] < 1e-3 else b["ns"] for b in runs)
         row = {"workload": workload, "allocator": allocator, "ns": times[len(times) // 2], "samples": times}

@@ -61,8 +61,8 @@ typedef struct cutback_scope {
 /*
  * An arena. A complete type, to be placed anywhere: static, on the stack, in another structure. All zero
  * means "not yet initialised", and is what it should be before the first cutback_init. The fields are
- * private. Do not copy an arena (two cannot share memory and ring), nor move it
- * while a mark is open (it is refused afterwards).
+ * private. Do not copy an arena (two cannot share memory and ring), nor move it while a mark is open (the
+ * mark is refused afterwards).
  */
 typedef struct cutback_arena {
     unsigned char *memory; /* NULL: not initialised */

@@ -25,7 +25,6 @@ import matplotlib.pyplot as plt  # noqa: E402
 STYLES = [("#000000", "o", "-"), ("#E69F00", "s", "--"), ("#56B4E9", "^", "-."), ("#CC79A7", "D", ":"),
           ("#D55E00", "v", "-"), ("#009E73", "P", "--"), ("#0072B2", "X", "-."), ("#8B7500", "<", ":")]
 KNOWN = ["glibc", "jemalloc", "mimalloc", "tcmalloc", "cutback"]
-KINDS = [("program", "programs"), ("malloc", "micro"), ("start", "start")]
 
 
 LEGEND = 0.55  # inches above the axes, for a title and a line of names
@@ -55,27 +54,24 @@ def legend(figure, handles, labels, title):
                   frameon=False, title=title, title_fontsize=11, borderaxespad=0.2)
 
 
-def draw_ratios(results, metric, kinds, title, stem, name):
-    """A row per workload, a mark per allocator, at its ratio to the best."""
-    names = report.allocators(results)
+def ratio_rows(results, metric, kinds):
+    """[(label, {allocator: ratio} or None for a heading)]"""
     rows = []
-    for kind, label in KINDS:
-        if kind not in kinds:
-            continue
-        group = [(w, report.ratios(w, metric)) for w in results["workloads"] if w["kind"] == kind]
-        group = [(w["name"].split("/", 1)[1], r) for w, r in group if r]
+    for kind, heading in kinds:
+        group = [(w["name"].split("/", 1)[1], {a: e[0] for a, e in report.ratios(w, metric).items()})
+                 for w in results["workloads"] if w["kind"] == kind]
+        group = [(label, r) for label, r in group if r]
         if group:
-            rows.append((label, None))
-            rows += group
+            rows += [(heading, None)] + group
             means, n = report.geometric_means(results, metric, [kind])
             if n > 1:
-                rows.append(("geometric mean", {a: (m, False, 0) for a, m in means.items()}))
-    if not rows:
-        return
-    height = 1.4 + 0.22 * len(rows)
-    figure, axes = plt.subplots(figsize=(8, height), layout="constrained")
-    figure.get_layout_engine().set(rect=(0, 0.2 / height, 1, 1 - (0.2 + LEGEND) / height))
-    top = max(e[0] for _, r in rows if r for e in r.values())
+                rows.append(("geometric mean", means))
+    return rows
+
+
+def draw_rows(axes, rows, names):
+    """A row per workload, a mark per allocator; within the row a little apart, so that none hides another."""
+    top = max(2.0 if len(rows) > 1 else 1.5, 1.12 * max(v for _, r in rows if r for v in r.values()))
     for i, (label, r) in enumerate(rows):
         y = len(rows) - 1 - i
         if r is None:
@@ -83,25 +79,42 @@ def draw_ratios(results, metric, kinds, title, stem, name):
         axes.axhline(y, color="#e4e4e4", linewidth=0.8, zorder=0)
         if label == "geometric mean":
             axes.axhspan(y - 0.5, y + 0.5, color="#f2f2ea", zorder=-1)
-        for a in names:
+        for k, a in enumerate(names):
             if a in r:
                 colour, mark, _ = style_of(a, names)
-                axes.plot(r[a][0], y, mark, color=colour, markersize=6, markeredgecolor="white", markeredgewidth=0.5,
-                          zorder=3)
+                axes.plot(r[a], y + 0.11 * ((len(names) - 1) / 2 - k), mark, color=colour, markersize=5.5,
+                          markeredgecolor="white", markeredgewidth=0.5, zorder=3)
     axes.set_yticks([len(rows) - 1 - i for i in range(len(rows))], [label for label, _ in rows], fontsize=9)
     for tick, (_, r) in zip(axes.get_yticklabels(), rows):
         tick.set_fontweight("normal" if r else "bold")
-    axes.set_ylim(-0.8, len(rows) - 0.2)
+    axes.set_ylim(-0.8, len(rows) - 0.4)
     axes.set_xscale("log")
-    axes.set_xlim(0.95, max(2.0, top * 1.12))
-    ticks = [t for t in (1, 1.25, 1.5, 2, 3, 4, 5, 7, 10, 20, 50, 100, 200) if t <= max(2.0, top * 1.12)]
+    axes.set_xlim(top ** -0.025, top)
+    ticks = [t for t in (1, 1.1, 1.2, 1.3, 1.5, 2, 3, 4, 5, 7, 10, 20, 50, 100, 200)
+             if t <= top and (top < 4 or t not in (1.1, 1.2, 1.3))]
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks], fontsize=9)
     axes.minorticks_off()
     axes.axvline(1, color="#888888", linewidth=1, zorder=1)
-    axes.set_xlabel("ratio to the best allocator of the line (1 is the best; logarithmic)", fontsize=9)
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
+
+
+def draw_ratios(results, metric, title, stem, name):
+    """Programs above, micro-benchmarks below, each on a scale of its own."""
+    names = report.allocators(results)
+    panels = [ratio_rows(results, metric, [("program", "programs")]),
+              ratio_rows(results, metric, [("malloc", "micro"), ("start", "start of a process")])]
+    panels = [rows for rows in panels if rows]
+    if not panels:
+        return
+    height = 1.2 + sum(0.55 + 0.23 * len(rows) for rows in panels)
+    figure, all_axes = plt.subplots(len(panels), 1, figsize=(8, height), squeeze=False, layout="constrained",
+                                    height_ratios=[len(rows) for rows in panels])
+    figure.get_layout_engine().set(rect=(0, 0.2 / height, 1, 1 - (0.2 + LEGEND) / height))
+    for axes, rows in zip(all_axes[:, 0], panels):
+        draw_rows(axes, rows, names)
+    all_axes[-1][0].set_xlabel("ratio to the best allocator of the line (1 is the best; logarithmic)", fontsize=9)
     marks = [plt.Line2D([], [], color=style_of(a, names)[0], marker=style_of(a, names)[1], linestyle="", label=a)
              for a in names]
     legend(figure, marks, names, title)
@@ -217,8 +230,8 @@ def main():
     stem = (args.into or args.results.parent) / args.results.stem
     stem.parent.mkdir(parents=True, exist_ok=True)
     plt.rcParams.update({"font.family": "DejaVu Sans", "svg.hashsalt": "cutback", "figure.facecolor": "white"})
-    draw_ratios(results, "time", ["program", "malloc", "start"], "Time", stem, "time")
-    draw_ratios(results, "memory", ["program", "malloc", "start"], "Peak resident memory", stem, "memory")
+    draw_ratios(results, "time", "Time", stem, "time")
+    draw_ratios(results, "memory", "Peak resident memory", stem, "memory")
     draw_pareto(results, stem)
     draw_drain(results, stem)
 

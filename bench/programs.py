@@ -453,19 +453,19 @@ class Xz(Program):
 
 
 class Build(Program):
-    name, what, needs, package, seconds = "build", "ninja -j2 of this project, 2 copies", ("ninja", "meson", "gcc"), "meson ninja-build", 5
+    name, what, needs, package = "build", "ninja -j2 of this project, twice", ("ninja", "meson", "gcc", "git"), "meson ninja-build"
+    seconds = 8
     processes = True
 
     def prepare(self, folder, size, root):
-        for name in ("src", "preload", "meson.build", "meson_options.txt", "tests", "fuzz", "bench"):
-            source, target = root / name, folder / "source" / name
-            if source.is_dir():
-                shutil.copytree(source, target, dirs_exist_ok=True)
-            elif source.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(source, target)
-        subprocess.run(["meson", "setup", "--wipe" if (folder / "b").exists() else "b", *(["b"] if (folder / "b").exists() else []),
-                        "-Dtests=disabled", "-Dbench=disabled"], cwd=folder / "source", check=True,
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True).stdout
+        source = folder / "source"
+        shutil.rmtree(source, ignore_errors=True)
+        for name in filter(None, listed.split("\0")):
+            if (root / name).is_file():
+                (source / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(root / name, source / name)
+        subprocess.run(["meson", "setup", "b", "-Dtests=disabled", "-Dbench=disabled"], cwd=source, check=True,
                        stdout=subprocess.DEVNULL)
 
     def command(self, folder):

@@ -41,9 +41,6 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
         block->all_next->all_prev = block->all_prev;
     }
     *(block->all_prev != NULL ? &block->all_prev->all_next : &heap->all) = block->all_next;
-    if (heap->hand == block) {
-        heap->hand = block->all_next;
-    }
     cb_count(&heap->used, (size_t)0 - block->fresh);
     /* release: partner of the acquire in the page allocator's in_page_land: the map bytes are zero by now */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
@@ -154,24 +151,52 @@ static uint64_t units_touched(uintptr_t p, size_t granules) {
     return units_inside(from, (to - from) >> CB_GRANULE_SHIFT);
 }
 
-/* Resident pages without live objects that a heap may keep. */
-static size_t pages_kept(const struct cb_heap *heap) {
-    if (cb_options.purge == CB_PURGE_NEVER) {
-        return SIZE_MAX;
+/*
+ * When pages without live objects go back. A stretch of LONG of them is cheap to give back per page and goes as soon as
+ * the heap holds more than its share of the reserve. Shorter ones, which die one by one when objects are freed in random
+ * order, wait until they are a quarter of the heap: most of their neighbours die meanwhile, and one call does for all.
+ */
+#define LONG 16 /* units */
+
+/* Units of the heap's blocks that may be resident. */
+static size_t resident_units(const struct cb_heap *heap) {
+    return heap->used / UNIT_GRANULES + 1 - heap->purged_pages;
+}
+
+static size_t reserve_units(const struct cb_heap *heap) {
+    return (cb_options.reserve / 2 >> UNIT_SHIFT) + resident_units(heap) / 64;
+}
+
+static bool purge_units(struct cb_heap *heap, struct cb_block *block, unsigned first, unsigned count) {
+    uint64_t bits = (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
+    if (!cb_pages_purge_part(cb_block_start(block) + ((uintptr_t)first << UNIT_SHIFT), (size_t)count << UNIT_SHIFT)) {
+        return false;
     }
-    return (cb_options.reserve / 4 >> UNIT_SHIFT) + (heap->used - heap->dead) / UNIT_GRANULES / 64;
+    cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & bits));
+    heap->purged_pages += (size_t)__builtin_popcountll(bits & ~block->purged_pages);
+    block->purged_pages |= bits;
+    block->dead_pages &= ~bits;
+    return true;
 }
 
 static CB_NOINLINE void pages_died(struct cb_heap *heap, struct cb_block *block, struct cb_dead_run run) {
-    uint64_t born = units_inside(run.start, run.granules) & ~block->dead_pages & ~block->purged_pages;
+    uint64_t inside = units_inside(run.start, run.granules);
+    uint64_t born = inside & ~block->dead_pages & ~block->purged_pages;
     if (born == 0) {
         return;
     }
     block->dead_pages |= born;
     cb_count(&heap->dead_pages, (size_t)__builtin_popcountll(born));
-    size_t kept = pages_kept(heap);
-    if (heap->dead_pages > kept) {
-        cb_block_purge(heap, kept / 2 << UNIT_SHIFT);
+    size_t reserve = reserve_units(heap);
+    if (heap->dead_pages <= reserve || cb_options.purge == CB_PURGE_NEVER) {
+        return;
+    }
+    uint64_t dirty = inside & block->dead_pages;
+    if (__builtin_popcountll(dirty) >= LONG) {
+        unsigned first = (unsigned)__builtin_ctzll(dirty);
+        purge_units(heap, block, first, 64 - (unsigned)__builtin_clzll(dirty) - first);
+    } else if (heap->dead_pages > reserve + resident_units(heap) / 4) {
+        cb_block_purge(heap, heap->dead_pages / 2);
     }
 }
 
@@ -222,38 +247,30 @@ void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
     if ((block->dead_pages | block->purged_pages) != 0) {
         uint64_t touched = units_touched(p, granules);
         cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & touched));
+        heap->purged_pages -= (size_t)__builtin_popcountll(block->purged_pages & touched);
         block->dead_pages &= ~touched;
         block->purged_pages &= ~touched;
     }
 }
 
 /* One system call per stretch of neighbouring pages. */
-static void purge_block(struct cb_heap *heap, struct cb_block *block) {
-    uint64_t left = block->dead_pages;
-    while (left != 0) {
-        unsigned first = (unsigned)__builtin_ctzll(left);
-        uint64_t above = ~(left >> first);
-        unsigned count = above != 0 ? (unsigned)__builtin_ctzll(above) : 64;
-        uint64_t bits = (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
-        left &= ~bits;
-        if (cb_pages_purge_part(cb_block_start(block) + ((uintptr_t)first << UNIT_SHIFT),
-                                (size_t)count << UNIT_SHIFT)) {
-            block->purged_pages |= bits;
+static bool purge_block(struct cb_heap *heap, struct cb_block *block) {
+    while (block->dead_pages != 0) {
+        unsigned first = (unsigned)__builtin_ctzll(block->dead_pages);
+        uint64_t above = ~(block->dead_pages >> first);
+        if (!purge_units(heap, block, first, above != 0 ? (unsigned)__builtin_ctzll(above) : 64)) {
+            return false;
         }
-        /* Where the system refused, the pages stay resident and are counted again when their run changes. */
-        block->dead_pages &= ~bits;
-        cb_count(&heap->dead_pages, (size_t)0 - count);
     }
+    return true;
 }
 
 void cb_block_purge(struct cb_heap *heap, size_t keep) {
-    struct cb_block *start = heap->hand != NULL ? heap->hand : heap->all;
-    for (struct cb_block *block = start; block != NULL && heap->dead_pages << UNIT_SHIFT > keep;) {
-        purge_block(heap, block);
-        block = block->all_next != NULL ? block->all_next : heap->all;
-        heap->hand = block;
-        if (block == start) {
-            break;
+    for (int least = 32; heap->dead_pages > keep; least /= 2) {
+        for (struct cb_block *block = heap->all; block != NULL && heap->dead_pages > keep; block = block->all_next) {
+            if (__builtin_popcountll(block->dead_pages) >= least && !purge_block(heap, block)) {
+                return;
+            }
         }
     }
 }

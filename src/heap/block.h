@@ -36,7 +36,7 @@ struct cb_block *cb_block_to_sweep(struct cb_heap *heap, enum cb_space_kind spac
  */
 void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept);
 
-/* Purges pages without live objects until no more than `keep` bytes of them are resident. */
+/* Purges pages without live objects, of the emptiest blocks first, until no more than `keep` units are resident. */
 void cb_block_purge(struct cb_heap *heap, size_t keep);
 
 #endif

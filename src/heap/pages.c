@@ -312,6 +312,21 @@ static bool purge_system(uintptr_t start, size_t size) {
 }
 
 /*
+ * The map bytes of a purged extent are zero; whole pages of them go back as well, with a page more on either side, where
+ * the nodes of extents that have since been merged were. Nothing else uses them meanwhile.
+ */
+static void purge_map(const struct extent *was) {
+    uintptr_t slack = cb_page_size << CB_GRANULE_SHIFT, end = was->start + was->size;
+    uintptr_t low = was->dirty_from - was->start > slack ? was->dirty_from - slack : was->start;
+    uintptr_t high = end - was->dirty_to > slack ? was->dirty_to + slack : end;
+    uintptr_t from = align_up((uintptr_t)cb_map_at(low), cb_page_size);
+    uintptr_t to = (uintptr_t)cb_map_at(high) & ~(uintptr_t)(cb_page_size - 1);
+    if (from < to) {
+        cb_os_purge((void *)from, to - from);
+    }
+}
+
+/*
  * Purges the extent that has been free the longest. The lock is held on entry and on return, but not during the system
  * call, for which the extent looks as if it were in use. Returns the bytes given back; 0 when there is nothing to do.
  */
@@ -322,6 +337,7 @@ static size_t purge_oldest(void) {
     struct extent was = take_out(pages.oldest);
     cb_lock_drop(&pages.lock);
     bool done = purge_system(was.dirty_from, dirty_size(&was));
+    purge_map(&was);
     cb_lock_take(&pages.lock);
     if (!done) {
         insert_merged(was.start, was.size, was.dirty_from, was.dirty_to);

@@ -7,6 +7,8 @@
 
 #include "heap/map.h"
 
+#define HUGE_MAP_FROM ((size_t)32 << 20)
+
 uint8_t *cb_map;
 struct cb_block *cb_blocks;
 struct cb_range cb_ranges[CB_RANGES_MAX];
@@ -85,6 +87,9 @@ static bool metadata_grow(struct cb_range *range, uintptr_t start, size_t size) 
     if (!table_grow(range, start, start + size)) {
         cb_os_unmap((void *)map_at, map_size);
         return false;
+    }
+    if (start - first_place >= HUGE_MAP_FROM) {
+        cb_os_huge((void *)map_at, map_size, true);
     }
     return true;
 }

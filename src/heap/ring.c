@@ -9,8 +9,11 @@
 
 #include <string.h>
 
+#define FLOOR ((size_t)1 << 16) /* granules */
+#define LEAST ((size_t)1 << 8)  /* granules */
 #define LEAST_BOUND 8
 #define PREFETCH_AHEAD 8
+#define SHRINK_AT_ONCE 8
 
 void cb_ring_init(struct cb_heap *heap) {
     for (unsigned i = 0; i < CB_RINGS; i++) {
@@ -20,20 +23,16 @@ void cb_ring_init(struct cb_heap *heap) {
 }
 
 /*
- * Granules that may be parked: an eighth of what lives, less where the blocks are mostly dead, since a parked object
- * there keeps a page that could go back.
+ * Granules that may be parked: a mebibyte and an eighth of what lives, less where the blocks are mostly dead, since a
+ * parked object there keeps a page that could go back.
  */
 static size_t budget(const struct cb_heap *heap) {
-    size_t floor = 1024;
     size_t in_use = heap->used - heap->dead; /* what is parked counts too: close enough */
-    if (heap->used == 0) {
-        return floor;
-    }
-    size_t share = in_use / 8;
+    size_t share = FLOOR + in_use / 8;
     if (in_use < heap->used / 2) {
         share = share * (in_use * 512 / heap->used) / 256;
     }
-    return floor + share;
+    return share > LEAST ? share : LEAST;
 }
 
 static size_t parked(const struct cb_heap *heap) {
@@ -89,15 +88,19 @@ static bool grow(struct cb_ring *ring, unsigned index, struct cb_heap *heap) {
     return true;
 }
 
-/* Every ring gives up half, and may hold no more than that until it earns it again. */
-static void shrink_all(struct cb_heap *heap) {
-    for (unsigned i = 1; i < CB_RINGS; i++) {
-        struct cb_ring *ring = &heap->ring[i];
-        if (ring->count != 0) {
-            flush(heap, i, (ring->count + 1) / 2);
+/* The next ring in turn gives up half, and may hold no more than that until it earns it again. Returns its granules. */
+static size_t shrink_next(struct cb_heap *heap) {
+    for (unsigned tries = 1; tries < CB_RINGS; tries++) {
+        unsigned index = heap->ring_hand = heap->ring_hand % (CB_RINGS - 1) + 1;
+        struct cb_ring *ring = &heap->ring[index];
+        uint32_t count = (ring->count + 1) / 2;
+        if (count != 0) {
+            flush(heap, index, count);
+            ring->bound = ring->count > LEAST_BOUND ? ring->count : LEAST_BOUND;
+            return count * cb_ring_granules(index);
         }
-        ring->bound = ring->count > LEAST_BOUND ? ring->count : LEAST_BOUND;
     }
+    return 0;
 }
 
 void cb_ring_full(struct cb_heap *heap, unsigned index) {
@@ -106,8 +109,9 @@ void cb_ring_full(struct cb_heap *heap, unsigned index) {
     if (held + ring->count * cb_ring_granules(index) <= limit && grow(ring, index, heap)) {
         return;
     }
-    if (held > limit) {
-        shrink_all(heap);
+    for (unsigned i = 0; i < SHRINK_AT_ONCE && held > limit; i++) {
+        size_t less = shrink_next(heap);
+        held = held > less ? held - less : 0;
     }
     if (ring->count >= ring->bound) {
         flush(heap, index, (ring->count + 1) / 2);

@@ -133,9 +133,10 @@ struct cb_heap {
     uint64_t wanted; /* bit per small size: malloc found neither ring entry nor run for it */
     size_t dead;       /* granules in dead runs */
     size_t used;       /* granules handed to runs, over all blocks */
-    size_t dead_pages; /* in 4 KiB units: see cb_block */
+    size_t dead_pages; /* in 4 KiB units, as the next: see cb_block */
+    size_t purged_pages;
+    unsigned ring_hand;    /* the ring that was last made to shrink */
     struct cb_block *all;  /* every block of the heap */
-    struct cb_block *hand; /* where the next purge goes on */
     struct cb_outbox outbox[CB_OUTBOXES];
     struct cb_heap *next;      /* in cb_heaps.all; constant once linked */
     struct cb_heap *next_idle; /* guarded by cb_heaps.lock */

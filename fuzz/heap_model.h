@@ -28,7 +28,7 @@ enum {
     MODEL_EDGE = 192,   /* so many bytes at either end of an object are written and checked, */
     MODEL_STRIDE = 1021 /* and between them one in so many */
 };
-#define MODEL_BYTES ((size_t)48 << 20) /* live bytes; beyond that only small objects are made */
+#define MODEL_BYTES ((size_t)16 << 20) /* live bytes; beyond that only small objects are made */
 
 struct model_object {
     uint8_t *start;
@@ -482,8 +482,6 @@ static inline const char *model_end(struct model *model) {
         fault = model_check_all(model, false);
     }
     model_end_helper(model);
-    pthread_cond_destroy(&model->changed);
-    pthread_mutex_destroy(&model->lock);
     return fault;
 }
 

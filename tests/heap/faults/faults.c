@@ -1,0 +1,319 @@
+/*
+ * Programs with one fault each; the argument says which. Run with the library preloaded. What is done to the
+ * heap is told on standard output: the address that the report must name. Whoever gets past the fault ends
+ * with status 0.
+ *
+ * Layer:     tests.
+ * Threading: as the fault needs.
+ */
+#include <malloc.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void *volatile kept;
+static _Alignas(64) char object_in_program[256];
+
+/* Keeps the compiler from seeing what happens to a pointer. */
+static void *hide(void *p) {
+    kept = p;
+    return kept;
+}
+
+static void *get(size_t size) {
+    void *p = malloc(size);
+    if (p == NULL) {
+        _exit(3);
+    }
+    memset(p, 1, size);
+    return hide(p);
+}
+
+/* Says what the report must name; flushed, for the process is about to end. */
+static void *say(void *p) {
+    printf("%p\n", hide(p));
+    fflush(stdout);
+    return kept;
+}
+
+static void *free_in_thread(void *p) {
+    free(p);
+    return NULL;
+}
+
+static void elsewhere(void *(*what)(void *), void *p) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, what, p) != 0) {
+        _exit(3);
+    }
+    pthread_join(thread, NULL);
+}
+
+static void double_free_at_once(void) {
+    void *p = get(64);
+    free(say(p));
+    free(hide(p));
+}
+
+static void double_free_of_parked(void) {
+    void *p = get(64), *above = get(64);
+    free(say(p));
+    free(hide(p));
+    free(above);
+}
+
+static void double_free_later(void) {
+    enum { MANY = 20000 };
+    static void *many[MANY];
+    for (int i = 0; i < MANY; i++) {
+        many[i] = get(64);
+    }
+    void *p = say(many[MANY / 2]);
+    for (int i = 0; i < MANY; i += 2) {
+        free(many[i]);
+    }
+    free(hide(p));
+}
+
+/* Its neighbours are dead too and have merged with it. */
+static void double_free_of_merged(void) {
+    enum { MANY = 20000 };
+    static void *many[MANY];
+    for (int i = 0; i < MANY; i++) {
+        many[i] = get(64);
+    }
+    void *p = say(many[MANY / 2]);
+    for (int i = 0; i < MANY - 1; i++) {
+        free(many[i]);
+    }
+    free(hide(p));
+}
+
+/* Its memory is now the middle of another object. */
+static void double_free_after_reuse(void) {
+    void *below = get(64), *p = get(64);
+    say(p);
+    free(p);
+    free(below);
+    void *wide = get(512);
+    free(hide(p));
+    free(wide);
+}
+
+static void double_free_medium(void) {
+    void *p = get(5000), *above = get(5000);
+    free(say(p));
+    free(hide(p));
+    free(above);
+}
+
+static void double_free_medium_on_top(void) {
+    void *p = get(5000);
+    free(say(p));
+    free(hide(p));
+}
+
+static void double_free_large(void) {
+    void *p = get(300000);
+    free(say(p));
+    free(hide(p));
+}
+
+/* The free extent that it became a part of starts elsewhere. */
+static void double_free_large_merged(void) {
+    void *below = get(300000), *p = get(300000), *above = get(300000);
+    free(below < p ? below : above);
+    free(say(p));
+    free(hide(p));
+}
+
+static void double_free_remote(void) {
+    void *p = say(get(64));
+    elsewhere(free_in_thread, p);
+    free(hide(p));
+}
+
+static void *free_twice(void *p) {
+    free(hide(p));
+    free(hide(p));
+    return NULL;
+}
+
+static void double_free_both_remote(void) {
+    elsewhere(free_twice, say(get(64)));
+}
+
+static void free_own_then_remote(void) {
+    void *p = get(64), *above = get(64);
+    free(say(p));
+    elsewhere(free_in_thread, p);
+    free(above);
+}
+
+static void free_of_stack(void) {
+    _Alignas(16) char local[64];
+    free(say(local));
+}
+
+/* Farther away than any guess about the size of a frame. */
+static void free_of_far_stack(void) {
+    _Alignas(16) char local[64];
+    _Alignas(16) char between[300000];
+    memset(between, 0, sizeof between);
+    hide(between);
+    free(say(local));
+}
+
+static void *free_of_own_stack(void *unused) {
+    (void)unused;
+    free_of_stack();
+    return NULL;
+}
+
+static void free_of_thread_stack(void) {
+    elsewhere(free_of_own_stack, NULL);
+}
+
+static void free_of_static(void) {
+    free(say(object_in_program));
+}
+
+static void free_of_function(void) {
+    free(say((void *)((uintptr_t)free_of_function & ~(uintptr_t)15)));
+}
+
+static void free_of_interior(void) {
+    free(say((char *)get(256) + 64));
+}
+
+static void free_of_interior_medium(void) {
+    free(say((char *)get(9000) + 16));
+}
+
+static void free_of_interior_large(void) {
+    free(say((char *)get(300000) + 4096));
+}
+
+static void free_of_interior_large_near(void) {
+    free(say((char *)get(300000) + 16));
+}
+
+static void free_of_unaligned(void) {
+    free(say((char *)get(64) + 8));
+}
+
+static void free_of_unaligned_by_one(void) {
+    free(say((char *)get(64) + 1));
+}
+
+static void free_of_aligned_interior(void) {
+    char *p = hide(aligned_alloc(256, 512));
+    free(say(p + 256));
+}
+
+static void free_of_aligned_padding(void) {
+    get(16);
+    char *p = hide(aligned_alloc(256, 512));
+    free(say(p - 16));
+}
+
+static void free_of_end(void) {
+    free(say((char *)get(64) + 64));
+}
+
+/* Where nothing is mapped, but aligned like an object. */
+static void free_of_nowhere(void) {
+    free(say((char *)get(64) + ((size_t)1 << 36)));
+}
+
+static void realloc_of_freed(void) {
+    void *p = get(64), *above = get(64);
+    free(say(p));
+    kept = realloc(hide(p), 100);
+    free(above);
+}
+
+static void realloc_of_freed_large(void) {
+    void *p = get(300000);
+    free(say(p));
+    kept = realloc(hide(p), 400000);
+}
+
+static void realloc_of_interior(void) {
+    kept = realloc(say((char *)get(64) + 16), 100);
+}
+
+static void usable_size_of_freed(void) {
+    void *p = get(64), *above = get(64);
+    free(say(p));
+    kept = (void *)malloc_usable_size(hide(p));
+    free(above);
+}
+
+static void usable_size_of_interior(void) {
+    kept = (void *)malloc_usable_size(say((char *)get(64) + 16));
+}
+
+/* No fault: pointers of libc's own are its affair. */
+static void none(void) {
+    void *p = get(64);
+    say(p);
+    free(p);
+    free(NULL);
+}
+
+#define FAULT(name)                                                                                          \
+    { #name, name }
+static const struct {
+    const char *name;
+    void (*run)(void);
+} faults[] = {
+    FAULT(double_free_at_once),
+    FAULT(double_free_of_parked),
+    FAULT(double_free_later),
+    FAULT(double_free_of_merged),
+    FAULT(double_free_after_reuse),
+    FAULT(double_free_medium),
+    FAULT(double_free_medium_on_top),
+    FAULT(double_free_large),
+    FAULT(double_free_large_merged),
+    FAULT(double_free_remote),
+    FAULT(double_free_both_remote),
+    FAULT(free_own_then_remote),
+    FAULT(free_of_stack),
+    FAULT(free_of_far_stack),
+    FAULT(free_of_thread_stack),
+    FAULT(free_of_static),
+    FAULT(free_of_function),
+    FAULT(free_of_interior),
+    FAULT(free_of_interior_medium),
+    FAULT(free_of_interior_large),
+    FAULT(free_of_interior_large_near),
+    FAULT(free_of_unaligned),
+    FAULT(free_of_unaligned_by_one),
+    FAULT(free_of_aligned_interior),
+    FAULT(free_of_aligned_padding),
+    FAULT(free_of_end),
+    FAULT(free_of_nowhere),
+    FAULT(realloc_of_freed),
+    FAULT(realloc_of_freed_large),
+    FAULT(realloc_of_interior),
+    FAULT(usable_size_of_freed),
+    FAULT(usable_size_of_interior),
+    FAULT(none),
+};
+
+int main(int argc, char **argv) {
+    for (size_t i = 0; i < sizeof faults / sizeof *faults && argc > 1; i++) {
+        if (strcmp(argv[1], faults[i].name) == 0) {
+            faults[i].run();
+            /* What was freed twice must not be handed out twice. */
+            void *one = get(64), *two = get(64);
+            return one == two ? 4 : 0;
+        }
+    }
+    return 2;
+}

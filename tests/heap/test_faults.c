@@ -1,0 +1,156 @@
+/*
+ * Every fault that a program can make with free is told in one line, and ends the program by SIGABRT, or not,
+ * as on_error says. Runs faults/faults.c with the library preloaded; that program prints the address that the
+ * report must name.
+ *
+ * Environment: CUTBACK_PRELOAD, the library; CUTBACK_FAULTS, the program.
+ *
+ * Layer:     tests.
+ * Threading: none.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct run {
+    int status;
+    char out[64], err[512]; /* out: without its newline */
+};
+
+static void read_all(int from, char *text, size_t room) {
+    size_t have = 0;
+    ssize_t got;
+    while (have < room - 1 && (got = read(from, text + have, room - 1 - have)) > 0) {
+        have += (size_t)got;
+    }
+    text[have] = '\0';
+    close(from);
+}
+
+static void become_fault(const char *fault, const char *options) {
+    const char *program = getenv("CUTBACK_FAULTS");
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    alarm(20);
+    setenv("LD_PRELOAD", getenv("CUTBACK_PRELOAD"), 1);
+    setenv("CUTBACK_OPTIONS", options, 1);
+    execl(program, program, fault, (char *)NULL);
+    _exit(127);
+}
+
+static struct run run(const char *fault, const char *options) {
+    struct run run;
+    int out[2], err[2];
+    assert_int_equal(pipe(out), 0);
+    assert_int_equal(pipe(err), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        dup2(out[1], STDOUT_FILENO);
+        dup2(err[1], STDERR_FILENO);
+        become_fault(fault, options);
+    }
+    close(out[1]);
+    close(err[1]);
+    read_all(out[0], run.out, sizeof run.out);
+    read_all(err[0], run.err, sizeof run.err);
+    assert_int_equal(waitpid(child, &run.status, 0), child);
+    run.out[strcspn(run.out, "\n")] = '\0';
+    return run;
+}
+
+/* `what`: the report, with %s for the address. */
+static void expect(const char *fault, const char *what) {
+    char line[256];
+    struct run abort = run(fault, "on_error=abort");
+    snprintf(line, sizeof line, what, abort.out);
+    strcat(line, "\n");
+    assert_string_equal(abort.err, line);
+    assert_true(WIFSIGNALED(abort.status) && WTERMSIG(abort.status) == SIGABRT);
+
+    struct run warn = run(fault, "on_error=warn");
+    snprintf(line, sizeof line, what, warn.out);
+    strcat(line, "\n");
+    assert_string_equal(warn.err, line);
+    assert_true(WIFEXITED(warn.status));
+    assert_int_equal(WEXITSTATUS(warn.status), 0);
+
+    struct run ignore = run(fault, "on_error=ignore");
+    assert_string_equal(ignore.err, "");
+    assert_true(WIFEXITED(ignore.status));
+    assert_int_equal(WEXITSTATUS(ignore.status), 0);
+}
+
+#define FREED "cutback: free(): double free of %s"
+#define INSIDE "cutback: free(): not the start of a live object: %s"
+
+/* name, report */
+#define FAULTS(FAULT)                                                                                        \
+    FAULT(double_free_at_once, INSIDE)                                                                       \
+    FAULT(double_free_of_parked, FREED " (64 bytes)")                                                        \
+    FAULT(double_free_later, FREED)                                                                          \
+    FAULT(double_free_of_merged, INSIDE)                                                                     \
+    FAULT(double_free_after_reuse, INSIDE)                                                                   \
+    FAULT(double_free_medium, FREED " (5120 bytes)")                                                         \
+    FAULT(double_free_medium_on_top, FREED " (5120 bytes)")                                                  \
+    FAULT(double_free_large, FREED)                                                                          \
+    FAULT(double_free_large_merged, INSIDE)                                                                  \
+    FAULT(double_free_remote, INSIDE)                                                                        \
+    FAULT(double_free_both_remote, INSIDE)                                                                   \
+    FAULT(free_own_then_remote, FREED " (64 bytes)")                                                         \
+    FAULT(free_of_stack, "cutback: free(): pointer into the stack: %s")                                      \
+    FAULT(free_of_thread_stack, "cutback: free(): pointer into the stack: %s")                               \
+    FAULT(free_of_static, "cutback: free(): pointer into a program or library: %s")                          \
+    FAULT(free_of_function, "cutback: free(): pointer into a program or library: %s")                        \
+    FAULT(free_of_interior, INSIDE)                                                                          \
+    FAULT(free_of_interior_medium, INSIDE)                                                                   \
+    FAULT(free_of_interior_large, INSIDE)                                                                    \
+    FAULT(free_of_interior_large_near, INSIDE)                                                               \
+    FAULT(free_of_unaligned, "cutback: free(): unaligned pointer %s")                                        \
+    FAULT(free_of_unaligned_by_one, "cutback: free(): unaligned pointer %s")                                 \
+    FAULT(free_of_aligned_interior, INSIDE)                                                                  \
+    FAULT(free_of_aligned_padding, FREED)                                                                    \
+    FAULT(free_of_end, INSIDE)                                                                               \
+    FAULT(realloc_of_freed, "cutback: realloc(): double free of %s (64 bytes)")                              \
+    FAULT(realloc_of_freed_large, "cutback: realloc(): double free of %s")                                   \
+    FAULT(realloc_of_interior, "cutback: realloc(): not the start of a live object: %s")                     \
+    FAULT(usable_size_of_freed, "cutback: malloc_usable_size(): double free of %s (64 bytes)")               \
+    FAULT(usable_size_of_interior, "cutback: malloc_usable_size(): not the start of a live object: %s")
+
+#define TEST(fault, report)                                                                                  \
+    static void fault##_is_told(void **state) {                                                              \
+        (void)state;                                                                                         \
+        expect(#fault, report);                                                                              \
+    }
+FAULTS(TEST)
+
+static void no_fault_is_not_told(void **state) {
+    (void)state;
+    struct run none = run("none", "on_error=abort");
+    assert_string_equal(none.err, "");
+    assert_int_equal(none.status, 0);
+}
+
+/* libc is given what might be its own; whether it tells or not, nothing goes on as if nothing were wrong. */
+static void free_of_far_stack_does_not_go_unnoticed(void **state) {
+    (void)state;
+    assert_true(WIFSIGNALED(run("free_of_far_stack", "").status));
+}
+
+int main(void) {
+#define ENTRY(fault, report) cmocka_unit_test(fault##_is_told),
+    const struct CMUnitTest tests[] = {
+        FAULTS(ENTRY) cmocka_unit_test(no_fault_is_not_told),
+        cmocka_unit_test(free_of_far_stack_does_not_go_unnoticed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,255 @@
+/*
+ * System calls fail: each workload runs with the first, second, ... of its system calls and all later ones
+ * failing, until it needs no more of them. Whatever is refused is refused with ENOMEM, what was there before
+ * stays as it was, the invariants hold, and once memory can be had again the same workload succeeds.
+ *
+ * Layer:     tests.
+ * Threading: each attempt runs in a thread of its own, or in a process of its own, so that it starts from
+ * nothing.
+ */
+#include "bed.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { OBJECTS = 3000, EARLIER = 64, MOST_CALLS = 200 };
+
+static void demand(bool good, const char *what) {
+    if (!good) {
+        print_error("%s\n", what);
+        _exit(1);
+    }
+}
+#define DEMAND(condition) demand(condition, #condition)
+
+static void demand_heap(void) {
+    const char *wrong = cb_heap_check();
+    demand(wrong == NULL, wrong);
+}
+
+/* A workload returns false when something was refused; it then has freed what it got. */
+static bool refused(const void *p) {
+    if (p != NULL) {
+        return false;
+    }
+    DEMAND(errno == ENOMEM);
+    return true;
+}
+
+static bool many(size_t size, size_t count) {
+    static void *object[OBJECTS];
+    bool good = true;
+    size_t made = 0;
+    while (made < count && good) {
+        object[made] = cb_malloc(size);
+        if (refused(object[made])) {
+            good = false;
+        } else {
+            bed_fill(object[made], size, (unsigned char)made);
+            made++;
+        }
+    }
+    demand_heap();
+    for (size_t i = 0; i < made; i += 2) {
+        DEMAND(bed_holds(object[i], size, (unsigned char)i));
+        cb_free(object[i]);
+    }
+    for (size_t i = 1; i < made; i += 2) {
+        DEMAND(bed_holds(object[i], size, (unsigned char)i));
+        cb_free(object[i]);
+    }
+    demand_heap();
+    return good;
+}
+
+static bool small_objects(void) {
+    return many(200, OBJECTS);
+}
+
+static bool medium_objects(void) {
+    return many(5000, 1000);
+}
+
+static bool large_objects(void) {
+    return many(100000, 100);
+}
+
+static bool aligned_objects(void) {
+    void *p = cb_memalign(1 << 20, 3 << 20), *q = cb_memalign(4096, 100), *r = cb_memalign(64, 300);
+    bool good = p != NULL && q != NULL && r != NULL;
+    DEMAND(((uintptr_t)p & 0xfffff) == 0 && ((uintptr_t)q & 4095) == 0 && ((uintptr_t)r & 63) == 0);
+    void *out = &good;
+    int error = cb_posix_memalign(&out, 1 << 16, 1 << 16);
+    DEMAND(error == 0 || (error == ENOMEM && out == &good));
+    if (error == 0) {
+        cb_free(out);
+    }
+    cb_free(q);
+    cb_free(p);
+    cb_free(r);
+    demand_heap();
+    return good && error == 0;
+}
+
+static bool zeroed_objects(void) {
+    bool good = true;
+    for (size_t size = 100; size < (size_t)8 << 20 && good; size *= 3) {
+        unsigned char *p = cb_calloc(1, size);
+        good = !refused(p);
+        for (size_t i = 0; good && i < size; i++) {
+            DEMAND(p[i] == 0);
+            p[i] = 1;
+        }
+        cb_free(p);
+        demand_heap();
+    }
+    return good;
+}
+
+static bool growing_object(void) {
+    size_t have = 10;
+    unsigned char *p = cb_malloc(have);
+    if (refused(p)) {
+        return false;
+    }
+    bed_fill(p, have, 3);
+    bool good = true;
+    while (have < (size_t)6 << 20 && good) {
+        unsigned char *q = cb_realloc(p, have * 2);
+        good = !refused(q);
+        if (good) {
+            p = q;
+            DEMAND(bed_holds(p, have, 3));
+            have *= 2;
+            bed_fill(p, have, 3);
+        }
+        void *between = cb_malloc(have / 2); /* so that it has to move */
+        good = good && !refused(between);
+        cb_free(between);
+    }
+    DEMAND(bed_holds(p, have, 3));
+    for (; have > 100; have /= 3) {
+        DEMAND(bed_holds(p, have, 3));
+        void *q = cb_realloc(p, have);
+        p = q != NULL ? q : p;
+    }
+    cb_free(p);
+    demand_heap();
+    return good;
+}
+
+static bool trim(void) {
+    bool good = many(3000, 1000);
+    cb_malloc_trim(0);
+    demand_heap();
+    return good;
+}
+
+static void *free_it(void *p) {
+    cb_free(p);
+    return NULL;
+}
+
+static bool freed_elsewhere(void) {
+    static void *object[200];
+    bool good = true;
+    for (size_t i = 0; i < 200; i++) {
+        pthread_t thread;
+        object[i] = cb_malloc(600);
+        good = good && !refused(object[i]);
+        if (i % 40 == 0 && object[i] != NULL && pthread_create(&thread, NULL, free_it, object[i]) == 0) {
+            pthread_join(thread, NULL);
+            object[i] = NULL;
+        }
+    }
+    demand_heap();
+    for (size_t i = 0; i < 200; i++) {
+        cb_free(object[i]);
+    }
+    demand_heap();
+    return good;
+}
+
+static void *do_workload(void *argument) {
+    bool (*const *workload)(void) = argument;
+    bool good = (*workload)();
+    return good ? argument : NULL;
+}
+
+/* In a thread of its own, which may have to get a heap first. True when nothing was refused. */
+static bool in_thread(bool (*workload)(void)) {
+    pthread_t thread;
+    void *good = NULL;
+    DEMAND(pthread_create(&thread, NULL, do_workload, &workload) == 0);
+    pthread_join(thread, &good);
+    return good != NULL;
+}
+
+/* One process: the workload with call number `calls` failing, and again when none fails. */
+static void attempt(bool (*workload)(void), int calls, bool earlier) {
+    void *object[EARLIER] = {0};
+    for (size_t i = 0; i < EARLIER && earlier; i++) {
+        object[i] = cb_malloc(i * i * 16);
+        bed_fill(object[i], i * i * 16, (unsigned char)i);
+    }
+    cb_os_inject(calls);
+    bool here = workload(), there = in_thread(workload);
+    cb_os_inject(-1);
+    demand_heap();
+    for (size_t i = 0; i < EARLIER && earlier; i++) {
+        DEMAND(bed_holds(object[i], i * i * 16, (unsigned char)i));
+        cb_free(object[i]);
+    }
+    DEMAND(workload());
+    DEMAND(in_thread(workload));
+    demand_heap();
+    _exit(here && there ? 42 : 0);
+}
+
+/* Until as many calls as the workload needs are allowed: then nothing was refused, twice in a row. */
+static void try_all(bool (*workload)(void), bool earlier) {
+    int good = 0;
+    for (int calls = 0; calls < MOST_CALLS && good < 2; calls++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            alarm(60);
+            attempt(workload, calls, earlier);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != 42)) {
+            print_error("with %d system calls: status %x\n", calls, (unsigned)status);
+            fail();
+        }
+        good = WEXITSTATUS(status) == 42 ? good + 1 : 0;
+    }
+    assert_int_equal(good, 2);
+}
+
+#define TEST(workload)                                                                                       \
+    static void workload##_survive(void **state) {                                                           \
+        (void)state;                                                                                         \
+        try_all(workload, false);                                                                            \
+        try_all(workload, true);                                                                             \
+    }
+TEST(small_objects)
+TEST(medium_objects)
+TEST(large_objects)
+TEST(aligned_objects)
+TEST(zeroed_objects)
+TEST(growing_object)
+TEST(trim)
+TEST(freed_elsewhere)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_objects_survive),  cmocka_unit_test(medium_objects_survive),
+        cmocka_unit_test(large_objects_survive),  cmocka_unit_test(aligned_objects_survive),
+        cmocka_unit_test(zeroed_objects_survive), cmocka_unit_test(growing_object_survive),
+        cmocka_unit_test(trim_survive),           cmocka_unit_test(freed_elsewhere_survive),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,306 @@
+/*
+ * Threads that hand objects to each other, come and go, and leave behind what others free. Each checks its
+ * own heap at intervals; contents are checked whenever an object changes hands. Clean under the thread
+ * sanitizer.
+ *
+ * Layer:     tests.
+ * Threading: the point.
+ */
+#include "bed.h"
+
+#include <pthread.h>
+
+enum { THREADS = 4, MAILBOXES = 128, SLOTS = 128, CHURN = 300 };
+#define STEPS (BED_SANITIZED ? 30000 : 150000)
+
+struct parcel {
+    size_t size;
+    unsigned char seed, content[];
+};
+
+/* release by whoever puts a parcel in, acquire by whoever takes it out */
+static struct parcel *_Atomic mailbox[MAILBOXES];
+static _Atomic int faults;
+
+static void fault(const char *what) {
+    print_error("%s\n", what);
+    atomic_fetch_add(&faults, 1);
+}
+
+static void check_heap(void) {
+    const char *wrong = cb_heap_check();
+    if (wrong != NULL) {
+        fault(wrong);
+    }
+}
+
+static size_t parcel_size(uint64_t *random) {
+    uint64_t r = bed_random(random);
+    size_t kind = r >> 8 & 127;
+    return kind == 0 ? (r >> 16) % 200000 : kind < 10 ? (r >> 16) % 20000 : (r >> 16) % 400;
+}
+
+static struct parcel *pack(uint64_t *random) {
+    size_t size = parcel_size(random);
+    struct parcel *parcel = bed_random(random) % 16 == 0 ? cb_memalign(128, sizeof *parcel + size)
+                                                         : cb_malloc(sizeof *parcel + size);
+    if (parcel == NULL) {
+        fault("no memory");
+        return NULL;
+    }
+    parcel->size = size;
+    parcel->seed = (unsigned char)(size + 1);
+    bed_fill(parcel->content, size, parcel->seed);
+    return parcel;
+}
+
+static void check(const struct parcel *parcel) {
+    if (!bed_holds(parcel->content, parcel->size, parcel->seed)) {
+        fault("the contents of a parcel have changed");
+    }
+}
+
+static void unpack(struct parcel *parcel) {
+    if (parcel != NULL) {
+        check(parcel);
+        cb_free(parcel);
+    }
+}
+
+/* In place or elsewhere, whoever made it. */
+static struct parcel *repack(struct parcel *parcel, uint64_t *random) {
+    size_t size = parcel_size(random);
+    check(parcel);
+    struct parcel *other = cb_realloc(parcel, sizeof *parcel + size);
+    if (other == NULL) {
+        fault("no memory");
+        return parcel;
+    }
+    size_t common = size < other->size ? size : other->size;
+    if (!bed_holds(other->content, common, other->seed)) {
+        fault("realloc lost contents");
+    }
+    other->size = size;
+    bed_fill(other->content, size, other->seed);
+    return other;
+}
+
+static struct parcel *trade(struct parcel *parcel, uint64_t *random) {
+    return atomic_exchange_explicit(&mailbox[bed_random(random) % MAILBOXES], parcel, memory_order_acq_rel);
+}
+
+static void *worker(void *argument) {
+    uint64_t random = (uintptr_t)argument;
+    struct parcel *mine[SLOTS] = {0};
+    for (int step = 0; step < STEPS; step++) {
+        struct parcel **slot = &mine[bed_random(&random) % SLOTS];
+        uint64_t what = bed_random(&random) % 16;
+        if (what < 4) {
+            *slot = trade(*slot, &random);
+        } else if (what < 6 && *slot != NULL) {
+            *slot = repack(*slot, &random);
+        } else {
+            unpack(*slot);
+            *slot = what < 11 ? pack(&random) : NULL;
+        }
+        if (step % 4096 == 0) {
+            check_heap();
+        }
+    }
+    for (size_t i = 0; i < SLOTS; i++) {
+        unpack(mine[i]);
+    }
+    check_heap();
+    return NULL;
+}
+
+/* Lives for a moment; what it leaves in the mailboxes outlives it. */
+static void *visitor(void *argument) {
+    uint64_t random = (uintptr_t)argument;
+    check_heap();
+    for (int i = 0; i < 64; i++) {
+        unpack(trade(pack(&random), &random));
+    }
+    check_heap();
+    return NULL;
+}
+
+static void *churn(void *argument) {
+    for (uintptr_t i = 0; i < CHURN; i++) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, visitor, (void *)(i + (uintptr_t)argument)) == 0) {
+            pthread_join(thread, NULL);
+        }
+    }
+    return NULL;
+}
+
+static void empty_mailboxes(void) {
+    for (size_t i = 0; i < MAILBOXES; i++) {
+        unpack(atomic_exchange(&mailbox[i], NULL));
+    }
+}
+
+static void objects_change_hands_while_threads_come_and_go(void **state) {
+    (void)state;
+    pthread_t thread[THREADS], churner;
+    uint64_t seed = bed_seed(7);
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&thread[i], NULL, worker, (void *)(uintptr_t)(seed + i)), 0);
+    }
+    assert_int_equal(pthread_create(&churner, NULL, churn, (void *)(uintptr_t)(seed + 1000)), 0);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+    }
+    pthread_join(churner, NULL);
+    empty_mailboxes();
+    assert_int_equal(faults, 0);
+    assert_heap();
+}
+
+static void *leave(void *argument) {
+    void **left = argument;
+    for (int i = 0; i < 100; i++) {
+        left[i] = cb_malloc((size_t)i * 40);
+        bed_fill(left[i], (size_t)i * 40, (unsigned char)i);
+    }
+    return NULL;
+}
+
+static void what_a_thread_left_is_freed_after_its_end(void **state) {
+    (void)state;
+    for (int round = 0; round < 50; round++) {
+        void *left[100];
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, leave, left), 0);
+        pthread_join(thread, NULL);
+        for (int i = 0; i < 100; i++) {
+            assert_true(bed_holds(left[i], (size_t)i * 40, (unsigned char)i));
+            cb_free(left[i]);
+        }
+    }
+    assert_heap();
+}
+
+static void *heap_of_thread(void *unused) {
+    (void)unused;
+    cb_free(cb_malloc(1));
+    check_heap();
+    return cb_thread.heap;
+}
+
+static void a_new_thread_takes_over_the_heap_of_one_that_ended(void **state) {
+    (void)state;
+    void *heap[2];
+    for (int i = 0; i < 2; i++) {
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, heap_of_thread, NULL), 0);
+        pthread_join(thread, &heap[i]);
+    }
+    assert_non_null(heap[0]);
+    assert_ptr_equal(heap[0], heap[1]);
+}
+
+/* What is produced in one thread and freed in another comes back to the first: memory does not grow. */
+static void *_Atomic handed_over;
+
+static void *consume(void *unused) {
+    for (;;) {
+        void *p = atomic_exchange_explicit(&handed_over, NULL, memory_order_acquire);
+        if (p == (void *)&handed_over) {
+            return unused;
+        }
+        if (p == NULL) {
+            cb_os_yield();
+        }
+        cb_free(p);
+    }
+}
+
+static void what_others_free_is_used_again(void **state) {
+    (void)state;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, consume, NULL), 0);
+    size_t mapped = 0;
+    for (int i = 0; i < 30000; i++) {
+        void *p = cb_malloc(1000), *none = NULL;
+        assert_non_null(p);
+        while (!atomic_compare_exchange_weak_explicit(&handed_over, &none, p, memory_order_release,
+                                                      memory_order_relaxed)) {
+            none = NULL;
+            cb_os_yield();
+        }
+        if (i == 10000) {
+            mapped = cb_mallinfo2().arena;
+        }
+    }
+    void *none = NULL;
+    while (!atomic_compare_exchange_weak(&handed_over, &none, (void *)&handed_over)) {
+        none = NULL;
+        cb_os_yield();
+    }
+    pthread_join(thread, NULL);
+    assert_true(cb_mallinfo2().arena <= mapped + (4 << 20));
+    assert_heap();
+}
+
+static void *free_nothing(void *unused) {
+    cb_free(NULL);
+    cb_free(unused);
+    return cb_thread.heap;
+}
+
+static void free_of_null_comes_first_in_a_thread(void **state) {
+    (void)state;
+    pthread_t thread;
+    void *heap = &thread;
+    assert_int_equal(pthread_create(&thread, NULL, free_nothing, NULL), 0);
+    pthread_join(thread, &heap);
+    assert_null(heap);
+}
+
+static pthread_key_t late;
+
+static void allocate_late(void *value) {
+    static _Atomic int rounds;
+    void *p = cb_malloc(300);
+    bed_fill(p, 300, 5);
+    if (!bed_holds(p, 300, 5)) {
+        fault("memory of a destructor is not its own");
+    }
+    cb_free(p);
+    cb_free(value);
+    if (atomic_fetch_add(&rounds, 1) % 4 != 3) {
+        pthread_setspecific(late, cb_malloc(50));
+    }
+}
+
+static void *use_key(void *unused) {
+    pthread_setspecific(late, cb_malloc(50));
+    return unused;
+}
+
+static void destructors_of_other_keys_allocate_in_every_round(void **state) {
+    (void)state;
+    assert_int_equal(pthread_key_create(&late, allocate_late), 0);
+    for (int i = 0; i < 100; i++) {
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, use_key, NULL), 0);
+        pthread_join(thread, NULL);
+    }
+    pthread_key_delete(late);
+    assert_int_equal(faults, 0);
+    assert_heap();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(free_of_null_comes_first_in_a_thread),
+        cmocka_unit_test(a_new_thread_takes_over_the_heap_of_one_that_ended),
+        cmocka_unit_test(what_a_thread_left_is_freed_after_its_end),
+        cmocka_unit_test(what_others_free_is_used_again),
+        cmocka_unit_test(destructors_of_other_keys_allocate_in_every_round),
+        cmocka_unit_test(objects_change_hands_while_threads_come_and_go),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -9,11 +9,12 @@
 // apr            APR pools        (where installed)
 // talloc         talloc           (where installed)
 //
-// Workloads: lifo (64 objects, freed in reverse), pair (one object, freed at once), near_lifo (64 objects, freed in
-// reverse by groups of eight, the order within a group shuffled; "held" is what the allocator still occupies at the end
-// of 6,400 objects when all but one of 16 bytes are free), scope (mark, 100 objects, reset), realloc_top (the object on top grows in 16 steps).
-// Those that cannot free one object are reset as a whole after each 6,400 objects; that is part of their time. An
-// operation is one object, for realloc_top one growth.
+// Workloads: lifo (64 objects, freed in reverse), pair (one object, freed at once), near_lifo (64 objects,
+// freed in reverse by groups of eight, the order within a group shuffled; "held" is what the allocator still
+// occupies at the end of 6,400 objects when all but one of 16 bytes are free), scope (mark, 100 objects,
+// reset), realloc_top (the object on top grows in 16 steps). Those that cannot free one object are reset as a
+// whole after each 6,400 objects; that is part of their time. An operation is one object, for realloc_top one
+// growth.
 
 #include "common.hpp"
 
@@ -49,7 +50,7 @@ unsigned char *memory() {
 // Each has: alloc, free, grow (of the object on top), enter and leave (a scope), reset (all), held (bytes).
 
 template <size_t Slots> class Cutback {
-public:
+  public:
     Cutback() {
         reset();
     }
@@ -75,14 +76,14 @@ public:
         return cutback_used(&arena_);
     }
 
-private:
+  private:
     cutback_arena arena_;
     cutback_mark mark_;
     cutback_slot ring_[Slots];
 };
 
 template <bool Top> class Bump {
-public:
+  public:
     void *alloc(size_t size) {
         size_t at = (cursor_ + (kAlign - 1)) & ~(kAlign - 1);
         if (size > kMemory - at) {
@@ -118,7 +119,7 @@ public:
         return cursor_;
     }
 
-private:
+  private:
     unsigned char *base_ = memory();
     size_t cursor_ = 0, mark_ = 0;
 };
@@ -135,7 +136,7 @@ void *obstack_chunk(size_t size) {
 
 // An obstack frees an object and all above it; so, like bump_top, it is asked only for the object on top.
 class Obstack {
-public:
+  public:
     Obstack() {
         obstack_begin(&stack_, kMemory);
         obstack_alignment_mask(&stack_) = kAlign - 1;
@@ -154,8 +155,8 @@ public:
             obstack_free(&stack_, p);
         }
     }
-    // Growing without moving is what obstacks do best, but only for an object not finished yet: its base is the
-    // bottom of the stack here.
+    // Growing without moving is what obstacks do best, but only for an object not finished yet: its base is
+    // the bottom of the stack here.
     void *grow(void *, size_t from, size_t to) {
         obstack_blank(&stack_, static_cast<int>(to - from));
         return obstack_base(&stack_);
@@ -170,7 +171,8 @@ public:
         obstack_free(&stack_, bottom_);
     }
     size_t held() {
-        return static_cast<size_t>(static_cast<char *>(obstack_next_free(&stack_)) - static_cast<char *>(bottom_));
+        return static_cast<size_t>(static_cast<char *>(obstack_next_free(&stack_)) -
+                                   static_cast<char *>(bottom_));
     }
     void *begin(size_t size) {
         obstack_blank(&stack_, static_cast<int>(size));
@@ -181,13 +183,13 @@ public:
         obstack_free(&stack_, p);
     }
 
-private:
+  private:
     struct obstack stack_;
     void *bottom_, *mark_ = nullptr;
 };
 
 class Monotonic {
-public:
+  public:
     void *alloc(size_t size) {
         return resource_->allocate(size, kAlign);
     }
@@ -201,8 +203,7 @@ public:
         return q;
     }
     // Scopes do not nest in one resource: a scope here is a release of all.
-    void enter() {
-    }
+    void enter() {}
     void leave() {
         pool_.release();
     }
@@ -213,7 +214,7 @@ public:
         return static_cast<size_t>(static_cast<unsigned char *>(alloc(1)) - memory());
     }
 
-private:
+  private:
     std::pmr::monotonic_buffer_resource pool_{memory(), kMemory, std::pmr::null_memory_resource()};
     std::pmr::memory_resource *resource_ = opaque(&pool_); // called as containers call it
     static std::pmr::memory_resource *opaque(std::pmr::memory_resource *p) {
@@ -224,7 +225,7 @@ private:
 
 #if HAVE_APR
 class Apr {
-public:
+  public:
     Apr() {
         static bool once = apr_initialize() == APR_SUCCESS;
         DoNotOptimize(once);
@@ -242,8 +243,7 @@ public:
         asked_ += (size + 7) & ~size_t(7);
         return apr_palloc(pool_, size);
     }
-    void free(void *, size_t) {
-    }
+    void free(void *, size_t) {}
     void *grow(void *p, size_t from, size_t to) {
         void *q = alloc(to);
         memcpy(q, p, from);
@@ -264,7 +264,7 @@ public:
         return asked_;
     }
 
-private:
+  private:
     apr_allocator_t *allocator_;
     apr_pool_t *root_, *pool_;
     size_t asked_ = 0;
@@ -273,9 +273,8 @@ private:
 
 #if HAVE_TALLOC
 class Talloc {
-public:
-    Talloc() : root_(talloc_new(nullptr)), context_(root_) {
-    }
+  public:
+    Talloc() : root_(talloc_new(nullptr)), context_(root_) {}
     ~Talloc() {
         talloc_free(root_);
     }
@@ -304,12 +303,13 @@ public:
         return talloc_total_size(root_);
     }
 
-private:
+  private:
     void *root_, *context_;
 };
 #endif
 
-// ---- workloads -----------------------------------------------------------------------------------------------------
+// ---- workloads
+// -----------------------------------------------------------------------------------------------------
 
 constexpr uint32_t kObjects = 6400;
 
@@ -460,8 +460,10 @@ template <class A> void add(const char *name) {
         const char *name;
         void (*run)(State &);
     } workloads[] = {
-        {"pair", pair<A>},   {"lifo", lifo<A>},
-        {"near_lifo", near_lifo<A>}, {"scope", scope<A>},
+        {"pair", pair<A>},
+        {"lifo", lifo<A>},
+        {"near_lifo", near_lifo<A>},
+        {"scope", scope<A>},
         {"realloc_top", realloc_top<A>},
     };
     for (const auto &w : workloads) {

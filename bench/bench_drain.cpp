@@ -1,11 +1,12 @@
 // Does freed memory come back? Fills the heap, frees everything, and watches what stays resident.
 //
-//     bench_drain [--order=lifo|fifo|random|all] [--kind=small|large|vectors] [--by=self|other|exit] [--mb=800] [--json]
+//     bench_drain [--order=lifo|fifo|random|all] [--kind=small|large|vectors] [--by=self|other|exit]
+//     [--mb=800] [--json]
 //
-// Prints, per order, one line (or one JSON object with the whole timeline): resident memory over the start, at the
-// full point, straight after the last free, after one second idle, and after malloc_trim(0), and the time per free.
-// No call into the allocator is made between the last free and the second measurement. --by=other: another thread than
-// the allocating one frees; --by=exit: a thread allocates, frees, and ends.
+// Prints, per order, one line (or one JSON object with the whole timeline): resident memory over the start,
+// at the full point, straight after the last free, after one second idle, and after malloc_trim(0), and the
+// time per free. No call into the allocator is made between the last free and the second measurement.
+// --by=other: another thread than the allocating one frees; --by=exit: a thread allocates, frees, and ends.
 
 #include "common.hpp"
 
@@ -199,20 +200,25 @@ int run_one() {
     idle(0.2);
 
     if (options.json) {
-        printf("{\"workload\": \"drain_%s\", \"kind\": \"%s\", \"by\": \"%s\", \"allocator\": \"%s\", \"objects\": %u, "
-               "\"live\": %zu, \"full\": %zu, \"freed\": %zu, \"idle\": %zu, \"trimmed\": %zu, \"ns_alloc\": %.3f, "
-               "\"ns_free\": %.3f, \"trim_ms\": %.3f, \"peak\": %zu, \"marks\": [%.4f, %.4f, %.4f], \"timeline\": [",
-               options.order, options.kind, options.by, allocator_file(), count, live, at_full, at_freed, at_idle,
-               at_trim, ns_alloc, ns_free, trim_ms, resident_peak(), mark_full, mark_freed, mark_idle);
+        printf("{\"workload\": \"drain_%s\", \"kind\": \"%s\", \"by\": \"%s\", \"allocator\": \"%s\", "
+               "\"objects\": %u, "
+               "\"live\": %zu, \"full\": %zu, \"freed\": %zu, \"idle\": %zu, \"trimmed\": %zu, \"ns_alloc\": "
+               "%.3f, "
+               "\"ns_free\": %.3f, \"trim_ms\": %.3f, \"peak\": %zu, \"marks\": [%.4f, %.4f, %.4f], "
+               "\"timeline\": [",
+               options.order, options.kind, options.by, allocator_file(), count, live, at_full, at_freed,
+               at_idle, at_trim, ns_alloc, ns_free, trim_ms, resident_peak(), mark_full, mark_freed,
+               mark_idle);
         for (uint32_t i = 0; i < sample_count; i++) {
             printf("%s[%.4f, %.0f]", i ? ", " : "", samples[i].time, samples[i].resident);
         }
         puts("]}");
     } else {
-        printf("drain %-6s %s by %s: live %.0f MB, full %.1f, after the last free %.1f, 1 s idle %.1f, trimmed %.1f MB; "
+        printf("drain %-6s %s by %s: live %.0f MB, full %.1f, after the last free %.1f, 1 s idle %.1f, "
+               "trimmed %.1f MB; "
                "%.1f ns/malloc %.1f ns/free, trim %.1f ms  [%s]\n",
-               options.order, options.kind, options.by, live / 1e6, at_full / 1e6, at_freed / 1e6, at_idle / 1e6,
-               at_trim / 1e6, ns_alloc, ns_free, trim_ms, base_name(allocator_file()));
+               options.order, options.kind, options.by, live / 1e6, at_full / 1e6, at_freed / 1e6,
+               at_idle / 1e6, at_trim / 1e6, ns_alloc, ns_free, trim_ms, base_name(allocator_file()));
     }
     return 0;
 }
@@ -227,8 +233,8 @@ int run_all(char **argv) {
         snprintf(option_by, sizeof option_by, "--by=%s", options.by);
         snprintf(option_mb, sizeof option_mb, "--mb=%zu", options.megabytes);
         char json[] = "--json";
-        char *arguments[] = {argv[0], option_order, option_kind, option_by, option_mb, options.json ? json : nullptr,
-                             nullptr};
+        char *arguments[] = {
+            argv[0], option_order, option_kind, option_by, option_mb, options.json ? json : nullptr, nullptr};
         pid_t pid;
         int status = 0;
         if (posix_spawn(&pid, "/proc/self/exe", nullptr, nullptr, arguments, environ) != 0 ||
@@ -256,8 +262,9 @@ int main(int argc, char **argv) {
         } else if (strcmp(a, "--json") == 0) {
             options.json = true;
         } else {
-            fprintf(stderr, "usage: %s [--order=lifo|fifo|random|all] [--kind=small|large|vectors] "
-                            "[--by=self|other|exit] [--mb=800] [--json]\n",
+            fprintf(stderr,
+                    "usage: %s [--order=lifo|fifo|random|all] [--kind=small|large|vectors] "
+                    "[--by=self|other|exit] [--mb=800] [--json]\n",
                     argv[0]);
             return 2;
         }

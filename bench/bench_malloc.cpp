@@ -1,4 +1,5 @@
-// The heap benchmarks: one program that only calls malloc and friends, run under each allocator by LD_PRELOAD.
+// The heap benchmarks: one program that only calls malloc and friends, run under each allocator by
+// LD_PRELOAD.
 //
 //     bench_malloc --workload=random_100k        one line: ns/op, peak resident memory, resident/live
 //     bench_malloc --workload='random.*|phases'  each in a process of its own
@@ -7,9 +8,10 @@
 //     bench_malloc --list                        the workloads
 //     bench_malloc [--benchmark_...]             plain Google Benchmark, all in one process
 //
-// Each workload does a fixed amount of work, the same under every allocator, and holds its own tables in memory that
-// it maps itself. What is counted as an operation is one malloc (or its kin) with its free. Threads are timed by the
-// wall clock, the rest by the processor time of the process (page faults and system calls included).
+// Each workload does a fixed amount of work, the same under every allocator, and holds its own tables in
+// memory that it maps itself. What is counted as an operation is one malloc (or its kin) with its free.
+// Threads are timed by the wall clock, the rest by the processor time of the process (page faults and system
+// calls included).
 
 #include "common.hpp"
 
@@ -50,7 +52,7 @@ inline void *make(size_t size, uint64_t value) {
 
 // Resident memory against live memory. The base is what was resident before the workload's first object.
 class Memory {
-public:
+  public:
     Memory() {
         reset_peak();
         base_ = resident_exact();
@@ -75,7 +77,7 @@ public:
         }
     }
 
-private:
+  private:
     size_t base_;
     double held_ = 0, live_ = 0;
     int looks_ = 0;
@@ -87,7 +89,8 @@ void report(State &state, const Memory &memory, double ops) {
     memory.report(state);
 }
 
-// ---- pairs and stacks: small sizes, everything in the first-level cache ------------------------------------------
+// ---- pairs and stacks: small sizes, everything in the first-level cache
+// ------------------------------------------
 
 constexpr uint32_t kPairs = 1 << 16;
 
@@ -196,7 +199,8 @@ void fifo_10k(State &state) {
     report(state, memory, ops);
 }
 
-// ---- tables with random replacement --------------------------------------------------------------------------------
+// ---- tables with random replacement
+// --------------------------------------------------------------------------------
 
 struct Table {
     void **slot;
@@ -204,8 +208,7 @@ struct Table {
     uint32_t count;
     size_t live = 0;
 
-    explicit Table(uint32_t n) : slot(own_memory<void *>(n)), size(own_memory<uint32_t>(n)), count(n) {
-    }
+    explicit Table(uint32_t n) : slot(own_memory<void *>(n)), size(own_memory<uint32_t>(n)), count(n) {}
     void put(uint32_t i, void *p, uint32_t bytes) {
         live += bytes;
         live -= size[i];
@@ -222,8 +225,8 @@ struct Table {
     }
 };
 
-// Each operation replaces one random object of the table by one of another size. Filling the table and a first round
-// over it are not timed, but count for the peak.
+// Each operation replaces one random object of the table by one of another size. Filling the table and a
+// first round over it are not timed, but count for the peak.
 template <class Make>
 void random_table(State &state, uint32_t slots, uint32_t ops, const Sizes &sizes, Make &&create) {
     Table table(slots);
@@ -278,8 +281,8 @@ void calloc_table(State &state) {
             fputs("bench: calloc gave memory that is not zero\n", stderr);
             abort();
         }
-        // A program that asks for zeroed memory fills some of it: half of it here, so that handing out pages that are
-        // zero anyway saves the allocator something, but not everything.
+        // A program that asks for zeroed memory fills some of it: half of it here, so that handing out pages
+        // that are zero anyway saves the allocator something, but not everything.
         memset(p, static_cast<int>(r & 255) | 1, (size + 1) / 2);
         return static_cast<void *>(p);
     });
@@ -295,10 +298,11 @@ void large(State &state) {
     });
 }
 
-// ---- phases --------------------------------------------------------------------------------------------------------
+// ---- phases
+// --------------------------------------------------------------------------------------------------------
 
-// Each phase fills up to 64 MB with objects of its own band of sizes; then seven objects in eight die, in random
-// places, and the next phase refills what they left with another size.
+// Each phase fills up to 64 MB with objects of its own band of sizes; then seven objects in eight die, in
+// random places, and the next phase refills what they left with another size.
 void phases(State &state) {
     constexpr size_t kFull = 64 << 20;
     constexpr uint32_t kSlots = 1 << 21;
@@ -357,7 +361,8 @@ void phases(State &state) {
     }
 }
 
-// ---- vectors ---------------------------------------------------------------------------------------------------------
+// ---- vectors
+// ---------------------------------------------------------------------------------------------------------
 
 // 256 vectors that double now and then; one that has reached its final length (1 KiB to 1 MiB) starts again.
 // An operation is one realloc.
@@ -390,7 +395,8 @@ void vectors(State &state) {
     table.clear();
 }
 
-// ---- threads -----------------------------------------------------------------------------------------------------------
+// ---- threads
+// -----------------------------------------------------------------------------------------------------------
 
 template <class F> struct Job {
     F *work;
@@ -510,8 +516,8 @@ void handed_on(State &state) {
     }
 }
 
-// Threads that live for sixteen objects; every one leaves an object behind, which the main thread frees later.
-// An operation is one thread.
+// Threads that live for sixteen objects; every one leaves an object behind, which the main thread frees
+// later. An operation is one thread.
 void short_threads(State &state) {
     constexpr uint32_t kThreads = 3000, kAtOnce = 4, kLeft = 256;
     void **left = own_memory<void *>(kLeft);
@@ -585,7 +591,8 @@ template <uint32_t Threads> void own_objects(State &state) {
     report(state, memory, double(state.iterations()) * Threads * kOps);
 }
 
-// ---- the list ------------------------------------------------------------------------------------------------------------
+// ---- the list
+// ------------------------------------------------------------------------------------------------------------
 
 struct Workload {
     const char *name;
@@ -620,9 +627,8 @@ const Workload kWorkloads[] = {
 
 // One line for a person, or one JSON object, per workload.
 class LineReporter : public benchmark::BenchmarkReporter {
-public:
-    explicit LineReporter(bool json) : json_(json) {
-    }
+  public:
+    explicit LineReporter(bool json) : json_(json) {}
     bool ReportContext(const Context &) override {
         return true;
     }
@@ -674,7 +680,7 @@ public:
         }
     }
 
-private:
+  private:
     bool json_;
 };
 

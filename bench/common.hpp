@@ -1,8 +1,8 @@
-// What every benchmark program shares: random numbers, sizes, clocks, the process's resident memory, and memory that
-// does not come from the allocator under test.
+// What every benchmark program shares: random numbers, sizes, clocks, the process's resident memory, and
+// memory that does not come from the allocator under test.
 //
-// The programs call malloc and friends like any other program; which allocator answers is decided from outside, by
-// LD_PRELOAD. So nothing here may call malloc between two measurements.
+// The programs call malloc and friends like any other program; which allocator answers is decided from
+// outside, by LD_PRELOAD. So nothing here may call malloc between two measurements.
 
 #pragma once
 
@@ -23,7 +23,7 @@ namespace bench {
 
 // xorshift64*: the same numbers in every run, a nanosecond each.
 class Random {
-public:
+  public:
     explicit Random(uint64_t seed = 1) : state_(seed * 0x9E3779B97F4A7C15u + 0x2545F4914F6CDD1Du) {
         if (state_ == 0) {
             state_ = 1;
@@ -40,13 +40,13 @@ public:
         return static_cast<uint32_t>(((next() >> 32) * bound) >> 32);
     }
 
-private:
+  private:
     uint64_t state_;
 };
 
 // Log-uniform sizes in [low, high], from a table so that drawing one costs a load.
 class Sizes {
-public:
+  public:
     Sizes(double low, double high) {
         for (uint32_t i = 0; i < kCount; i++) {
             table_[i] = static_cast<uint32_t>(low * std::pow(high / low, (i + 0.5) / kCount) + 0.5);
@@ -56,15 +56,16 @@ public:
         return table_[(random >> 20) & (kCount - 1)];
     }
 
-private:
+  private:
     static constexpr uint32_t kCount = 4096;
     uint32_t table_[kCount];
 };
 
-// Memory for the benchmark's own tables: mapped and faulted in, never from malloc. Freed by the end of the process.
+// Memory for the benchmark's own tables: mapped and faulted in, never from malloc. Freed by the end of the
+// process.
 template <class T> T *own_memory(size_t count) {
-    void *p = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
-                   -1, 0);
+    void *p = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (p == MAP_FAILED) {
         perror("bench: mmap");
         exit(1);
@@ -154,8 +155,8 @@ inline const char *base_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-// Objects are touched as programs touch them: the first and the last byte, and every page, so that what is live is
-// resident.
+// Objects are touched as programs touch them: the first and the last byte, and every page, so that what is
+// live is resident.
 inline void touch(void *p, size_t size, uint64_t value) {
     auto *bytes = static_cast<volatile unsigned char *>(p);
     bytes[0] = static_cast<unsigned char>(value);

@@ -1,8 +1,9 @@
 /* The loops whose instructions tools/fastpath counts under callgrind.
  *
- * measured() runs one loop n times; callgrind writes a count each time it returns (--dump-after=measured). Each loop
- * runs three times: n to warm up, n, and 2n; the difference of the last two is exactly n operations, with the loop and
- * the PLT, and without anything else. Prints the names of the loops, n, and the file that malloc comes from. */
+ * measured() runs one loop n times; callgrind writes a count each time it returns (--dump-after=measured).
+ * Each loop runs three times: n to warm up, n, and 2n; the difference of the last two is exactly n
+ * operations, with the loop and the PLT, and without anything else. Prints the names of the loops, n, and the
+ * file that malloc comes from. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,8 +14,8 @@
 
 enum { DEPTH = 64 };
 
-/* Not known to the compiler. One object at a time: all of one size, so that the count is that of the path alone.
- * 64 at a time: sixteen sizes, as a program has them. */
+/* Not known to the compiler. One object at a time: all of one size, so that the count is that of the path
+ * alone. 64 at a time: sixteen sizes, as a program has them. */
 static volatile size_t one_size = 48;
 static size_t sizes[DEPTH];
 
@@ -74,11 +75,11 @@ static const struct {
     const char *name;
     void (*run)(size_t n);
 } loops[] = {
-    {"immediate", immediate},     {"lifo_64", lifo_64},   {"fifo_64", fifo_64},
-    {"calloc", calloc_free},      {"realloc", realloc_in_place},
+    {"immediate", immediate}, {"lifo_64", lifo_64},          {"fifo_64", fifo_64},
+    {"calloc", calloc_free},  {"realloc", realloc_in_place},
 };
 
-__attribute__((noinline, noclone)) void measured(void (*run)(size_t n), size_t n);
+__attribute__((noinline)) void measured(void (*run)(size_t n), size_t n);
 void measured(void (*run)(size_t n), size_t n) {
     run(n);
     __asm__ volatile("" ::: "memory"); /* no tail call: the return is what triggers the count */

@@ -1,14 +1,15 @@
 /* Runs a program and says what it cost, as one line of JSON on standard output:
  *
- *     launcher [--preload LIB] [--repeat N] [--stdin FILE] [--stdout FILE] [--stderr FILE] [--cd DIR] -- PROGRAM [ARG...]
+ *     launcher [--preload LIB] [--repeat N] [--stdin FILE] [--stdout FILE] [--stderr FILE] [--cd DIR] --
+ * PROGRAM [ARG...]
  *
- * user, sys: processor seconds of the program and of all it waited for; wall: seconds; maxrss: peak resident bytes of
- * the largest single process; status: the exit status, or 128 + signal. With --repeat the program runs N times, one
- * after the other, and times are sums. "mapped" says whether LIB was seen in the program's own map of its memory
- * (null: it ended before anybody looked, or there is nothing to look for).
+ * user, sys: processor seconds of the program and of all it waited for; wall: seconds; maxrss: peak resident
+ * bytes of the largest single process; status: the exit status, or 128 + signal. With --repeat the program
+ * runs N times, one after the other, and times are sums. "mapped" says whether LIB was seen in the program's
+ * own map of its memory (null: it ended before anybody looked, or there is nothing to look for).
  *
- * The program is started by vfork from this small process, so that the peak of whatever started the launcher does not
- * count as the program's. Standard output of the program goes to /dev/null unless told otherwise. */
+ * The program is started by vfork from this small process, so that the peak of whatever started the launcher
+ * does not count as the program's. Standard output of the program goes to /dev/null unless told otherwise. */
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -43,8 +44,9 @@ static double of_timeval(struct timeval t) {
 }
 
 static _Noreturn void usage(const char *why) {
-    fprintf(stderr, "launcher: %s\nusage: launcher [--preload LIB] [--repeat N] [--stdin FILE] [--stdout FILE] "
-                    "[--stderr FILE] [--cd DIR] -- PROGRAM [ARG...]\n",
+    fprintf(stderr,
+            "launcher: %s\nusage: launcher [--preload LIB] [--repeat N] [--stdin FILE] [--stdout FILE] "
+            "[--stderr FILE] [--cd DIR] -- PROGRAM [ARG...]\n",
             why);
     exit(2);
 }
@@ -199,7 +201,11 @@ int main(int argc, char **argv) {
         }
         status = WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
     }
-    printf("{\"user\": %.6f, \"sys\": %.6f, \"wall\": %.6f, \"maxrss\": %ld, \"status\": %d, \"mapped\": %s}\n", user,
-           sys, wall, maxrss * 1024, status, mapped < 0 ? "null" : mapped ? "true" : "false");
+    printf(
+        "{\"user\": %.6f, \"sys\": %.6f, \"wall\": %.6f, \"maxrss\": %ld, \"status\": %d, \"mapped\": %s}\n",
+        user, sys, wall, maxrss * 1024, status,
+        mapped < 0 ? "null"
+        : mapped   ? "true"
+                   : "false");
     return 0;
 }

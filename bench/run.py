@@ -216,8 +216,11 @@ class Start(Workload):
         # So small a process's peak drowns in the grain of the kernel's counters; this one walks the page tables.
         out = self.args.data / "start"
         out.parent.mkdir(parents=True, exist_ok=True)
-        launch(self.args, allocator, ["/bin/cat", "/proc/self/smaps_rollup"], 60, options=["--stdout", str(out)])
-        sample["memory"] = int(re.search(r"^Rss:\s+(\d+)", out.read_text(), re.M).group(1)) * 1024
+        launch(self.args, allocator, ["/bin/cat", "/proc/self/smaps"], 60, options=["--stdout", str(out)])
+        smaps = out.read_text()
+        if allocator.library and allocator.library not in smaps:
+            raise Failed("the library is not in the program's memory map")
+        sample["memory"] = sum(int(n) for n in re.findall(r"^Rss:\s+(\d+)", smaps, re.M)) * 1024
         return sample
 
 

@@ -13,8 +13,8 @@
 #define EIGHTH (CB_BLOCK_GRANULES / 8)
 
 struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
-    uintptr_t dirty_from, dirty_to;
-    uintptr_t start = cb_pages_take(CB_BLOCK_SIZE, CB_BLOCK_SIZE, &dirty_from, &dirty_to);
+    struct cb_dirty dirty;
+    uintptr_t start = cb_pages_take(CB_BLOCK_SIZE, CB_BLOCK_SIZE, &dirty);
     if (start == 0) {
         return NULL;
     }
@@ -163,8 +163,11 @@ static size_t resident_units(const struct cb_heap *heap) {
     return heap->used / UNIT_GRANULES + 1 - heap->purged_pages;
 }
 
+/* It grows by what is used again after it was purged, up to an eighth of what is resident. */
 static size_t reserve_units(const struct cb_heap *heap) {
-    return (cb_options.reserve / 2 >> UNIT_SHIFT) + resident_units(heap) / 64;
+    size_t resident = resident_units(heap);
+    size_t slack = heap->slack < resident / 8 ? heap->slack : resident / 8;
+    return (cb_options.reserve / 2 >> UNIT_SHIFT) + resident / 64 + slack;
 }
 
 static bool purge_units(struct cb_heap *heap, struct cb_block *block, unsigned first, unsigned count) {
@@ -247,7 +250,9 @@ void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
     if ((block->dead_pages | block->purged_pages) != 0) {
         uint64_t touched = units_touched(p, granules);
         cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & touched));
-        heap->purged_pages -= (size_t)__builtin_popcountll(block->purged_pages & touched);
+        size_t again = (size_t)__builtin_popcountll(block->purged_pages & touched);
+        heap->purged_pages -= again;
+        heap->slack = heap->slack + again < resident_units(heap) / 8 ? heap->slack + again : resident_units(heap) / 8;
         block->dead_pages &= ~touched;
         block->purged_pages &= ~touched;
     }

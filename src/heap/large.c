@@ -38,17 +38,17 @@ static void *begin(uintptr_t p, size_t size, bool moved) {
 }
 
 void *cb_large_alloc(size_t size, size_t align, bool zero) {
-    uintptr_t dirty_from, dirty_to;
+    struct cb_dirty dirty;
     if (size > PTRDIFF_MAX - align - cb_page_size) {
         return NULL;
     }
     size = to_pages(size);
-    uintptr_t p = cb_pages_take(size, align > cb_page_size ? align : cb_page_size, &dirty_from, &dirty_to);
+    uintptr_t p = cb_pages_take(size, align > cb_page_size ? align : cb_page_size, &dirty);
     if (p == 0) {
         return NULL;
     }
-    if (zero) {
-        memset((void *)dirty_from, 0, dirty_to - dirty_from);
+    if (zero && dirty.bytes != 0) {
+        memset((void *)dirty.from, 0, dirty.to - dirty.from);
     }
     return begin(p, size, false);
 }
@@ -94,7 +94,7 @@ static bool may_move(size_t size) {
 }
 
 void *cb_large_resize(uintptr_t p, size_t old, size_t size) {
-    uintptr_t dirty_from, dirty_to;
+    struct cb_dirty dirty;
     if (size > PTRDIFF_MAX - cb_page_size) {
         return NULL;
     }
@@ -103,11 +103,11 @@ void *cb_large_resize(uintptr_t p, size_t old, size_t size) {
         trim(p, old, size);
         return (void *)p;
     }
-    if (!node_of(p)->moved && cb_pages_extend(p + old, size - old, &dirty_from, &dirty_to)) {
+    if (!node_of(p)->moved && cb_pages_extend(p + old, size - old)) {
         node_of(p)->size = size;
         return (void *)p;
     }
-    uintptr_t to = cb_pages_take(size, cb_page_size, &dirty_from, &dirty_to);
+    uintptr_t to = cb_pages_take(size, cb_page_size, &dirty);
     if (to == 0) {
         return NULL;
     }

@@ -24,7 +24,7 @@ struct extent {
     uint16_t generation; /* of the lists that it is in */
     uintptr_t start;
     size_t size;
-    uintptr_t dirty_from, dirty_to; /* outside of it all is zero; equal: nothing is dirty */
+    struct cb_dirty dirty;
     struct extent *next, *prev;     /* in its bin */
     struct extent *newer, *older;   /* in the order of freeing; only while something is dirty */
 };
@@ -46,14 +46,18 @@ static struct {
     uint64_t filled[BINS / 64];     /* bit per bin */
     struct extent *oldest, *newest; /* of those with something dirty */
     size_t free, dirty;             /* bytes */
+    size_t slack;                   /* what the reserve has grown by, see reserve() */
+    size_t missed;                  /* bytes purged lately and not taken again since */
+    uint64_t missed_at;             /* milliseconds: when the last of them were purged */
     uint16_t generation;            /* of the lists; rises when a forked child abandons them */
 } pages;
+
+static unsigned page_shift; /* log2 of cb_page_size */
 
 /* relaxed: figures for people */
 static _Atomic size_t purged_bytes, purge_calls;
 
 size_t cb_page_size;
-static unsigned page_shift;
 
 bool cb_pages_init(void) {
     cb_page_size = cb_os_page_size();
@@ -74,24 +78,44 @@ static struct tail *tail_of(uintptr_t end) {
     return (struct tail *)(void *)(cb_map_at(end) - TAIL_OFFSET);
 }
 
-static size_t dirty_size(const struct extent *e) {
-    return e->dirty_to - e->dirty_from;
+static uintptr_t lower(uintptr_t a, uintptr_t b) {
+    return a < b ? a : b;
+}
+
+static uintptr_t higher(uintptr_t a, uintptr_t b) {
+    return a > b ? a : b;
+}
+
+static const struct cb_dirty nothing = {0, 0, 0};
+
+/* What of it lies in [from, to); how much of that is dirty is an estimate where purged pages lie between dirty ones. */
+static struct cb_dirty dirty_part(struct cb_dirty dirty, uintptr_t from, uintptr_t to) {
+    uintptr_t low = higher(dirty.from, from), high = lower(dirty.to, to);
+    if (low >= high) {
+        return nothing;
+    }
+    size_t pages_all = (dirty.to - dirty.from) >> page_shift, pages_part = (high - low) >> page_shift;
+    size_t share = (dirty.bytes >> page_shift) * pages_part / pages_all;
+    return (struct cb_dirty){low, high, (share != 0 ? share : 1) << page_shift};
+}
+
+static struct cb_dirty dirty_both(struct cb_dirty a, struct cb_dirty b) {
+    if (a.bytes == 0 || b.bytes == 0) {
+        return a.bytes != 0 ? a : b;
+    }
+    return (struct cb_dirty){lower(a.from, b.from), higher(a.to, b.to), a.bytes + b.bytes};
 }
 
 /* Makes [start, start+size) a free extent. The map bytes are zero. */
-static void insert(uintptr_t start, size_t size, uintptr_t dirty_from, uintptr_t dirty_to) {
+static void insert(uintptr_t start, size_t size, struct cb_dirty dirty) {
     struct extent *e = (struct extent *)(void *)cb_map_at(start);
     uint16_t bin = (uint16_t)bin_of(size);
-    if (dirty_from >= dirty_to) {
-        dirty_from = dirty_to = start;
-    }
     *e = (struct extent){.tag = CB_DEAD,
                          .bin = bin,
                          .generation = pages.generation,
                          .start = start,
                          .size = size,
-                         .dirty_from = dirty_from,
-                         .dirty_to = dirty_to,
+                         .dirty = dirty,
                          .next = pages.bin[bin]};
     struct tail *tail = tail_of(start + size);
     tail->head = e;
@@ -103,8 +127,8 @@ static void insert(uintptr_t start, size_t size, uintptr_t dirty_from, uintptr_t
     pages.bin[bin] = e;
     pages.filled[bin / 64] |= (uint64_t)1 << (bin & 63);
     pages.free += size;
-    if (dirty_from != dirty_to) {
-        pages.dirty += dirty_size(e);
+    if (dirty.bytes != 0) {
+        pages.dirty += dirty.bytes;
         e->older = pages.newest;
         *(pages.newest != NULL ? &pages.newest->newer : &pages.oldest) = e;
         pages.newest = e;
@@ -125,8 +149,8 @@ static struct extent take_out(struct extent *e) {
             pages.filled[was.bin / 64] &= ~((uint64_t)1 << (was.bin & 63));
         }
     }
-    if (dirty_size(&was) != 0) {
-        pages.dirty -= dirty_size(&was);
+    if (was.dirty.bytes != 0) {
+        pages.dirty -= was.dirty.bytes;
         *(was.older != NULL ? &was.older->newer : &pages.oldest) = was.newer;
         *(was.newer != NULL ? &was.newer->older : &pages.newest) = was.older;
     }
@@ -161,7 +185,7 @@ static struct extent *free_behind(uintptr_t end) {
 }
 
 /* insert, merged with what is free on both sides. */
-static void insert_merged(uintptr_t start, size_t size, uintptr_t dirty_from, uintptr_t dirty_to) {
+static void insert_merged(uintptr_t start, size_t size, struct cb_dirty dirty) {
     struct extent *beside[2] = {free_before(start), free_behind(start + size)};
     for (int i = 0; i < 2; i++) {
         if (beside[i] == NULL) {
@@ -170,13 +194,9 @@ static void insert_merged(uintptr_t start, size_t size, uintptr_t dirty_from, ui
         struct extent was = take_out(beside[i]);
         start = was.start < start ? was.start : start;
         size += was.size;
-        if (dirty_size(&was) != 0) {
-            bool none = dirty_from >= dirty_to;
-            dirty_from = none || was.dirty_from < dirty_from ? was.dirty_from : dirty_from;
-            dirty_to = none || was.dirty_to > dirty_to ? was.dirty_to : dirty_to;
-        }
+        dirty = dirty_both(dirty, was.dirty);
     }
-    insert(start, size, dirty_from, dirty_to);
+    insert(start, size, dirty);
 }
 
 static uintptr_t align_up(uintptr_t p, size_t align) {
@@ -220,29 +240,57 @@ static struct extent *find(size_t size, size_t align) {
     return NULL;
 }
 
-static uintptr_t lower(uintptr_t a, uintptr_t b) {
-    return a < b ? a : b;
+/*
+ * How many dirty bytes may stay in free extents: the reserve against thrashing. It is small, and grows where purging
+ * proves wrong: by what is taken from the system within moments of being given back to it. It shrinks again when that
+ * has not happened for a while, and it is bounded by the larger of SLACK_MOST and what is in use, so that a
+ * program that frees everything has given everything back.
+ */
+#define SLACK_MOST ((size_t)20 << 20) /* bytes */
+#define MOMENT 2000                   /* milliseconds */
+
+static size_t reserve(void) {
+    size_t in_use = cb_range_total() - pages.free;
+    if (cb_options.purge == CB_PURGE_NEVER) {
+        return SIZE_MAX;
+    }
+    size_t most = in_use > SLACK_MOST ? in_use : SLACK_MOST;
+    return cb_options.reserve / 2 + in_use / 64 + (pages.slack < most ? pages.slack : most);
 }
 
-static uintptr_t higher(uintptr_t a, uintptr_t b) {
-    return a > b ? a : b;
+static void note_purge(size_t size) {
+    uint64_t now = cb_os_milliseconds();
+    pages.slack -= now - pages.missed_at > MOMENT ? pages.slack / 2 : pages.slack / 64;
+    if (now - pages.missed_at > MOMENT) {
+        pages.missed = 0;
+    }
+    pages.missed += size;
+    pages.missed_at = now;
 }
 
-/* Cuts [at, at+size) out of a free extent and puts the rest back. */
-static void cut(struct extent *e, uintptr_t at, size_t size, uintptr_t *dirty_from, uintptr_t *dirty_to) {
+/* `clean` bytes were taken that the system must provide anew. */
+static void note_clean(size_t clean) {
+    size_t most = SLACK_MOST + (cb_range_total() - pages.free);
+    if (clean != 0 && pages.missed != 0 && cb_os_milliseconds() - pages.missed_at <= MOMENT) {
+        size_t again = clean < pages.missed ? clean : pages.missed;
+        pages.missed -= again;
+        pages.slack = pages.slack + again < most ? pages.slack + again : most;
+    }
+}
+
+/* Cuts [at, at+size) out of a free extent and puts the rest back. Returns what of it is dirty. */
+static struct cb_dirty cut(struct extent *e, uintptr_t at, size_t size) {
     struct extent was = take_out(e);
     uintptr_t end = at + size, was_end = was.start + was.size;
     if (at > was.start) {
-        insert(was.start, at - was.start, was.dirty_from, lower(was.dirty_to, at));
+        insert(was.start, at - was.start, dirty_part(was.dirty, was.start, at));
     }
     if (end < was_end) {
-        insert(end, was_end - end, higher(was.dirty_from, end), was.dirty_to);
+        insert(end, was_end - end, dirty_part(was.dirty, end, was_end));
     }
-    *dirty_from = higher(was.dirty_from, at);
-    *dirty_to = lower(was.dirty_to, end);
-    if (*dirty_from >= *dirty_to) {
-        *dirty_from = *dirty_to = at;
-    }
+    struct cb_dirty dirty = dirty_part(was.dirty, at, end);
+    note_clean(size - dirty.bytes);
+    return dirty;
 }
 
 /* More memory from the system: what is needed, or a sixteenth of what there is. */
@@ -265,11 +313,11 @@ static bool grow(size_t size, size_t align) {
         start += cb_page_size; /* never used, so that there is a map byte before that of any object */
         got -= cb_page_size;
     }
-    insert_merged(start, got, 0, 0);
+    insert_merged(start, got, nothing);
     return true;
 }
 
-uintptr_t cb_pages_take(size_t size, size_t align, uintptr_t *dirty_from, uintptr_t *dirty_to) {
+uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty) {
     uintptr_t at = 0;
     cb_lock_take(&pages.lock);
     struct extent *e = find(size, align);
@@ -278,35 +326,29 @@ uintptr_t cb_pages_take(size_t size, size_t align, uintptr_t *dirty_from, uintpt
     }
     if (e != NULL) {
         at = align_up(e->start, align);
-        cut(e, at, size, dirty_from, dirty_to);
+        *dirty = cut(e, at, size);
     }
     cb_lock_drop(&pages.lock);
     return at;
 }
 
-bool cb_pages_extend(uintptr_t end, size_t more, uintptr_t *dirty_from, uintptr_t *dirty_to) {
+bool cb_pages_extend(uintptr_t end, size_t more) {
     bool done = false;
     cb_lock_take(&pages.lock);
     struct extent *e = free_behind(end);
     if (e != NULL && e->size >= more) {
-        cut(e, end, more, dirty_from, dirty_to);
+        cut(e, end, more);
         done = true;
     }
     cb_lock_drop(&pages.lock);
     return done;
 }
 
-/* How many dirty bytes may stay in free extents: the reserve against thrashing. */
-static size_t reserve(void) {
-    size_t in_use = cb_range_total() - pages.free;
-    return cb_options.purge == CB_PURGE_NEVER ? SIZE_MAX : cb_options.reserve / 2 + in_use / 64;
-}
-
-static bool purge_system(uintptr_t start, size_t size) {
+static bool purge_system(uintptr_t start, size_t size, size_t counted) {
     if (!cb_os_purge((void *)start, size)) {
         return false;
     }
-    atomic_fetch_add_explicit(&purged_bytes, size, memory_order_relaxed);
+    atomic_fetch_add_explicit(&purged_bytes, counted, memory_order_relaxed);
     atomic_fetch_add_explicit(&purge_calls, 1, memory_order_relaxed);
     return true;
 }
@@ -315,42 +357,48 @@ static bool purge_system(uintptr_t start, size_t size) {
  * The map bytes of a purged extent are zero; whole pages of them go back as well, with a page more on either side, where
  * the nodes of extents that have since been merged were. Nothing else uses them meanwhile.
  */
-static void purge_map(const struct extent *was) {
+static void purge_map(const struct extent *was, uintptr_t from, uintptr_t to) {
     uintptr_t slack = cb_page_size << CB_GRANULE_SHIFT, end = was->start + was->size;
-    uintptr_t low = was->dirty_from - was->start > slack ? was->dirty_from - slack : was->start;
-    uintptr_t high = end - was->dirty_to > slack ? was->dirty_to + slack : end;
-    uintptr_t from = align_up((uintptr_t)cb_map_at(low), cb_page_size);
-    uintptr_t to = (uintptr_t)cb_map_at(high) & ~(uintptr_t)(cb_page_size - 1);
-    if (from < to) {
-        cb_os_purge((void *)from, to - from);
+    uintptr_t low = from - was->start > slack ? from - slack : was->start, high = end - to > slack ? to + slack : end;
+    low = align_up((uintptr_t)cb_map_at(low), cb_page_size);
+    high = (uintptr_t)cb_map_at(high) & ~(uintptr_t)(cb_page_size - 1);
+    if (low < high) {
+        cb_os_purge((void *)low, high - low);
     }
 }
 
+#define PURGE_LEAST ((size_t)256 << 10) /* bytes a call gives back, where there are as many */
+
 /*
- * Purges the extent that has been free the longest. The lock is held on entry and on return, but not during the system
- * call, for which the extent looks as if it were in use. Returns the bytes given back; 0 when there is nothing to do.
+ * Purges about `excess` bytes of the extent that has been free the longest, from its end, since requests are served from
+ * its start. The lock is held on entry and on return, but not during the system call, for which the extent looks as if
+ * it were in use. Returns the bytes given back; 0 when there is nothing to do.
  */
-static size_t purge_oldest(void) {
+static size_t purge_oldest(size_t excess) {
     if (pages.oldest == NULL) {
         return 0;
     }
     struct extent was = take_out(pages.oldest);
+    size_t size = was.dirty.to - was.dirty.from, part = excess > PURGE_LEAST ? excess : PURGE_LEAST;
+    uintptr_t from = size - size / 8 > part ? was.dirty.to - (part & ~(cb_page_size - 1)) : was.dirty.from;
+    struct cb_dirty rest = dirty_part(was.dirty, was.dirty.from, from);
+    size_t got = was.dirty.bytes - (rest.bytes < was.dirty.bytes ? rest.bytes : 0);
     cb_lock_drop(&pages.lock);
-    bool done = purge_system(was.dirty_from, dirty_size(&was));
-    purge_map(&was);
+    bool done = purge_system(from, was.dirty.to - from, got);
+    purge_map(&was, from, was.dirty.to);
     cb_lock_take(&pages.lock);
+    insert_merged(was.start, was.size, done ? rest : was.dirty);
     if (!done) {
-        insert_merged(was.start, was.size, was.dirty_from, was.dirty_to);
         return 0;
     }
-    insert_merged(was.start, was.size, 0, 0);
-    return dirty_size(&was);
+    note_purge(got);
+    return got;
 }
 
 static size_t purge_to(size_t keep) {
     size_t total = 0;
     while (pages.dirty > keep) {
-        size_t got = purge_oldest();
+        size_t got = purge_oldest(pages.dirty - keep);
         if (got == 0) {
             break;
         }
@@ -361,10 +409,10 @@ static size_t purge_to(size_t keep) {
 
 void cb_pages_give(uintptr_t start, size_t size) {
     cb_lock_take(&pages.lock);
-    insert_merged(start, size, start, start + size);
+    insert_merged(start, size, (struct cb_dirty){start, start + size, size});
     size_t keep = reserve();
     if (pages.dirty > keep) {
-        purge_to(keep / 2);
+        purge_to(keep - keep / 8);
     }
     cb_lock_drop(&pages.lock);
 }
@@ -377,7 +425,7 @@ size_t cb_pages_purge(size_t keep) {
 }
 
 bool cb_pages_purge_part(uintptr_t start, size_t size) {
-    return purge_system(start, size);
+    return purge_system(start, size, size);
 }
 
 void cb_pages_totals(struct cb_pages_totals *totals) {
@@ -412,12 +460,12 @@ bool cb_pages_check(void) {
         good = good && ((pages.filled[bin / 64] >> (bin & 63) & 1) != 0) == (pages.bin[bin] != NULL);
         for (struct extent *e = pages.bin[bin]; e != NULL && good; e = e->next) {
             free += e->size;
-            dirty += dirty_size(e);
+            dirty += e->dirty.bytes;
             good = e->tag == CB_DEAD && e->bin == bin && bin_of(e->size) == bin &&
                    cb_map_at(e->start) == (uint8_t *)e && tail_of(e->start + e->size)->head == e &&
                    (e->next == NULL || e->next->prev == e) && free_before(e->start) == NULL &&
-                   free_behind(e->start + e->size) == NULL && e->dirty_from >= e->start &&
-                   e->dirty_to <= e->start + e->size;
+                   free_behind(e->start + e->size) == NULL &&
+                   (e->dirty.bytes == 0 || (e->dirty.from >= e->start && e->dirty.to <= e->start + e->size));
         }
     }
     good = good && free == pages.free && dirty == pages.dirty;

@@ -21,6 +21,12 @@ struct cb_large {
     size_t size; /* bytes, a multiple of the page size */
 };
 
+/* What may not be zero in a stretch of pages: [from, to), in which `bytes` are dirty; bytes 0: nothing. */
+struct cb_dirty {
+    uintptr_t from, to;
+    size_t bytes;
+};
+
 struct cb_pages_totals {
     size_t mapped; /* bytes */
     size_t free;   /* bytes in free extents */
@@ -31,15 +37,15 @@ struct cb_pages_totals {
 
 /*
  * Takes `size` bytes at a multiple of `align` (both multiples of the page size; align a power of two). Their map bytes
- * are zero. *zero_from and *zero_to enclose what may not be zero (equal: all is zero). 0 when the system has no more.
+ * are zero; outside of *dirty so are they. 0 when the system has no more.
  */
-uintptr_t cb_pages_take(size_t size, size_t align, uintptr_t *dirty_from, uintptr_t *dirty_to);
+uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty);
 
 /* Gives them back; any part of what was taken will do. Its map bytes must be zero. May purge. */
 void cb_pages_give(uintptr_t start, size_t size);
 
 /* Adds `more` bytes behind `end` to an object that ends there, if those are free. */
-bool cb_pages_extend(uintptr_t end, size_t more, uintptr_t *dirty_from, uintptr_t *dirty_to);
+bool cb_pages_extend(uintptr_t end, size_t more);
 
 /* Purges free extents until no more than `keep` bytes in them are dirty. Returns the bytes given back. */
 size_t cb_pages_purge(size_t keep);

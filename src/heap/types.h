@@ -135,6 +135,7 @@ struct cb_heap {
     size_t used;       /* granules handed to runs, over all blocks */
     size_t dead_pages; /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
+    size_t slack; /* what the reserve of dead pages has grown by */
     unsigned ring_hand;    /* the ring that was last made to shrink */
     struct cb_block *all;  /* every block of the heap */
     struct cb_outbox outbox[CB_OUTBOXES];

@@ -79,7 +79,14 @@ static const struct {
     {"calloc", calloc_free},  {"realloc", realloc_in_place},
 };
 
-__attribute__((noinline)) void measured(void (*run)(size_t n), size_t n);
+/* Under its own name, which a clone would not have. */
+#if defined(__clang__)
+#define CB_WHOLE __attribute__((noinline))
+#else
+#define CB_WHOLE __attribute__((noipa))
+#endif
+
+CB_WHOLE void measured(void (*run)(size_t n), size_t n);
 void measured(void (*run)(size_t n), size_t n) {
     run(n);
     __asm__ volatile("" ::: "memory"); /* no tail call: the return is what triggers the count */

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -62,8 +63,11 @@ uintptr_t cb_os_address_end(void) {
 }
 
 uint64_t cb_os_random(void) {
-    const uint64_t *given = (const uint64_t *)getauxval(AT_RANDOM);
-    uint64_t seed = given != NULL ? given[1] : (uint64_t)(uintptr_t)&seed;
+    const unsigned char *given = (const unsigned char *)getauxval(AT_RANDOM); /* 16 bytes, not aligned */
+    uint64_t seed = (uint64_t)(uintptr_t)&seed;
+    if (given != NULL) {
+        memcpy(&seed, given + 8, sizeof seed);
+    }
     /* The loader also makes its pointer guard of these bytes: mix, so that an address does not reveal them. */
     seed ^= seed >> 33;
     seed *= 0xff51afd7ed558ccdULL;

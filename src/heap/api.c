@@ -19,6 +19,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define ENTRIES_SEEN 32 /* of a ring, in search of an aligned one */
+
 static void *no_memory(void) {
     errno = ENOMEM;
     return NULL;
@@ -161,18 +163,22 @@ static uintptr_t align_up(uintptr_t p, size_t align) {
     return (p + align - 1) & ~(uintptr_t)(align - 1);
 }
 
-/* An object from a ring whose newest entry happens to be aligned. */
+/* An object from a ring among whose newest entries one happens to be aligned. */
 static void *aligned_from_ring(struct cb_heap *heap, unsigned index, size_t align) {
     struct cb_ring *ring = &heap->ring[index];
-    if (ring->count == 0 || (ring->slot[ring->count - 1] & (align - 1)) != 0) {
-        return NULL;
+    uint32_t seen = ring->count < ENTRIES_SEEN ? ring->count : ENTRIES_SEEN;
+    for (uint32_t i = ring->count; i > ring->count - seen; i--) {
+        uintptr_t p = ring->slot[i - 1];
+        if ((p & (align - 1)) == 0) {
+            ring->slot[i - 1] = ring->slot[--ring->count];
+            if (index < 64 && ring->count == 0) {
+                cb_thread.rings &= ~((uint64_t)1 << index);
+            }
+            cb_map_set(cb_map_at(p), index < 64 ? CB_LIVE | index : CB_LIVE);
+            return (void *)p;
+        }
     }
-    uintptr_t p = ring->slot[--ring->count];
-    if (index < 64 && ring->count == 0) {
-        cb_thread.rings &= ~((uint64_t)1 << index);
-    }
-    cb_map_set(cb_map_at(p), index < 64 ? CB_LIVE | index : CB_LIVE);
-    return (void *)p;
+    return NULL;
 }
 
 /* From the run; the padding before the object is dead, and comes back when the object is freed on top. */

@@ -11,6 +11,7 @@
 #define UNIT_SHIFT 12 /* what a bit of dead_pages and purged_pages stands for */
 #define UNIT_GRANULES ((size_t)1 << (UNIT_SHIFT - CB_GRANULE_SHIFT))
 #define EIGHTH (CB_BLOCK_GRANULES / 8)
+#define RUNS_SEEN 8 /* of a list, in search of one that is long enough */
 
 struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     struct cb_dirty dirty;
@@ -60,6 +61,9 @@ static void unqueue(struct cb_heap *heap, struct cb_block *block) {
 }
 
 static void enqueue(struct cb_heap *heap, struct cb_block *block) {
+    if (block->space != CB_SMALL) {
+        return;
+    }
     unsigned eighths = block->dead / EIGHTH;
     unsigned bin = eighths < CB_BLOCK_BINS ? eighths : CB_BLOCK_BINS - 1;
     struct cb_block **head = &heap->space[block->space].bin[bin];
@@ -120,9 +124,9 @@ void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept) {
     set_mark(block);
 }
 
-struct cb_block *cb_block_to_sweep(struct cb_heap *heap, enum cb_space_kind space) {
+struct cb_block *cb_block_to_sweep(struct cb_heap *heap) {
     for (int bin = CB_BLOCK_BINS - 1; bin >= 0; bin--) {
-        struct cb_block *block = heap->space[space].bin[bin];
+        struct cb_block *block = heap->space[CB_SMALL].bin[bin];
         if (block != NULL) {
             unqueue(heap, block);
             return block;
@@ -214,21 +218,91 @@ static CB_NOINLINE void move_empty_run(struct cb_heap *heap, struct cb_block *bl
     }
 }
 
+/*
+ * The long dead runs of the medium space are in lists by length, so that a request finds one that fits well at once. The
+ * list of a run: eight per doubling, from CB_RUN_LEAST on; all runs in a list are at least as long as list_least says.
+ */
+static unsigned list_of(size_t granules) {
+    unsigned log = 63 - (unsigned)__builtin_clzl(granules);
+    return (log - 6) * 8 + (unsigned)(granules >> (log - 3) & 7);
+}
+
+#define NEXT 4  /* where in the map bytes of a run its links are */
+#define PREV 12
+
+static void list_run(struct cb_heap *heap, uint8_t *m, size_t granules) {
+    unsigned list = list_of(granules);
+    uint8_t *next = heap->runs[list];
+    cb_map_set_link(m + NEXT, next);
+    cb_map_set_link(m + PREV, NULL);
+    if (next != NULL) {
+        cb_map_set_link(next + PREV, m);
+    }
+    heap->runs[list] = m;
+    heap->runs_filled |= (uint64_t)1 << list;
+}
+
+static void unlist_run(struct cb_heap *heap, uint8_t *m, size_t granules) {
+    uint8_t *next = cb_map_link(m + NEXT), *prev = cb_map_link(m + PREV);
+    if (next != NULL) {
+        cb_map_set_link(next + PREV, prev);
+    }
+    if (prev != NULL) {
+        cb_map_set_link(prev + NEXT, next);
+    } else {
+        unsigned list = list_of(granules);
+        heap->runs[list] = next;
+        if (next == NULL) {
+            heap->runs_filled &= ~((uint64_t)1 << list);
+        }
+    }
+    cb_map_set_link(m + NEXT, NULL);
+    cb_map_set_link(m + PREV, NULL);
+}
+
+static void tag(struct cb_heap *heap, struct cb_block *block, uint8_t *m, size_t granules) {
+    cb_map_dead_tag(m, granules);
+    if (block->space == CB_MEDIUM && granules >= CB_RUN_LEAST) {
+        list_run(heap, m, granules);
+    }
+}
+
+static void untag(struct cb_heap *heap, struct cb_block *block, uint8_t *m, size_t granules) {
+    if (block->space == CB_MEDIUM && granules >= CB_RUN_LEAST) {
+        unlist_run(heap, m, granules);
+    }
+    cb_map_dead_untag(m, granules);
+}
+
+struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules) {
+    unsigned list = list_of(granules < CB_RUN_LEAST ? CB_RUN_LEAST : granules);
+    for (uint64_t filled = heap->runs_filled >> list << list; filled != 0; filled &= filled - 1) {
+        uint8_t *m = heap->runs[__builtin_ctzll(filled)];
+        for (int seen = 0; m != NULL && seen < RUNS_SEEN; seen++, m = cb_map_link(m + NEXT)) {
+            size_t length = cb_map_length(m);
+            if (length >= granules) {
+                return (struct cb_dead_run){cb_map_address(m), length};
+            }
+        }
+    }
+    return (struct cb_dead_run){0, 0};
+}
+
 struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
     uint8_t *m = cb_map_at(p);
     struct cb_dead_run run = {p, granules};
     if (cb_map_get(m - 1) >= CB_DEAD) {
         size_t before = cb_map_dead_before(m - 1);
-        cb_map_dead_untag(m - before, before);
+        untag(heap, block, m - before, before);
         run.start -= before << CB_GRANULE_SHIFT;
         run.granules += before;
     }
     if (cb_map_get(m + granules) >= CB_DEAD) {
         size_t behind = cb_map_length(m + granules);
-        cb_map_dead_untag(m + granules, behind);
+        untag(heap, block, m + granules, behind);
         run.granules += behind;
     }
-    cb_map_dead_tag(cb_map_at(run.start), run.granules);
+    tag(heap, block, cb_map_at(run.start), run.granules);
     if (CB_UNLIKELY(block == heap->space[block->space].run_block)) {
         move_empty_run(heap, block, run);
     }
@@ -244,7 +318,7 @@ struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, ui
 }
 
 void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
-    cb_map_dead_untag(cb_map_at(p), granules);
+    untag(heap, block, cb_map_at(p), granules);
     block->dead = (uint16_t)(block->dead - granules);
     cb_count(&heap->dead, 0 - granules);
     if ((block->dead_pages | block->purged_pages) != 0) {

@@ -27,8 +27,11 @@ struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, ui
 /* Takes a whole dead run out: its map bytes are zero afterwards and it counts as in use. */
 void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
-/* The emptiest block of the space that waits for a sweep, taken off the queue; NULL when none is worth it. */
-struct cb_block *cb_block_to_sweep(struct cb_heap *heap, enum cb_space_kind space);
+/* The emptiest block of the small space that waits for a sweep, taken off the queue; NULL when none is worth it. */
+struct cb_block *cb_block_to_sweep(struct cb_heap *heap);
+
+/* A dead run of the medium space of at least so many granules, the shortest at hand; none when there is none. */
+struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules);
 
 /*
  * Looks at a block that has no run any more: back to the page allocator when it is empty; to the queue when enough of

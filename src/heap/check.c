@@ -11,7 +11,7 @@
 #include "heap/ring.h"
 
 struct tally {
-    size_t dead, parked;
+    size_t dead, parked, listed;
 };
 
 static bool all_zero(const uint8_t *from, const uint8_t *to) {
@@ -24,7 +24,8 @@ static bool all_zero(const uint8_t *from, const uint8_t *to) {
 }
 
 /* One object or dead run at m; false when its bytes are not as map.h says. Stores where the next thing starts. */
-static bool check_one(uint8_t *m, const uint8_t *end, bool after_dead, struct tally *tally, uint8_t **next) {
+static bool check_one(uint8_t *m, const uint8_t *end, bool medium, bool after_dead, struct tally *tally,
+                      uint8_t **next) {
     size_t state = cb_map_get(m) & CB_STATE, length = cb_map_length(m);
     size_t head = length > CB_LENGTH ? 4 : 1;
     if (length == 0 || m + length > end) {
@@ -36,14 +37,18 @@ static bool check_one(uint8_t *m, const uint8_t *end, bool after_dead, struct ta
         return length <= head || all_zero(m + head, *next);
     }
     tally->dead += length;
+    tally->listed += medium && length >= CB_RUN_LEAST;
     size_t foot = length == 1 ? 0 : head;
+    if (medium && length >= CB_RUN_LEAST) {
+        head += 16; /* the links */
+    }
     return !after_dead && cb_map_dead_before(*next - 1) == length && all_zero(m + head, *next - foot);
 }
 
 static const char *check_block(struct cb_heap *heap, struct cb_block *block, struct tally *all) {
     uint8_t *m = cb_map_at(cb_block_start(block));
     uint8_t *end = m + block->fresh, *last = m + CB_BLOCK_GRANULES;
-    struct tally tally = {0, 0};
+    struct tally tally = {0, 0, 0};
     struct cb_run run = *cb_run_of(heap, block->space);
     bool running = heap->space[block->space].run_block == block;
     uint8_t *run_from = running ? cb_map_at(run.cursor) : NULL, *run_to = running ? cb_map_at(run.limit) : NULL;
@@ -58,13 +63,14 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
             continue;
         }
         bool dead = cb_map_get(m) >= CB_DEAD;
-        if (!check_one(m, end, after_dead, &tally, &m)) {
+        if (!check_one(m, end, block->space == CB_MEDIUM, after_dead, &tally, &m)) {
             return "the map of a block is not a sequence of objects and dead runs";
         }
         after_dead = dead;
     }
     all->dead += tally.dead;
     all->parked += tally.parked;
+    all->listed += tally.listed;
     if (m != end || !all_zero(end, last)) {
         return "the fresh part of a block is not zero in the map";
     }
@@ -95,9 +101,25 @@ static const char *check_rings(struct cb_heap *heap, size_t parked) {
     return entries == parked ? NULL : "objects are parked that are in no ring";
 }
 
+static const char *check_lists(struct cb_heap *heap, size_t listed) {
+    size_t entries = 0;
+    for (unsigned i = 0; i < CB_RUN_LISTS; i++) {
+        if ((heap->runs_filled >> i & 1) != (heap->runs[i] != NULL)) {
+            return "the mask of filled lists of runs is wrong";
+        }
+        for (uint8_t *m = heap->runs[i]; m != NULL; m = cb_map_link(m + 4)) {
+            entries++;
+            if (cb_map_get(m) != CB_DEAD || entries > listed) {
+                return "a list of runs holds what is not a dead run";
+            }
+        }
+    }
+    return entries == listed ? NULL : "a long dead run is in no list";
+}
+
 const char *cb_heap_check(void) {
     struct cb_heap *heap = cb_thread.heap;
-    struct tally tally = {0, 0};
+    struct tally tally = {0, 0, 0};
     size_t used = 0, dead_pages = 0;
     if (heap == NULL) {
         return NULL;
@@ -114,5 +136,6 @@ const char *cb_heap_check(void) {
         return "a heap's totals are wrong";
     }
     const char *wrong = check_rings(heap, tally.parked);
+    wrong = wrong != NULL ? wrong : check_lists(heap, tally.listed);
     return wrong != NULL ? wrong : cb_pages_check() ? NULL : "the page allocator's lists are wrong";
 }

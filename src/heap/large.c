@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* From this size on pages are moved rather than copied. */
-#define MOVE_FROM ((size_t)512 << 10)
+#define MOVE_FROM ((size_t)4 << 20)
 
 /*
  * A moved stretch is a mapping of its own to the kernel (its pages remember where they came from), so their number is

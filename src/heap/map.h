@@ -13,11 +13,15 @@
  *   01 live
  *   10 parked  in a ring
  *   11 dead    first and last byte of a dead run; the last is preceded by the length where that is above 63
+ *
+ * Inside a dead run of the medium space, behind the length, are the links of the list that the run is in.
  */
 #ifndef CB_HEAP_MAP_H
 #define CB_HEAP_MAP_H
 
 #include "heap/types.h"
+
+#include <string.h>
 
 enum { CB_NONE = 0x00, CB_LIVE = 0x40, CB_PARKED = 0x80, CB_DEAD = 0xC0, CB_STATE = 0xC0, CB_LENGTH = 0x3F };
 
@@ -109,6 +113,33 @@ static inline void cb_map_dead_untag(uint8_t *m, size_t granules) {
         cb_map_set_digits(m + 1, 0);
         cb_map_set_digits(m + granules - 4, 0);
     }
+}
+
+/*
+ * Addresses in the map: the links of the lists of long dead runs (block.c). The 48 bits of a granule's number are spread
+ * over eight bytes, six in each, so that they too look like the inside of something.
+ */
+static inline uint64_t cb_map_spread(uint64_t n) {
+    n = (n & 0xFFFFFF) | n >> 24 << 32;
+    n = (n & 0x00000FFF00000FFF) | (n & 0x00FFF00000FFF000) << 4;
+    return (n & 0x003F003F003F003F) | (n & 0x0FC00FC00FC00FC0) << 2;
+}
+
+static inline uint64_t cb_map_gather(uint64_t n) {
+    n = (n & 0x003F003F003F003F) | (n & 0x3F003F003F003F00) >> 2;
+    n = (n & 0x00000FFF00000FFF) | (n & 0x0FFF00000FFF0000) >> 4;
+    return (n & 0xFFFFFF) | n >> 32 << 24;
+}
+
+static inline void cb_map_set_link(uint8_t *at, const uint8_t *to) {
+    uint64_t spread = to != NULL ? cb_map_spread(cb_map_address(to) >> CB_GRANULE_SHIFT) : 0;
+    memcpy(at, &spread, sizeof spread);
+}
+
+static inline uint8_t *cb_map_link(const uint8_t *at) {
+    uint64_t spread;
+    memcpy(&spread, at, sizeof spread);
+    return spread != 0 ? cb_map + cb_map_gather(spread) : NULL;
 }
 
 /* The first byte of a dead run in [m, end), or end. m is not inside a dead run. */

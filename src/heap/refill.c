@@ -4,10 +4,10 @@
  * Layer: heap. Threads: the owner of the heap only.
  *
  * Call tree, from malloc:
- *   cb_malloc_slow -> cb_refill -> (1) go on sweeping the block of the run that was used up
- *                                  (2) sweep waiting blocks, the emptiest first
- *                                  (3) a step of the fresh part of the newest block
- *                                  (4) a new block
+ *   cb_malloc_slow -> cb_refill -> (1) small: go on sweeping the block of the run that was used up, then waiting
+ *                                      blocks, the emptiest first; medium: a listed dead run that fits well
+ *                                  (2) a step of the fresh part of the newest block
+ *                                  (3) a new block
  */
 #include "heap/refill.h"
 
@@ -61,8 +61,8 @@ void cb_refill_retire(struct cb_heap *heap, enum cb_space_kind space) {
 }
 
 /* True when a dead run of this length is better parked than run through. */
-static bool to_ring(const struct cb_heap *heap, enum cb_space_kind space, size_t length) {
-    return space == CB_SMALL && length < LEAST_RUN && (heap->wanted >> length & 1) != 0 &&
+static bool to_ring(const struct cb_heap *heap, size_t length) {
+    return length < LEAST_RUN && (heap->wanted >> length & 1) != 0 &&
            heap->ring[length].count < heap->ring[length].bound;
 }
 
@@ -70,30 +70,29 @@ static bool to_ring(const struct cb_heap *heap, enum cb_space_kind space, size_t
  * Sweeps a block from `from`. True when there is a run now, or enough in the ring of the size asked for; the block is
  * then the run's. False at the end of the block.
  */
-static bool sweep(struct cb_heap *heap, enum cb_space_kind space, struct cb_block *block, uintptr_t from,
-                  size_t granules, unsigned ring) {
+static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, size_t granules, unsigned ring) {
     uint8_t *end = cb_map_at(cb_block_start(block)) + block->fresh;
-    heap->space[space].run_block = block;
-    heap->space[space].run_is_fresh = false;
+    heap->space[CB_SMALL].run_block = block;
+    heap->space[CB_SMALL].run_is_fresh = false;
     for (uint8_t *m = cb_map_find_dead(cb_map_at(from), end); m < end; m = cb_map_find_dead(m, end)) {
         size_t length = cb_map_length(m);
         uintptr_t p = cb_map_address(m);
-        if (to_ring(heap, space, length)) {
+        if (to_ring(heap, length)) {
             cb_block_revive(heap, block, p, length);
             cb_ring_park(heap, (unsigned)length, p);
             if (length == ring && heap->ring[ring].count * 2 >= heap->ring[ring].bound) {
-                set_run(heap, space, block, p + (length << CB_GRANULE_SHIFT), p + (length << CB_GRANULE_SHIFT),
+                set_run(heap, CB_SMALL, block, p + (length << CB_GRANULE_SHIFT), p + (length << CB_GRANULE_SHIFT),
                         false);
                 return true;
             }
         } else if (length >= granules) {
             cb_block_revive(heap, block, p, length);
-            set_run(heap, space, block, p, p + (length << CB_GRANULE_SHIFT), false);
+            set_run(heap, CB_SMALL, block, p, p + (length << CB_GRANULE_SHIFT), false);
             return true;
         }
         m += length;
     }
-    heap->space[space].run_block = NULL;
+    heap->space[CB_SMALL].run_block = NULL;
     cb_block_settle(heap, block, true);
     return ring != 0 && heap->ring[ring].count != 0;
 }
@@ -139,21 +138,40 @@ static void end_fresh(struct cb_heap *heap, enum cb_space_kind space) {
     }
 }
 
-bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
+static bool refill_by_sweep(struct cb_heap *heap, size_t granules, unsigned ring) {
     uintptr_t from;
-    struct cb_block *block = end_run(heap, space, &from);
-    if (block != NULL && sweep(heap, space, block, from, granules, ring)) {
+    struct cb_block *block = end_run(heap, CB_SMALL, &from);
+    if (block != NULL && sweep(heap, block, from, granules, ring)) {
         return true;
     }
-    while ((block = cb_block_to_sweep(heap, space)) != NULL) {
-        if (sweep(heap, space, block, cb_block_start(block), granules, ring)) {
+    while ((block = cb_block_to_sweep(heap)) != NULL) {
+        if (sweep(heap, block, cb_block_start(block), granules, ring)) {
             return true;
         }
+    }
+    return false;
+}
+
+static bool refill_by_list(struct cb_heap *heap, size_t granules) {
+    cb_refill_retire(heap, CB_MEDIUM);
+    struct cb_dead_run run = cb_block_listed_run(heap, granules);
+    if (run.granules == 0) {
+        return false;
+    }
+    struct cb_block *block = cb_block_of(run.start);
+    cb_block_revive(heap, block, run.start, run.granules);
+    set_run(heap, CB_MEDIUM, block, run.start, run.start + (run.granules << CB_GRANULE_SHIFT), false);
+    return true;
+}
+
+bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
+    if (space == CB_SMALL ? refill_by_sweep(heap, granules, ring) : refill_by_list(heap, granules)) {
+        return true;
     }
     if (run_fresh(heap, space, granules)) {
         return true;
     }
-    block = cb_block_take(heap, space);
+    struct cb_block *block = cb_block_take(heap, space);
     if (block == NULL) {
         return false;
     }

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define FLOOR ((size_t)1 << 16) /* granules */
+#define FLOOR ((size_t)80 << 10) /* granules: 1.25 MiB */
 #define LEAST ((size_t)1 << 8)  /* granules */
 #define LEAST_BOUND 8
 #define PREFETCH_AHEAD 8
@@ -23,7 +23,7 @@ void cb_ring_init(struct cb_heap *heap) {
 }
 
 /*
- * Granules that may be parked: a mebibyte and an eighth of what lives, less where the blocks are mostly dead, since a
+ * Granules that may be parked: FLOOR and an eighth of what lives, less where the blocks are mostly dead, since a
  * parked object there keeps a page that could go back.
  */
 static size_t budget(const struct cb_heap *heap) {

@@ -55,6 +55,8 @@
 #define CB_RING_FIRST 16                  /* entries a ring has room for at first */
 #define CB_RING_MOST 4096                 /* and at most */
 #define CB_BLOCK_BINS 8
+#define CB_RUN_LEAST 64 /* granules of a dead run of the medium space that is in a list */
+#define CB_RUN_LISTS 64
 #define CB_OUTBOXES 8
 #define CB_BATCH 60
 
@@ -106,7 +108,7 @@ struct cb_space {
     struct cb_block *run_block;   /* holds the run; NULL: no run */
     bool run_is_fresh;            /* the run is the front of the fresh part of fresh_block */
     struct cb_block *fresh_block; /* the block with a fresh part to hand out; NULL: none */
-    struct cb_block *bin[CB_BLOCK_BINS];
+    struct cb_block *bin[CB_BLOCK_BINS]; /* blocks that wait for a sweep, by eighths dead; small space only */
 };
 
 /* Objects on their way to the heap that owns them. */
@@ -142,6 +144,8 @@ struct cb_heap {
     struct cb_heap *next;      /* in cb_heaps.all; constant once linked */
     struct cb_heap *next_idle; /* guarded by cb_heaps.lock */
     uint64_t id;
+    uint64_t runs_filled;             /* bit per list of runs that has one */
+    uint8_t *runs[CB_RUN_LISTS];      /* map bytes of dead runs of the medium space, eight lists per doubling */
 
     /* Written by other threads: on a line of its own, away from what the owner reads all the time. */
     _Alignas(64) struct cb_batch *_Atomic inbox; /* release by cb_remote_hand_over, acquire by cb_remote_take_in */

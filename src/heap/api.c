@@ -69,7 +69,7 @@ static size_t granules_for(size_t size) {
 }
 
 /* The run on top of which an object of an own block ends; NULL when it is not on top. */
-static struct cb_run *run_above(struct cb_heap *heap, uintptr_t end) {
+static struct cb_run *run_above(struct cb_heap *heap, size_t end) {
     struct cb_run *small = cb_run_of(heap, CB_SMALL), *medium = cb_run_of(heap, CB_MEDIUM);
     return end == small->cursor ? small : end == medium->cursor ? medium : NULL;
 }
@@ -81,19 +81,19 @@ static struct cb_run *run_above(struct cb_heap *heap, uintptr_t end) {
  */
 static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_t new) {
     uint8_t *m = cb_map_at(p);
-    uintptr_t end = p + (old << CB_GRANULE_SHIFT), new_end = p + (new << CB_GRANULE_SHIFT);
+    size_t at = p >> CB_GRANULE_SHIFT;
     struct cb_block *block = cb_block_of(p);
-    struct cb_run *run = run_above(heap, end);
+    struct cb_run *run = run_above(heap, at + old);
     bool medium = block->space == CB_MEDIUM;
-    if (new > old && (run == NULL || new_end > run->limit || (new > CB_SMALL_GRANULES && !medium))) {
+    if (new > old && (run == NULL || at + new > run->limit || (new > CB_SMALL_GRANULES && !medium))) {
         return false;
     }
     cb_map_erase(m, old);
     cb_map_begin(m, CB_LIVE, new);
     if (run != NULL) {
-        run->cursor = new_end;
+        run->cursor = at + new;
     } else if (new < old) {
-        cb_block_die(heap, block, new_end, old - new);
+        cb_block_die(heap, block, (at + new) << CB_GRANULE_SHIFT, old - new);
     }
     return true;
 }
@@ -184,17 +184,17 @@ static void *aligned_from_ring(struct cb_heap *heap, unsigned index, size_t alig
 /* From the run; the padding before the object is dead, and comes back when the object is freed on top. */
 static void *aligned_from_run(struct cb_heap *heap, enum cb_space_kind space, size_t granules, size_t align) {
     struct cb_run *run = cb_run_of(heap, space);
-    uintptr_t p = align_up(run->cursor, align), end = p + (granules << CB_GRANULE_SHIFT);
-    if (end > run->limit) {
+    size_t from = run->cursor, at = align_up(from, align >> CB_GRANULE_SHIFT);
+    if (at + granules > run->limit) {
         return NULL;
     }
-    uintptr_t padding = run->cursor;
-    run->cursor = end;
-    cb_map_begin(cb_map_at(p), CB_LIVE, granules);
-    if (p != padding) {
-        cb_block_die(heap, cb_block_of(padding), padding, (p - padding) >> CB_GRANULE_SHIFT);
+    run->cursor = at + granules;
+    cb_map_begin(cb_map + at, CB_LIVE, granules);
+    if (at != from) {
+        uintptr_t padding = from << CB_GRANULE_SHIFT;
+        cb_block_die(heap, cb_block_of(padding), padding, at - from);
     }
-    return (void *)p;
+    return (void *)(at << CB_GRANULE_SHIFT);
 }
 
 /* align is a power of two above 16. */

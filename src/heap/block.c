@@ -213,8 +213,9 @@ static CB_NOINLINE void pages_died(struct cb_heap *heap, struct cb_block *block,
  */
 static CB_NOINLINE void move_empty_run(struct cb_heap *heap, struct cb_block *block, struct cb_dead_run dead) {
     struct cb_run *run = block->space == CB_SMALL ? &cb_thread.run : &heap->space[block->space].run;
-    if (run->cursor == run->limit && run->cursor - dead.start < dead.granules << CB_GRANULE_SHIFT) {
-        run->cursor = run->limit = dead.start;
+    size_t start = dead.start >> CB_GRANULE_SHIFT;
+    if (run->cursor == run->limit && run->cursor - start < dead.granules) {
+        run->cursor = run->limit = start;
     }
 }
 

@@ -51,7 +51,7 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
     struct tally tally = {0, 0, 0};
     struct cb_run run = *cb_run_of(heap, block->space);
     bool running = heap->space[block->space].run_block == block;
-    uint8_t *run_from = running ? cb_map_at(run.cursor) : NULL, *run_to = running ? cb_map_at(run.limit) : NULL;
+    uint8_t *run_from = running ? cb_map + run.cursor : NULL, *run_to = running ? cb_map + run.limit : NULL;
     bool after_dead = false;
     while (m < end) {
         if (m == run_from && run_from != run_to) {

@@ -16,28 +16,27 @@ static inline size_t cb_granules(size_t size) {
 
 /* An object of 1 to 63 granules from its ring or from the run; 0 when neither has one. */
 static inline __attribute__((always_inline)) void *cb_fast_alloc(struct cb_thread *t, size_t granules) {
-    uintptr_t p;
+    size_t at; /* the number of the object's first granule */
     if (CB_UNLIKELY(t->rings >> granules & 1)) {
         struct cb_ring *ring = &t->heap->ring[granules];
         uint32_t count = ring->count - 1;
         ring->count = count;
-        p = ring->slot[count];
+        at = ring->slot[count] >> CB_GRANULE_SHIFT;
         if (CB_UNLIKELY(count == 0)) {
             t->rings &= ~((uint64_t)1 << granules);
         }
     } else {
-        p = t->run.cursor;
-        uintptr_t end = p + (granules << CB_GRANULE_SHIFT);
-        if (CB_UNLIKELY(end > t->run.limit)) {
+        at = t->run.cursor;
+        if (CB_UNLIKELY(at + granules > t->run.limit)) {
             return NULL;
         }
-        t->run.cursor = end;
+        t->run.cursor = at + granules;
     }
-    cb_map_set(t->map + (p >> CB_GRANULE_SHIFT), CB_LIVE | granules);
-    if (p == 0) {
+    cb_map_set(t->map + at, CB_LIVE | granules);
+    if (at << CB_GRANULE_SHIFT == 0) {
         __builtin_unreachable(); /* spares the callers' test for failure */
     }
-    return (void *)p;
+    return (void *)(at << CB_GRANULE_SHIFT);
 }
 
 #endif

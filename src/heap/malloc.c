@@ -35,24 +35,25 @@ CB_EXPORT void *CB_NAME(malloc)(size_t size) {
 }
 
 /*
- * An object is on top of the run when it is live and ends at the cursor. Let t be cursor - p: the map byte of such an
- * object is live with length t / 16, and rotating t puts that length into the low bits and whatever is not a multiple
- * of a granule out of any byte's reach, so one comparison checks alignment, state and length.
+ * An object is on top of the run when it is live and ends at the cursor. Rotating the address gives the number of its
+ * granule, with whatever is not a multiple of a granule in the highest bits, far out of the cursor's reach. So the first
+ * comparison rejects what is unaligned or too far from the top, and the second checks state and length: the map byte of
+ * the object on top is live with just the length that leads to the cursor.
  */
 CB_EXPORT void CB_NAME(free)(void *ptr) {
     struct cb_thread *t = &cb_thread;
     uintptr_t p = (uintptr_t)ptr;
-    size_t reach = t->run.cursor - p;
-    if (CB_LIKELY(reach <= CB_SMALL_MAX)) {
-        uint8_t *m = t->map + (p >> CB_GRANULE_SHIFT);
-        size_t rotated = reach >> CB_GRANULE_SHIFT | reach << (64 - CB_GRANULE_SHIFT);
-        if (CB_LIKELY(cb_map_get(m) == (rotated | CB_LIVE))) {
+    size_t granule = p >> CB_GRANULE_SHIFT | p << (64 - CB_GRANULE_SHIFT);
+    size_t granules = t->run.cursor - granule;
+    if (CB_LIKELY(granules <= CB_SMALL_GRANULES)) {
+        uint8_t *m = t->map + granule;
+        if (CB_LIKELY(cb_map_get(m) == (granules | CB_LIVE))) {
             cb_map_set(m, CB_NONE);
             if (CB_UNLIKELY(cb_map_get(m - 1) >= CB_DEAD)) {
                 cb_rewind_over_dead(p);
                 return;
             }
-            t->run.cursor = p;
+            t->run.cursor = granule;
             return;
         }
     }
@@ -64,13 +65,13 @@ CB_NOINLINE void cb_rewind_over_dead(uintptr_t p) {
     size_t granules = cb_map_dead_before(cb_map_at(p) - 1);
     uintptr_t start = p - (granules << CB_GRANULE_SHIFT);
     cb_block_revive(cb_thread.heap, cb_block_of(start), start, granules);
-    cb_thread.run.cursor = start;
+    cb_thread.run.cursor = start >> CB_GRANULE_SHIFT;
 }
 
 /* A medium object on top of its run: the same rule, in the medium space. True when it was. */
 static inline bool rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granules) {
     struct cb_run *run = &heap->space[CB_MEDIUM].run;
-    if (p + (granules << CB_GRANULE_SHIFT) != run->cursor) {
+    if ((p >> CB_GRANULE_SHIFT) + granules != run->cursor) {
         return false;
     }
     cb_map_erase(cb_map_at(p), granules);
@@ -79,7 +80,7 @@ static inline bool rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granu
         p -= before << CB_GRANULE_SHIFT;
         cb_block_revive(heap, cb_block_of(p), p, before);
     }
-    run->cursor = p;
+    run->cursor = p >> CB_GRANULE_SHIFT;
     return true;
 }
 
@@ -187,11 +188,11 @@ CB_NOINLINE void *cb_malloc_medium(struct cb_heap *heap, size_t size) {
             cb_map_set(cb_map_at(p), CB_LIVE); /* its length is still there */
             return (void *)p;
         }
-        uintptr_t p = run->cursor, end = p + (granules << CB_GRANULE_SHIFT);
-        if (CB_LIKELY(end <= run->limit)) {
-            run->cursor = end;
-            cb_map_begin(cb_map_at(p), CB_LIVE, granules);
-            return (void *)p;
+        size_t at = run->cursor;
+        if (CB_LIKELY(at + granules <= run->limit)) {
+            run->cursor = at + granules;
+            cb_map_begin(cb_map + at, CB_LIVE, granules);
+            return (void *)(at << CB_GRANULE_SHIFT);
         }
         cb_remote_take_in(heap);
         if (ring->count == 0 && !cb_refill(heap, CB_MEDIUM, granules, index)) {
@@ -219,7 +220,7 @@ CB_NOINLINE void *cb_malloc_slow(size_t size) {
     heap->wanted |= bit;
     cb_remote_take_in(heap);
     if ((cb_thread.rings & bit) == 0 &&
-        cb_thread.run.limit - cb_thread.run.cursor < granules << CB_GRANULE_SHIFT) {
+        cb_thread.run.limit - cb_thread.run.cursor < granules) {
         cb_fork_notice();
         if (!cb_refill(heap, CB_SMALL, granules, (unsigned)granules)) {
             return no_memory();

@@ -20,7 +20,7 @@
 static void set_run(struct cb_heap *heap, enum cb_space_kind space, struct cb_block *block, uintptr_t from,
                     uintptr_t to, bool fresh) {
     struct cb_space *s = &heap->space[space];
-    *cb_run_of(heap, space) = (struct cb_run){from, to};
+    *cb_run_of(heap, space) = (struct cb_run){from >> CB_GRANULE_SHIFT, to >> CB_GRANULE_SHIFT};
     s->run_block = block;
     s->run_is_fresh = fresh;
 }
@@ -33,7 +33,7 @@ static struct cb_block *end_run(struct cb_heap *heap, enum cb_space_kind space, 
     struct cb_space *s = &heap->space[space];
     struct cb_block *block = s->run_block;
     struct cb_run run = *cb_run_of(heap, space);
-    size_t rest = (run.limit - run.cursor) >> CB_GRANULE_SHIFT;
+    size_t rest = run.limit - run.cursor;
     if (block == NULL) {
         return NULL;
     }
@@ -44,9 +44,9 @@ static struct cb_block *end_run(struct cb_heap *heap, enum cb_space_kind space, 
         s->run_block = NULL;
         return NULL;
     }
-    *from = run.limit;
+    *from = run.limit << CB_GRANULE_SHIFT;
     if (rest != 0) {
-        *from = cb_block_die(heap, block, run.cursor, rest).start;
+        *from = cb_block_die(heap, block, run.cursor << CB_GRANULE_SHIFT, rest).start;
     }
     return block;
 }

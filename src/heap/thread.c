@@ -22,7 +22,7 @@
 /* The destructor lets those of other keys run first: they may allocate. */
 #define EXIT_ROUNDS 2
 
-_Thread_local struct cb_thread cb_thread CB_TLS_MODEL = {.run = {(uintptr_t)1 << 63, (uintptr_t)1 << 63}};
+_Thread_local struct cb_thread cb_thread CB_TLS_MODEL = {.run = {(size_t)1 << 62, (size_t)1 << 62}};
 
 static struct {
     cb_lock lock;        /* rank 1 */

@@ -94,13 +94,13 @@ struct cb_ring {
     uintptr_t *slot;
 };
 
-/* A run: where the next object goes. */
+/* A run: where the next object goes. Both are numbers of granules (address / 16), which index the map as they are. */
 struct cb_run {
-    uintptr_t cursor, limit;
+    size_t cursor, limit;
 };
 
 /* No run: no object fits, and no address, NULL included, is just below the cursor. */
-#define CB_NO_RUN ((struct cb_run){(uintptr_t)1 << 63, (uintptr_t)1 << 63})
+#define CB_NO_RUN ((struct cb_run){(size_t)1 << 62, (size_t)1 << 62})
 
 /* One of the two spaces of a heap. The small space's run lives in cb_thread while a thread has the heap. */
 struct cb_space {

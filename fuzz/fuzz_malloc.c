@@ -1,0 +1,37 @@
+/*
+ * Fuzz target: the heap. The input is a script of the model in heap_model.h, eight bytes per step:
+ * allocations of every kind, frees, reallocs, by two threads, the end of one of them, trims, failing system
+ * calls. What disagrees with the model, or breaks an invariant of the heap, aborts.
+ *
+ * The heap lives as long as the process, as it does in a program: a script finds what earlier ones left
+ * behind.
+ *
+ * Layer:     tests.
+ * Threading: the model's helper.
+ */
+#include "heap_model.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { MOST_STEPS = 400, CHECK_EACH = 8 };
+
+static void demand(const char *fault, size_t step) {
+    if (fault != NULL) {
+        fprintf(stderr, "step %zu: %s\n", step, fault);
+        abort();
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static struct model model;
+    size_t steps = size / MODEL_STEP;
+    steps = steps < MOST_STEPS ? steps : MOST_STEPS;
+    model_start(&model);
+    model.inject = true;
+    for (size_t step = 0; step < steps; step++) {
+        model.check_each_step = step % CHECK_EACH == 0 || steps <= 32;
+        demand(model_step(&model, data + step * MODEL_STEP), step);
+    }
+    demand(model_end(&model), steps);
+    return 0;
+}

@@ -19,7 +19,7 @@ static inline __attribute__((always_inline)) void *cb_fast_alloc(struct cb_threa
     size_t at; /* the number of the object's first granule */
     if (CB_UNLIKELY(t->rings >> granules & 1)) {
         struct cb_ring *ring = &t->heap->ring[granules];
-        uint32_t count = ring->count - 1;
+        uint16_t count = (uint16_t)(ring->count - 1);
         ring->count = count;
         at = ring->slot[count] >> CB_GRANULE_SHIFT;
         if (CB_UNLIKELY(count == 0)) {

@@ -13,6 +13,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 
@@ -26,12 +27,19 @@ void *__libc_realloc(void *ptr, size_t size) __attribute__((weak));
 #define libc_free __libc_free
 #define libc_realloc __libc_realloc
 #endif
+extern void *__libc_stack_end;
 int _dl_find_object(void *address, struct dl_find_object *result) __attribute__((weak));
 
-/* Between the caller's frame and the end of a stack of ordinary size. */
+#define STACK_MOST ((uintptr_t)8 << 20) /* on an alternate stack the end found below is another's: do not go far */
+
+/*
+ * Between this frame and the end of the thread's stack. Above the stack of any thread but the first glibc puts its
+ * descriptor, which is what pthread_self() points to; the first thread's stack ends at __libc_stack_end.
+ */
 static bool in_stack(uintptr_t p) {
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    return p > here - 65536 && p < here + 65536;
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0), self = (uintptr_t)pthread_self();
+    uintptr_t end = self > here ? self : (uintptr_t)__libc_stack_end;
+    return p > here && p < end && p - here < STACK_MOST;
 }
 
 static bool in_loaded_object(void *ptr) {

@@ -5,7 +5,8 @@
  * byte of the map; they take no lock, write nothing that another thread writes, and call nothing.
  *
  *   malloc -> (ring, or run: done) -> cb_malloc_slow -> medium, large, refill, first use of a thread
- *   free   -> (top of the run: done) -> cb_free_aside -> (own block: parked) -> cb_free_far -> remote, large, foreign
+ *   free   -> (top of the run: done) -> cb_free_aside -> (small, own block: parked) -> cb_free_odd -> (own block: done)
+ *          -> cb_free_far -> remote, large, foreign
  */
 #include "heap/malloc.h"
 
@@ -22,6 +23,12 @@
 #include "heap/thread.h"
 
 #include <errno.h>
+
+#ifndef CB_PREFIXED
+/* Whoever gets our malloc out of an archive must get all of the family: api.c and stats.c come along. */
+__attribute__((used)) static void *(*const cb_with_calloc)(size_t, size_t) = calloc;
+__attribute__((used)) static int (*const cb_with_trim)(size_t) = malloc_trim;
+#endif
 
 CB_EXPORT void *CB_NAME(malloc)(size_t size) {
     struct cb_thread *t = &cb_thread;
@@ -84,14 +91,36 @@ static inline bool rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granu
     return true;
 }
 
-/* An object that is not on top: of an own block it is parked. */
+/*
+ * An object that is not on top: of an own block it is parked in its ring. Small objects with room in their ring are done
+ * here, without a call; everything else goes on to cb_free_odd.
+ */
 CB_NOINLINE void cb_free_aside(void *ptr) {
     struct cb_thread *t = &cb_thread;
     uintptr_t p = (uintptr_t)ptr;
-    struct cb_heap *heap = t->heap;
     __builtin_prefetch(ptr, 1); /* while the map byte is fetched: the next request of this size will write there */
-    if (CB_UNLIKELY(!cb_range_owns(p) || heap == NULL ||
-                    atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) != heap)) {
+    if (CB_LIKELY(cb_range_is_main(p))) {
+        struct cb_heap *heap = atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed);
+        uint8_t *m = t->map + (p >> CB_GRANULE_SHIFT);
+        if (CB_LIKELY(heap == t->owner)) {
+            size_t byte = cb_map_get(m), index = byte - CB_LIVE;
+            struct cb_ring *ring = &heap->ring[index];
+            if (CB_LIKELY(index - 1 < CB_SMALL_GRANULES && (p & (CB_GRANULE - 1)) == 0 && ring->count < ring->bound)) {
+                ring->slot[ring->count++] = p;
+                t->rings |= (uint64_t)1 << index;
+                cb_map_set(m, CB_PARKED | index);
+                return;
+            }
+        }
+    }
+    cb_free_odd(ptr);
+}
+
+/* Medium objects, full rings, further ranges, and what is not ours to free. */
+CB_NOINLINE void cb_free_odd(void *ptr) {
+    uintptr_t p = (uintptr_t)ptr;
+    struct cb_heap *heap = cb_thread.owner;
+    if (!cb_range_owns(p) || atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) != heap) {
         cb_free_far(ptr);
         return;
     }
@@ -100,23 +129,11 @@ CB_NOINLINE void cb_free_aside(void *ptr) {
         cb_bad_pointer("free", p);
         return;
     }
-    unsigned index = (unsigned)(byte & CB_LENGTH);
-    if (index == 0) {
-        size_t granules = cb_map_digits(cb_map_at(p) + 1);
-        if (rewind_medium(heap, p, granules)) {
-            return;
-        }
-        index = cb_medium_ring(granules << CB_GRANULE_SHIFT);
-    }
-    struct cb_ring *ring = &heap->ring[index];
-    if (CB_UNLIKELY(ring->count >= ring->bound)) {
-        cb_ring_park(heap, index, p);
-        return;
-    }
-    ring->slot[ring->count++] = p;
-    cb_map_set(cb_map_at(p), byte ^ (CB_LIVE | CB_PARKED));
-    if (index < 64) {
-        t->rings |= (uint64_t)1 << index;
+    size_t granules = cb_map_length(cb_map_at(p));
+    if (granules <= CB_SMALL_GRANULES) {
+        cb_ring_park(heap, (unsigned)granules, p);
+    } else if (!rewind_medium(heap, p, granules)) {
+        cb_ring_park(heap, cb_medium_ring(granules << CB_GRANULE_SHIFT), p);
     }
 }
 

@@ -26,8 +26,8 @@
 enum { CB_NONE = 0x00, CB_LIVE = 0x40, CB_PARKED = 0x80, CB_DEAD = 0xC0, CB_STATE = 0xC0, CB_LENGTH = 0x3F };
 
 /* Set once, before the first heap exists. */
-extern uint8_t *cb_map;
-extern struct cb_block *cb_blocks;
+extern uint8_t *cb_map CB_HIDDEN;
+extern struct cb_block *cb_blocks CB_HIDDEN;
 
 static inline uint8_t *cb_map_at(uintptr_t p) {
     return cb_map + (p >> CB_GRANULE_SHIFT);

@@ -7,6 +7,7 @@
 
 #include "heap/options.h"
 #include "heap/stats.h"
+#include "os/os.h"
 
 #include <unistd.h>
 
@@ -15,6 +16,9 @@ void cb_process_begin(void) {
     if (!begun && environ != NULL) {
         begun = true;
         cb_options_init();
+        if (cb_options.stats) {
+            cb_os_keep_stderr();
+        }
     }
 }
 

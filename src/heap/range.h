@@ -23,7 +23,7 @@ struct cb_range {
     uintptr_t table_end;     /* the block table is mapped up to here; guarded by cb_pages.lock */
 };
 
-extern struct cb_range cb_ranges[CB_RANGES_MAX];
+extern struct cb_range cb_ranges[CB_RANGES_MAX] CB_HIDDEN;
 extern _Atomic uint32_t cb_range_count; /* release in cb_range_grow, acquire by cb_range_owns_other */
 
 /* Chooses the places. False when not even the first range can be had. Called once. */
@@ -43,12 +43,16 @@ size_t cb_range_total(void);
 
 bool cb_range_owns_other(uintptr_t p);
 
+/* True when the address is in the first range, which on most systems is the only one. */
+static inline bool cb_range_is_main(uintptr_t p) {
+    /* relaxed: whoever holds an address of ours learnt it from a thread that saw the range grow */
+    return p - atomic_load_explicit(&cb_ranges[0].start, memory_order_relaxed) <
+           atomic_load_explicit(&cb_ranges[0].size, memory_order_relaxed);
+}
+
 /* True when the address is in a range of ours (then its map byte and its block entry may be read). */
 static inline bool cb_range_owns(uintptr_t p) {
-    /* relaxed: whoever holds an address of ours learnt it from a thread that saw the range grow */
-    uintptr_t start = atomic_load_explicit(&cb_ranges[0].start, memory_order_relaxed);
-    size_t size = atomic_load_explicit(&cb_ranges[0].size, memory_order_relaxed);
-    return CB_LIKELY(p - start < size) || cb_range_owns_other(p);
+    return CB_LIKELY(cb_range_is_main(p)) || cb_range_owns_other(p);
 }
 
 #endif

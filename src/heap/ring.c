@@ -57,7 +57,7 @@ static void flush(struct cb_heap *heap, unsigned index, uint32_t count) {
         cb_map_erase(cb_map_at(p), granules);
         cb_block_die(heap, cb_block_of(p), p, granules);
     }
-    ring->count -= count;
+    ring->count = (uint16_t)(ring->count - count);
     memmove(ring->slot, ring->slot + count, ring->count * sizeof *ring->slot);
     if (ring->count == 0 && index < 64) {
         cb_thread.rings &= ~((uint64_t)1 << index);
@@ -67,7 +67,7 @@ static void flush(struct cb_heap *heap, unsigned index, uint32_t count) {
 /* Room for twice as many entries. */
 static bool grow(struct cb_ring *ring, unsigned index, struct cb_heap *heap) {
     if (ring->bound < ring->room) {
-        ring->bound = ring->bound * 2 < ring->room ? ring->bound * 2 : ring->room;
+        ring->bound = (uint16_t)(ring->bound * 2 < ring->room ? ring->bound * 2 : ring->room);
         return true;
     }
     if (ring->room >= CB_RING_MOST) {
@@ -83,7 +83,7 @@ static bool grow(struct cb_ring *ring, unsigned index, struct cb_heap *heap) {
         cb_meta_give(ring->slot, size);
     }
     ring->slot = slot;
-    ring->room *= 2;
+    ring->room = (uint16_t)(ring->room * 2);
     ring->bound = ring->room;
     return true;
 }
@@ -93,7 +93,7 @@ static size_t shrink_next(struct cb_heap *heap) {
     for (unsigned tries = 1; tries < CB_RINGS; tries++) {
         unsigned index = heap->ring_hand = heap->ring_hand % (CB_RINGS - 1) + 1;
         struct cb_ring *ring = &heap->ring[index];
-        uint32_t count = (ring->count + 1) / 2;
+        uint32_t count = (ring->count + 1U) / 2;
         if (count != 0) {
             flush(heap, index, count);
             ring->bound = ring->count > LEAST_BOUND ? ring->count : LEAST_BOUND;
@@ -114,7 +114,7 @@ void cb_ring_full(struct cb_heap *heap, unsigned index) {
         held = held > less ? held - less : 0;
     }
     if (ring->count >= ring->bound) {
-        flush(heap, index, (ring->count + 1) / 2);
+        flush(heap, index, (ring->count + 1U) / 2);
     }
 }
 

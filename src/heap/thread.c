@@ -22,7 +22,8 @@
 /* The destructor lets those of other keys run first: they may allocate. */
 #define EXIT_ROUNDS 2
 
-_Thread_local struct cb_thread cb_thread CB_TLS_MODEL = {.run = {(size_t)1 << 62, (size_t)1 << 62}};
+_Thread_local struct cb_thread cb_thread CB_TLS_MODEL = {.run = {(size_t)1 << 62, (size_t)1 << 62},
+                                                           .owner = CB_NO_OWNER};
 
 static struct {
     cb_lock lock;        /* rank 1 */
@@ -87,14 +88,14 @@ static void detach(struct cb_heap *heap) {
     heap->space[CB_SMALL].run = cb_thread.run;
     heap->rings = cb_thread.rings;
     uint32_t exits = cb_thread.exits;
-    cb_thread = (struct cb_thread){.run = CB_NO_RUN, .exits = exits};
+    cb_thread = (struct cb_thread){.run = CB_NO_RUN, .owner = CB_NO_OWNER, .exits = exits};
 }
 
 static void attach(struct cb_heap *heap) {
     cb_thread.run = heap->space[CB_SMALL].run;
     cb_thread.rings = heap->rings;
     cb_thread.map = cb_map;
-    cb_thread.heap = heap;
+    cb_thread.heap = cb_thread.owner = heap;
 }
 
 static void thread_exit(void *argument) {

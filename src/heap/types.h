@@ -35,6 +35,9 @@
 #ifndef CB_HEAP_TYPES_H
 #define CB_HEAP_TYPES_H
 
+/* Nothing that the heap's headers declare is exported; knowing that, the compiler needs no detour to reach it. */
+#define CB_HIDDEN __attribute__((visibility("hidden")))
+
 #include "os/lock.h"
 
 #include <stdatomic.h>
@@ -85,12 +88,12 @@ struct cb_block {
     uint8_t bin; /* 0: not waiting for a sweep; else 1 + eighths dead */
 };
 
-/* The most recent frees of one size. */
+/* The most recent frees of one size. 16 bytes, so that an index scales by a shift. */
 struct cb_ring {
-    uint32_t count; /* entries */
-    uint32_t bound; /* count may not exceed this; <= room */
-    uint32_t room;  /* entries that slot has memory for */
-    uint32_t unused;
+    uint16_t count; /* entries */
+    uint16_t bound; /* count may not exceed this; <= room */
+    uint16_t room;  /* entries that slot has memory for */
+    uint16_t unused;
     uintptr_t *slot;
 };
 
@@ -169,10 +172,13 @@ struct cb_thread {
     uint64_t rings; /* bit g: ring g has an entry */
     uint8_t *map;   /* cb_map, or NULL without a heap */
     struct cb_heap *heap;
+    struct cb_heap *owner; /* the same, but without a heap a value that is no block's owner, and not NULL either */
     uint32_t exits; /* how often the thread's destructor has run */
 };
 
 #define CB_TLS_MODEL __attribute__((tls_model("initial-exec")))
-extern _Thread_local struct cb_thread cb_thread CB_TLS_MODEL;
+#define CB_NO_OWNER ((struct cb_heap *)1)
+
+extern _Thread_local struct cb_thread cb_thread CB_TLS_MODEL CB_HIDDEN;
 
 #endif

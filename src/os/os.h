@@ -68,6 +68,9 @@ void cb_os_yield(void);
 /* Writes the text to standard error; loses it silently if it cannot. */
 void cb_os_message(const char *text, size_t length);
 
+/* From now on messages go to where standard error goes now, even if the program closes it. */
+void cb_os_keep_stderr(void);
+
 /* Ends the process with SIGABRT. */
 _Noreturn void cb_os_abort(void);
 

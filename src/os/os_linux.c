@@ -6,6 +6,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -156,10 +157,21 @@ void cb_os_yield(void) {
     errno = saved;
 }
 
+static int message_fd = STDERR_FILENO; /* written at start, before the second thread */
+
+void cb_os_keep_stderr(void) {
+    int saved = errno;
+    int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 900);
+    if (copy >= 0) {
+        message_fd = copy;
+    }
+    errno = saved;
+}
+
 void cb_os_message(const char *text, size_t length) {
     int saved = errno;
     while (length > 0) {
-        ssize_t done = write(STDERR_FILENO, text, length);
+        ssize_t done = write(message_fd, text, length);
         if (done <= 0 && errno != EINTR) {
             break;
         }

@@ -18,6 +18,7 @@ static struct {
     cb_lock lock;              /* rank 3 */
     uintptr_t cursor, limit;   /* guarded by lock, as is all that follows */
     struct piece *returned[64]; /* by log2 of the size */
+    struct cb_batch *batches;   /* empty ones */
     size_t total;
 } meta;
 
@@ -74,12 +75,25 @@ void *cb_meta_take_page(void) {
     return cb_os_map(0, cb_os_page_size());
 }
 
-struct cb_batch *cb_meta_take_batch(void) {
-    return cb_meta_take(sizeof(struct cb_batch));
+struct cb_batch *cb_meta_take_batches(unsigned most) {
+    cb_lock_take(&meta.lock);
+    struct cb_batch *first = meta.batches, *last = first;
+    for (unsigned n = 1; n < most && last != NULL && last->next != NULL; n++) {
+        last = last->next;
+    }
+    if (last != NULL) {
+        meta.batches = last->next;
+        last->next = NULL;
+    }
+    cb_lock_drop(&meta.lock);
+    return first != NULL ? first : cb_meta_take(sizeof *first);
 }
 
-void cb_meta_give_batch(struct cb_batch *batch) {
-    cb_meta_give(batch, sizeof *batch);
+void cb_meta_give_batches(struct cb_batch *first, struct cb_batch *last) {
+    cb_lock_take(&meta.lock);
+    last->next = meta.batches;
+    meta.batches = first;
+    cb_lock_drop(&meta.lock);
 }
 
 size_t cb_meta_total(void) {
@@ -94,5 +108,6 @@ void cb_meta_after_fork(void) {
         /* Another thread was taking or giving: forget the rest of the chunk and what was returned. */
         meta.cursor = meta.limit = 0;
         memset(meta.returned, 0, sizeof meta.returned);
+        meta.batches = NULL;
     }
 }

@@ -17,9 +17,12 @@ void cb_meta_give(void *memory, size_t size);
 /* A page of its own, for good. */
 void *cb_meta_take_page(void);
 
-/* An empty batch of remote frees, or NULL. */
-struct cb_batch *cb_meta_take_batch(void);
-void cb_meta_give_batch(struct cb_batch *batch);
+/*
+ * Empty batches, linked: up to `most` of them, at least one; NULL when the system has no more memory. Their count is not
+ * set. They are given back as a list as well.
+ */
+struct cb_batch *cb_meta_take_batches(unsigned most);
+void cb_meta_give_batches(struct cb_batch *first, struct cb_batch *last);
 
 /* Bytes mapped for metadata by this module. */
 size_t cb_meta_total(void);

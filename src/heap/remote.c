@@ -25,20 +25,65 @@ static void empty(struct cb_outbox *box) {
     }
 }
 
+/* An empty batch, or NULL. `heap` may be NULL. */
+static struct cb_batch *take_batch(struct cb_heap *heap) {
+    struct cb_batch *batch;
+    if (heap == NULL) {
+        batch = cb_meta_take_batches(1);
+    } else {
+        if (heap->spare == NULL) {
+            heap->spare = cb_meta_take_batches(CB_SPARE_BATCHES / 2);
+            for (batch = heap->spare, heap->spares = 0; batch != NULL; batch = batch->next) {
+                heap->spares++;
+            }
+        }
+        batch = heap->spare;
+        if (batch != NULL) {
+            heap->spare = batch->next;
+            heap->spares--;
+        }
+    }
+    if (batch != NULL) {
+        batch->count = 0;
+    }
+    return batch;
+}
+
+/* Batches wander from the threads that free to those that own: what is too many goes back for all to use. */
+static void give_batch(struct cb_heap *heap, struct cb_batch *batch) {
+    batch->next = heap->spare;
+    heap->spare = batch;
+    if (++heap->spares < CB_SPARE_BATCHES) {
+        return;
+    }
+    struct cb_batch *last = batch;
+    for (unsigned n = 1; n < CB_SPARE_BATCHES / 2; n++) {
+        last = last->next;
+    }
+    heap->spare = last->next;
+    heap->spares -= CB_SPARE_BATCHES / 2;
+    cb_meta_give_batches(batch, last);
+}
+
+/* Which outbox is for this owner. Nothing of the owner is read: its cache lines are busy. */
+static unsigned outbox_of(const struct cb_heap *owner) {
+    return (unsigned)((uintptr_t)owner >> 6) * 0x9E3779B1U >> 28;
+}
+_Static_assert(CB_OUTBOXES == 1 << (32 - 28), "the hash has as many values as there are outboxes");
+
 void cb_remote_free(struct cb_heap *owner, uintptr_t p) {
     struct cb_heap *heap = cb_thread.heap;
     struct cb_outbox none = {.to = owner, .batch = NULL};
-    struct cb_outbox *box = heap != NULL ? &heap->outbox[owner->id % CB_OUTBOXES] : &none;
+    struct cb_outbox *box = heap != NULL ? &heap->outbox[outbox_of(owner)] : &none;
     if (box->to != owner) {
         empty(box);
         box->to = owner;
     }
     if (box->batch == NULL) {
-        box->batch = cb_meta_take_batch();
+        box->batch = take_batch(heap);
         if (box->batch == NULL) {
             return; /* not even metadata can be had: the object is lost, the map says so */
         }
-        box->batch->count = 0;
     }
     box->batch->object[box->batch->count++] = p;
     if (box->batch->count == CB_BATCH || heap == NULL) {
@@ -78,7 +123,7 @@ void cb_remote_take_in(struct cb_heap *heap) {
             cb_ring_park(heap, ring_at(cb_map_at(p)), p);
         }
         struct cb_batch *next = batch->next;
-        cb_meta_give_batch(batch);
+        give_batch(heap, batch);
         batch = next;
     }
 }

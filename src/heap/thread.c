@@ -29,7 +29,6 @@ static struct {
     cb_lock lock;        /* rank 1 */
     struct cb_heap *all; /* guarded by lock, as is all that follows */
     struct cb_heap *idle;
-    uint64_t count;
     pthread_key_t key;
     bool have_key;
     bool started;
@@ -135,7 +134,6 @@ static bool start(void) {
 static struct cb_heap *new_heap(void) {
     struct cb_heap *heap = cb_meta_take(sizeof *heap);
     if (heap != NULL) {
-        heap->id = heaps.count++;
         heap->space[CB_SMALL].run = heap->space[CB_MEDIUM].run = CB_NO_RUN;
         cb_ring_init(heap);
         heap->next = heaps.all;

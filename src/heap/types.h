@@ -60,8 +60,9 @@
 #define CB_BLOCK_BINS 8
 #define CB_RUN_LEAST 64 /* granules of a dead run of the medium space that is in a list */
 #define CB_RUN_LISTS 64
-#define CB_OUTBOXES 8
-#define CB_BATCH 60
+#define CB_OUTBOXES 16
+#define CB_BATCH 126
+#define CB_SPARE_BATCHES 16 /* empty ones that a heap keeps; half as many change hands at a time */
 
 #define CB_LIKELY(x) __builtin_expect(!!(x), 1)
 #define CB_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -144,9 +145,10 @@ struct cb_heap {
     unsigned ring_hand;    /* the ring that was last made to shrink */
     struct cb_block *all;  /* every block of the heap */
     struct cb_outbox outbox[CB_OUTBOXES];
+    struct cb_batch *spare; /* empty batches */
+    unsigned spares;
     struct cb_heap *next;      /* in cb_heaps.all; constant once linked */
     struct cb_heap *next_idle; /* guarded by cb_heaps.lock */
-    uint64_t id;
     uint64_t runs_filled;             /* bit per list of runs that has one */
     uint8_t *runs[CB_RUN_LISTS];      /* map bytes of dead runs of the medium space, eight lists per doubling */
 

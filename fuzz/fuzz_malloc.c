@@ -9,6 +9,7 @@
  * Layer:     tests.
  * Threading: the model's helper.
  */
+#define MODEL_BYTES ((size_t)4 << 20) /* small scripts do not need more, and run faster */
 #include "heap_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -28,7 +28,9 @@ enum {
     MODEL_EDGE = 192,   /* so many bytes at either end of an object are written and checked, */
     MODEL_STRIDE = 1021 /* and between them one in so many */
 };
+#ifndef MODEL_BYTES
 #define MODEL_BYTES ((size_t)16 << 20) /* live bytes; beyond that only small objects are made */
+#endif
 
 struct model_object {
     uint8_t *start;

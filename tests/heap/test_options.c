@@ -1,0 +1,161 @@
+/*
+ * Options, and the lines that the heap writes.
+ *
+ * Layer:     tests.
+ * Threading: none.
+ */
+#include "bed.h"
+
+#include "heap/options.h"
+#include "heap/report.h"
+
+#include <unistd.h>
+
+static struct cb_options parse(const char *text, unsigned bad) {
+    struct cb_options options = cb_options;
+    assert_int_equal(cb_options_parse(&options, text, true), bad);
+    return options;
+}
+
+static void words_are_understood(void **state) {
+    (void)state;
+    assert_int_equal(parse("on_error=warn", 0).on_error, CB_ERROR_WARN);
+    assert_int_equal(parse("on_error=ignore", 0).on_error, CB_ERROR_IGNORE);
+    assert_int_equal(parse("on_error=abort", 0).on_error, CB_ERROR_ABORT);
+    assert_int_equal(parse("purge=never", 0).purge, CB_PURGE_NEVER);
+    assert_int_equal(parse("stats=1", 0).stats, 1);
+}
+
+static void sizes_are_understood(void **state) {
+    (void)state;
+    assert_int_equal(parse("reserve=0", 0).reserve, 0);
+    assert_int_equal(parse("reserve=123", 0).reserve, 123);
+    assert_int_equal(parse("reserve=4k", 0).reserve, 4096);
+    assert_int_equal(parse("reserve=4M", 0).reserve, 4 << 20);
+    assert_int_equal(parse("reserve=2G", 0).reserve, (size_t)2 << 30);
+    assert_int_equal(parse("reserve=18446744073709551615", 0).reserve, SIZE_MAX);
+}
+
+static void bad_values_change_nothing(void **state) {
+    (void)state;
+    static const char *const bad[] = {"reserve=18446744073709551616",
+                                      "reserve=99999999999G",
+                                      "reserve=",
+                                      "reserve=K",
+                                      "reserve=1KK",
+                                      "reserve=-1",
+                                      "reserve= 1",
+                                      "reserve=1x",
+                                      "on_error=",
+                                      "on_error",
+                                      "on_error=Warn",
+                                      "on_error=warn ",
+                                      "stats=2",
+                                      "stats=yes",
+                                      "=",
+                                      "=1",
+                                      "nothing"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct cb_options options = parse(bad[i], 1);
+        assert_memory_equal(&options, &cb_options, sizeof options);
+    }
+}
+
+static void several_are_read_in_order(void **state) {
+    (void)state;
+    struct cb_options options = parse(",stats=1,,reserve=1M,bad,reserve=2M,", 1);
+    assert_int_equal(options.stats, 1);
+    assert_int_equal(options.reserve, 2 << 20);
+}
+
+/* What goes to standard error while `what` runs. */
+static const char *written(void (*what)(void)) {
+    static char text[1024];
+    int ends[2], saved = dup(STDERR_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    dup2(ends[1], STDERR_FILENO);
+    what();
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(ends[1]);
+    ssize_t got = read(ends[0], text, sizeof text - 1);
+    close(ends[0]);
+    text[got > 0 ? got : 0] = '\0';
+    return text;
+}
+
+static void bad_options(void) {
+    struct cb_options options = cb_options;
+    cb_options_parse(&options, "colour=red,reserve=lots", false);
+}
+
+static void bad_options_are_told_in_a_line_each(void **state) {
+    (void)state;
+    assert_string_equal(written(bad_options), "cutback: CUTBACK_OPTIONS: unknown option colour\n"
+                                              "cutback: CUTBACK_OPTIONS: bad value lots for reserve\n");
+}
+
+static void a_misuse(void) {
+    unsigned saved = cb_options.on_error;
+    cb_options.on_error = CB_ERROR_WARN;
+    cb_report_misuse("free", "double free of", 0x1234ab, 64);
+    cb_report_misuse("realloc", "unaligned pointer", 1, 0);
+    cb_options.on_error = CB_ERROR_IGNORE;
+    cb_report_misuse("free", "nothing of", 1, 0);
+    cb_options.on_error = saved;
+}
+
+static void misuse_is_told_as_documented(void **state) {
+    (void)state;
+    assert_string_equal(written(a_misuse), "cutback: free(): double free of 0x1234ab (64 bytes)\n"
+                                           "cutback: realloc(): unaligned pointer 0x1\n");
+}
+
+static void a_long_line_is_cut(void **state) {
+    (void)state;
+    struct cb_line line = {.length = 0};
+    for (int i = 0; i < 100; i++) {
+        cb_line_string(&line, "0123456789");
+        cb_line_number(&line, SIZE_MAX);
+    }
+    assert_int_equal(line.length, sizeof line.text - 1);
+}
+
+static void numbers_are_written_in_full(void **state) {
+    (void)state;
+    struct cb_line line = {.length = 0};
+    cb_line_number(&line, 0);
+    cb_line_string(&line, " ");
+    cb_line_number(&line, SIZE_MAX);
+    cb_line_string(&line, " ");
+    cb_line_address(&line, UINTPTR_MAX);
+    line.text[line.length] = '\0';
+    assert_string_equal(line.text, "0 18446744073709551615 0xffffffffffffffff");
+}
+
+static void statistics(void) {
+    cb_malloc_stats();
+}
+
+static void statistics_are_one_line(void **state) {
+    (void)state;
+    cb_free(cb_malloc(10));
+    const char *text = written(statistics);
+    assert_ptr_equal(strstr(text, "cutback: "), text);
+    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_are_understood),
+        cmocka_unit_test(sizes_are_understood),
+        cmocka_unit_test(bad_values_change_nothing),
+        cmocka_unit_test(several_are_read_in_order),
+        cmocka_unit_test(bad_options_are_told_in_a_line_each),
+        cmocka_unit_test(misuse_is_told_as_documented),
+        cmocka_unit_test(a_long_line_is_cut),
+        cmocka_unit_test(numbers_are_written_in_full),
+        cmocka_unit_test(statistics_are_one_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,199 @@
+/*
+ * Sizes and alignments: what is usable, how little is wasted, what is refused, what an overflow cannot reach.
+ *
+ * Layer:     tests.
+ * Threading: none.
+ */
+#include "bed.h"
+
+#include <errno.h>
+
+#include "heap/ring.h"
+
+static void every_size_is_usable_and_aligned(void **state) {
+    (void)state;
+    for (size_t size = 0; size < 70000; size += size < 1100 ? 1 : 61) {
+        unsigned char *p = cb_malloc(size);
+        assert_int_equal((uintptr_t)p & 15, 0);
+        assert_true(cb_malloc_usable_size(p) >= size && cb_malloc_usable_size(p) != 0);
+        memset(p, 1, cb_malloc_usable_size(p));
+        cb_free(p);
+    }
+    assert_heap();
+}
+
+static void little_is_wasted(void **state) {
+    (void)state;
+    for (size_t size = 1; size <= CB_MEDIUM_MAX; size++) {
+        void *p = cb_malloc(size);
+        size_t usable = cb_malloc_usable_size(p);
+        assert_true(size <= CB_SMALL_MAX ? usable < size + 16 : usable - size <= size / 8 + 16);
+        cb_free(p);
+    }
+    for (size_t size = CB_MEDIUM_MAX + 1; size < 1 << 20; size += 4001) {
+        void *p = cb_malloc(size);
+        assert_true(cb_malloc_usable_size(p) < size + cb_os_page_size());
+        cb_free(p);
+    }
+}
+
+static void classes_hold_their_sizes_and_rise(void **state) {
+    (void)state;
+    for (size_t size = CB_SMALL_MAX + 1; size <= CB_MEDIUM_MAX; size++) {
+        unsigned ring = cb_medium_ring(size);
+        assert_in_range(ring, 64, CB_RINGS - 1);
+        assert_true(cb_medium_size(ring) >= size);
+        assert_true(ring == 64 || cb_medium_size(ring - 1) < size);
+        assert_int_equal(cb_medium_ring(cb_medium_size(ring)), ring);
+    }
+}
+
+static void objects_of_no_bytes_are_distinct(void **state) {
+    (void)state;
+    void *p[100];
+    for (int i = 0; i < 100; i++) {
+        p[i] = cb_malloc(0);
+        assert_non_null(p[i]);
+        for (int k = 0; k < i; k++) {
+            assert_ptr_not_equal(p[i], p[k]);
+        }
+    }
+    for (int i = 0; i < 100; i++) {
+        cb_free(p[i]);
+    }
+}
+
+static void more_than_can_be_is_refused(void **state) {
+    (void)state;
+    size_t too_much[] = {(size_t)PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX,
+                         SIZE_MAX - 15,       SIZE_MAX - 4095,         SIZE_MAX / 2 - 4096};
+    for (size_t i = 0; i < 6; i++) {
+        errno = 0;
+        assert_null(cb_malloc(too_much[i]));
+        assert_int_equal(errno, ENOMEM);
+        errno = 0;
+        assert_null(cb_calloc(1, too_much[i]));
+        assert_int_equal(errno, ENOMEM);
+        errno = 0;
+        assert_null(cb_calloc(too_much[i], 2));
+        assert_int_equal(errno, ENOMEM);
+        for (size_t align = 16; align != 0; align *= 2) {
+            errno = 0;
+            assert_null(cb_memalign(align, too_much[i]));
+            assert_int_equal(errno, ENOMEM);
+        }
+        errno = 0;
+        assert_null(cb_pvalloc(too_much[i]));
+        assert_int_equal(errno, ENOMEM);
+    }
+    assert_heap();
+}
+
+static void every_alignment_is_kept_for_every_size(void **state) {
+    (void)state;
+    static const size_t size[] = {0, 1, 16, 17, 100, 300, 1008, 1009, 4000, 32768, 32769, 100000, 1 << 20};
+    for (size_t align = 1; align <= (size_t)1 << 30; align *= 2) {
+        char *p[13];
+        for (size_t i = 0; i < 13; i++) {
+            p[i] = cb_memalign(align, size[i]);
+            assert_non_null(p[i]);
+            assert_int_equal((uintptr_t)p[i] & (align - 1), 0);
+            bed_fill(p[i], size[i], (unsigned char)i);
+            assert_true(cb_malloc_usable_size(p[i]) >= size[i]);
+        }
+        assert_heap();
+        for (size_t i = 0; i < 13; i++) {
+            assert_true(bed_holds(p[i], size[i], (unsigned char)i));
+            cb_free(p[(i * 5) % 13]);
+            assert_heap();
+            p[(i * 5) % 13] = cb_memalign(align, size[(i * 5) % 13]);
+            bed_fill(p[(i * 5) % 13], size[(i * 5) % 13], (unsigned char)(i * 5 % 13));
+        }
+        for (size_t i = 0; i < 13; i++) {
+            cb_free(p[i]);
+        }
+    }
+    assert_heap();
+}
+
+static void an_aligned_object_can_be_resized(void **state) {
+    (void)state;
+    for (size_t align = 32; align <= 1 << 16; align *= 2) {
+        char *p = cb_memalign(align, 500);
+        bed_fill(p, 500, 3);
+        p = cb_realloc(p, 2000);
+        assert_true(bed_holds(p, 500, 3));
+        p = cb_realloc(p, 20);
+        assert_true(bed_holds(p, 20, 3));
+        cb_free(p);
+        assert_heap();
+    }
+}
+
+static void a_bad_alignment_is_refused(void **state) {
+    (void)state;
+    static const size_t bad[] = {0, 1, 2, 4, 7, 24, 100, SIZE_MAX};
+    for (size_t i = 0; i < 8; i++) {
+        void *out = &out;
+        errno = 55;
+        assert_int_equal(cb_posix_memalign(&out, bad[i], 10), EINVAL);
+        assert_ptr_equal(out, &out);
+        assert_int_equal(errno, 55);
+    }
+}
+
+/*
+ * What is written past an object may hit other objects, but nothing that the heap keeps: it goes on as
+ * before. The writes stay in memory that belongs to the heap.
+ */
+static void an_overflow_does_no_harm_to_the_heap(void **state) {
+    (void)state;
+    enum { PAST = 65536 };
+    static const size_t size[] = {16, 500, 3000, 20000, 100000};
+    void *behind[400];
+    char *p[5];
+    for (size_t i = 0; i < 5; i++) {
+        p[i] = cb_malloc(size[i]);
+        for (size_t k = 0; k < 80; k++) {
+            behind[i * 80 + k] = cb_malloc(size[i] + 1024); /* so that there is something to hit */
+        }
+    }
+    void *last = cb_malloc((size_t)4 << 20);
+    for (size_t i = 0; i < 5; i++) {
+        memset(p[i], 0xC1, size[i] + PAST);
+        assert_heap();
+    }
+    for (size_t i = 0; i < 400; i += 2) {
+        cb_free(behind[i]);
+    }
+    assert_heap();
+    for (size_t i = 0; i < 400; i += 2) {
+        behind[i] = cb_calloc(1, i * 100);
+        assert_non_null(behind[i]);
+    }
+    assert_heap();
+    for (size_t i = 0; i < 400; i++) {
+        cb_free(behind[i]);
+    }
+    for (size_t i = 0; i < 5; i++) {
+        cb_free(p[i]);
+    }
+    cb_free(last);
+    cb_malloc_trim(0);
+    assert_heap();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_size_is_usable_and_aligned),
+        cmocka_unit_test(little_is_wasted),
+        cmocka_unit_test(classes_hold_their_sizes_and_rise),
+        cmocka_unit_test(objects_of_no_bytes_are_distinct),
+        cmocka_unit_test(more_than_can_be_is_refused),
+        cmocka_unit_test(every_alignment_is_kept_for_every_size),
+        cmocka_unit_test(an_aligned_object_can_be_resized),
+        cmocka_unit_test(a_bad_alignment_is_refused),
+        cmocka_unit_test(an_overflow_does_no_harm_to_the_heap),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -18,7 +18,7 @@ static struct {
     cb_lock lock;              /* rank 3 */
     uintptr_t cursor, limit;   /* guarded by lock, as is all that follows */
     struct piece *returned[64]; /* by log2 of the size */
-    struct cb_batch *batches;   /* empty ones */
+    struct cb_batch *batches;   /* lists of empty ones */
     size_t total;
 } meta;
 
@@ -75,24 +75,20 @@ void *cb_meta_take_page(void) {
     return cb_os_map(0, cb_os_page_size());
 }
 
-struct cb_batch *cb_meta_take_batches(unsigned most) {
+struct cb_batch *cb_meta_take_batches(void) {
     cb_lock_take(&meta.lock);
-    struct cb_batch *first = meta.batches, *last = first;
-    for (unsigned n = 1; n < most && last != NULL && last->next != NULL; n++) {
-        last = last->next;
-    }
-    if (last != NULL) {
-        meta.batches = last->next;
-        last->next = NULL;
+    struct cb_batch *list = meta.batches;
+    if (list != NULL) {
+        meta.batches = list->next_list;
     }
     cb_lock_drop(&meta.lock);
-    return first != NULL ? first : cb_meta_take(sizeof *first);
+    return list != NULL ? list : cb_meta_take(sizeof *list);
 }
 
-void cb_meta_give_batches(struct cb_batch *first, struct cb_batch *last) {
+void cb_meta_give_batches(struct cb_batch *list) {
     cb_lock_take(&meta.lock);
-    last->next = meta.batches;
-    meta.batches = first;
+    list->next_list = meta.batches;
+    meta.batches = list;
     cb_lock_drop(&meta.lock);
 }
 

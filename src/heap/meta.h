@@ -17,12 +17,9 @@ void cb_meta_give(void *memory, size_t size);
 /* A page of its own, for good. */
 void *cb_meta_take_page(void);
 
-/*
- * Empty batches, linked: up to `most` of them, at least one; NULL when the system has no more memory. Their count is not
- * set. They are given back as a list as well.
- */
-struct cb_batch *cb_meta_take_batches(unsigned most);
-void cb_meta_give_batches(struct cb_batch *first, struct cb_batch *last);
+/* A list of empty batches, at least one, as somebody gave it back; NULL when the system has no more memory. */
+struct cb_batch *cb_meta_take_batches(void);
+void cb_meta_give_batches(struct cb_batch *list);
 
 /* Bytes mapped for metadata by this module. */
 size_t cb_meta_total(void);

@@ -9,6 +9,7 @@
 #include "heap/meta.h"
 #include "heap/report.h"
 #include "heap/ring.h"
+#include "heap/thread.h"
 
 static void hand_over(struct cb_heap *owner, struct cb_batch *batch) {
     batch->next = atomic_load_explicit(&owner->inbox, memory_order_relaxed);
@@ -25,25 +26,19 @@ static void empty(struct cb_outbox *box) {
     }
 }
 
-/* An empty batch, or NULL. `heap` may be NULL. */
+/* An empty batch, or NULL. */
 static struct cb_batch *take_batch(struct cb_heap *heap) {
-    struct cb_batch *batch;
-    if (heap == NULL) {
-        batch = cb_meta_take_batches(1);
-    } else {
-        if (heap->spare == NULL) {
-            heap->spare = cb_meta_take_batches(CB_SPARE_BATCHES / 2);
-            for (batch = heap->spare, heap->spares = 0; batch != NULL; batch = batch->next) {
-                heap->spares++;
-            }
-        }
-        batch = heap->spare;
-        if (batch != NULL) {
-            heap->spare = batch->next;
-            heap->spares--;
+    struct cb_batch *batch = heap->spare;
+    if (batch == NULL) {
+        batch = cb_meta_take_batches();
+        heap->spares = 0;
+        for (const struct cb_batch *each = batch; each != NULL; each = each->next) {
+            heap->spares++;
         }
     }
     if (batch != NULL) {
+        heap->spare = batch->next;
+        heap->spares--;
         batch->count = 0;
     }
     return batch;
@@ -62,7 +57,18 @@ static void give_batch(struct cb_heap *heap, struct cb_batch *batch) {
     }
     heap->spare = last->next;
     heap->spares -= CB_SPARE_BATCHES / 2;
-    cb_meta_give_batches(batch, last);
+    last->next = NULL;
+    cb_meta_give_batches(batch);
+}
+
+/* A thread that has no heap any more: the object goes on its way alone. */
+static void free_without_heap(struct cb_heap *owner, uintptr_t p) {
+    struct cb_batch *batch = cb_meta_take(sizeof *batch);
+    if (batch != NULL) {
+        batch->count = 1;
+        batch->object[0] = p;
+        hand_over(owner, batch);
+    }
 }
 
 /* Which outbox is for this owner. Nothing of the owner is read: its cache lines are busy. */
@@ -72,9 +78,13 @@ static unsigned outbox_of(const struct cb_heap *owner) {
 _Static_assert(CB_OUTBOXES == 1 << (32 - 28), "the hash has as many values as there are outboxes");
 
 void cb_remote_free(struct cb_heap *owner, uintptr_t p) {
-    struct cb_heap *heap = cb_thread.heap;
-    struct cb_outbox none = {.to = owner, .batch = NULL};
-    struct cb_outbox *box = heap != NULL ? &heap->outbox[outbox_of(owner)] : &none;
+    /* A thread that only frees gets a heap for its outboxes; one that is exiting has had its own. */
+    struct cb_heap *heap = cb_thread.exits == 0 ? cb_thread_heap() : cb_thread.heap;
+    if (heap == NULL) {
+        free_without_heap(owner, p);
+        return;
+    }
+    struct cb_outbox *box = &heap->outbox[outbox_of(owner)];
     if (box->to != owner) {
         empty(box);
         box->to = owner;
@@ -86,7 +96,7 @@ void cb_remote_free(struct cb_heap *owner, uintptr_t p) {
         }
     }
     box->batch->object[box->batch->count++] = p;
-    if (box->batch->count == CB_BATCH || heap == NULL) {
+    if (box->batch->count == CB_BATCH) {
         empty(box);
     }
 }

@@ -61,7 +61,7 @@
 #define CB_RUN_LEAST 64 /* granules of a dead run of the medium space that is in a list */
 #define CB_RUN_LISTS 64
 #define CB_OUTBOXES 16
-#define CB_BATCH 126
+#define CB_BATCH 125
 #define CB_SPARE_BATCHES 16 /* empty ones that a heap keeps; half as many change hands at a time */
 
 #define CB_LIKELY(x) __builtin_expect(!!(x), 1)
@@ -118,6 +118,7 @@ struct cb_space {
 /* Objects on their way to the heap that owns them. */
 struct cb_batch {
     struct cb_batch *next;
+    struct cb_batch *next_list; /* of empty batches: another list of them; guarded by cb_meta.lock */
     size_t count;
     uintptr_t object[CB_BATCH];
 };

@@ -101,8 +101,8 @@ CB_NOINLINE void cb_free_aside(void *ptr) {
     __builtin_prefetch(ptr, 1); /* while the map byte is fetched: the next request of this size will write there */
     if (CB_LIKELY(cb_range_is_main(p))) {
         struct cb_heap *heap = atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed);
-        uint8_t *m = t->map + (p >> CB_GRANULE_SHIFT);
         if (CB_LIKELY(heap == t->owner)) {
+            uint8_t *m = t->map + (p >> CB_GRANULE_SHIFT);
             size_t byte = cb_map_get(m), index = byte - CB_LIVE;
             struct cb_ring *ring = &heap->ring[index];
             if (CB_LIKELY(index - 1 < CB_SMALL_GRANULES && (p & (CB_GRANULE - 1)) == 0 && ring->count < ring->bound)) {

@@ -5,6 +5,8 @@
  */
 #include "heap/meta.h"
 
+#include "heap/thread.h" /* cb_fork_notice */
+
 #include <string.h>
 
 #define CHUNK ((size_t)256 << 10)
@@ -21,6 +23,12 @@ static struct {
     struct cb_batch *batches;   /* lists of empty ones */
     size_t total;
 } meta;
+
+/* In the child of a fork without handlers, the lock may be held by a thread that exists no more: that comes first. */
+static void enter(void) {
+    cb_fork_notice();
+    cb_lock_take(&meta.lock);
+}
 
 static unsigned log_of(size_t size) {
     return size <= (size_t)1 << SMALLEST_LOG ? SMALLEST_LOG : 64 - (unsigned)__builtin_clzl(size - 1);
@@ -48,7 +56,7 @@ static bool refill(size_t size) {
 void *cb_meta_take(size_t size) {
     unsigned log = log_of(size);
     size = (size + 63) & ~(size_t)63;
-    cb_lock_take(&meta.lock);
+    enter();
     struct piece *piece = meta.returned[log];
     if (piece != NULL) {
         meta.returned[log] = piece->next;
@@ -65,7 +73,7 @@ void *cb_meta_take(size_t size) {
 void cb_meta_give(void *memory, size_t size) {
     struct piece *piece = memory;
     unsigned log = 63 - (unsigned)__builtin_clzl((size + 63) & ~(size_t)63);
-    cb_lock_take(&meta.lock);
+    enter();
     piece->next = meta.returned[log];
     meta.returned[log] = piece;
     cb_lock_drop(&meta.lock);
@@ -76,7 +84,7 @@ void *cb_meta_take_page(void) {
 }
 
 struct cb_batch *cb_meta_take_batches(void) {
-    cb_lock_take(&meta.lock);
+    enter();
     struct cb_batch *list = meta.batches;
     if (list != NULL) {
         meta.batches = list->next_list;
@@ -86,14 +94,14 @@ struct cb_batch *cb_meta_take_batches(void) {
 }
 
 void cb_meta_give_batches(struct cb_batch *list) {
-    cb_lock_take(&meta.lock);
+    enter();
     list->next_list = meta.batches;
     meta.batches = list;
     cb_lock_drop(&meta.lock);
 }
 
 size_t cb_meta_total(void) {
-    cb_lock_take(&meta.lock);
+    enter();
     size_t total = meta.total;
     cb_lock_drop(&meta.lock);
     return total;

@@ -9,6 +9,7 @@
 #include "heap/map.h"
 #include "heap/options.h"
 #include "heap/range.h"
+#include "heap/thread.h" /* cb_fork_notice */
 
 #include <string.h>
 
@@ -53,6 +54,12 @@ static struct {
 } pages;
 
 static unsigned page_shift; /* log2 of cb_page_size */
+
+/* In the child of a fork without handlers, the lock may be held by a thread that exists no more: that comes first. */
+static void enter(void) {
+    cb_fork_notice();
+    cb_lock_take(&pages.lock);
+}
 
 /* relaxed: figures for people */
 static _Atomic size_t purged_bytes, purge_calls;
@@ -319,7 +326,7 @@ static bool grow(size_t size, size_t align) {
 
 uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty) {
     uintptr_t at = 0;
-    cb_lock_take(&pages.lock);
+    enter();
     struct extent *e = find(size, align);
     if (e == NULL && grow(size, align)) {
         e = find(size, align);
@@ -334,7 +341,7 @@ uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty) {
 
 bool cb_pages_extend(uintptr_t end, size_t more) {
     bool done = false;
-    cb_lock_take(&pages.lock);
+    enter();
     struct extent *e = free_behind(end);
     if (e != NULL && e->size >= more) {
         cut(e, end, more);
@@ -408,7 +415,7 @@ static size_t purge_to(size_t keep) {
 }
 
 void cb_pages_give(uintptr_t start, size_t size) {
-    cb_lock_take(&pages.lock);
+    enter();
     insert_merged(start, size, (struct cb_dirty){start, start + size, size});
     size_t keep = reserve();
     if (pages.dirty > keep) {
@@ -418,7 +425,7 @@ void cb_pages_give(uintptr_t start, size_t size) {
 }
 
 size_t cb_pages_purge(size_t keep) {
-    cb_lock_take(&pages.lock);
+    enter();
     size_t got = purge_to(keep);
     cb_lock_drop(&pages.lock);
     return got;
@@ -429,7 +436,7 @@ bool cb_pages_purge_part(uintptr_t start, size_t size) {
 }
 
 void cb_pages_totals(struct cb_pages_totals *totals) {
-    cb_lock_take(&pages.lock);
+    enter();
     totals->mapped = cb_range_total();
     totals->free = pages.free;
     totals->dirty = pages.dirty;
@@ -455,7 +462,7 @@ void cb_pages_after_fork(void) {
 bool cb_pages_check(void) {
     bool good = true;
     size_t free = 0, dirty = 0;
-    cb_lock_take(&pages.lock);
+    enter();
     for (unsigned bin = 0; bin < BINS; bin++) {
         good = good && ((pages.filled[bin / 64] >> (bin & 63) & 1) != 0) == (pages.bin[bin] != NULL);
         for (struct extent *e = pages.bin[bin]; e != NULL && good; e = e->next) {

@@ -105,6 +105,7 @@ static void thread_exit(void *argument) {
     if (++cb_thread.exits % (EXIT_ROUNDS + 1) != 0 && pthread_setspecific(heaps.key, heap) == 0) {
         return;
     }
+    cb_fork_notice();
     cb_remote_flush(heap);
     cb_remote_take_in(heap);
     detach(heap);
@@ -189,6 +190,7 @@ bool cb_thread_ready(void) {
 }
 
 void cb_heaps_each(void (*visit)(struct cb_heap *heap, void *context), void *context) {
+    cb_fork_notice();
     cb_lock_take(&heaps.lock);
     for (struct cb_heap *heap = heaps.all; heap != NULL; heap = heap->next) {
         if (atomic_load_explicit(&heap->state, memory_order_relaxed) != CB_HEAP_FROZEN) {

@@ -224,7 +224,7 @@ static void what_others_free_is_used_again(void **state) {
     cb_malloc_trim(0);
     size_t before = cb_mallinfo2().uordblks;
     for (int i = 0; i < 100000; i++) {
-        void *p = cb_malloc(1000), *none = NULL;
+        void *p = cb_malloc(20000), *none = NULL;
         assert_non_null(p);
         while (!atomic_compare_exchange_weak_explicit(&handed_over, &none, p, memory_order_release,
                                                       memory_order_relaxed)) {

@@ -219,20 +219,19 @@ CB_NOINLINE void *cb_malloc_medium(struct cb_heap *heap, size_t size) {
 }
 
 CB_NOINLINE void *cb_malloc_slow(size_t size) {
-    if (size > CB_SMALL_MAX) {
-        if (size > CB_MEDIUM_MAX) {
-            void *p = cb_thread_ready() ? cb_large_alloc(size, 0, false) : NULL;
-            return p != NULL ? p : no_memory();
-        }
-        struct cb_heap *heap = cb_thread_heap();
-        return heap != NULL ? cb_malloc_medium(heap, size) : no_memory();
-    }
     size = size == 0 ? 1 : size;
-    size_t granules = cb_granules(size);
+    if (size > CB_MEDIUM_MAX || CB_UNLIKELY(cb_thread.exits != 0 && cb_thread_is_late())) {
+        void *p = cb_thread_ready() ? cb_large_alloc(size, 0, false) : NULL;
+        return p != NULL ? p : no_memory();
+    }
     struct cb_heap *heap = cb_thread_heap();
     if (heap == NULL) {
         return no_memory();
     }
+    if (size > CB_SMALL_MAX) {
+        return cb_malloc_medium(heap, size);
+    }
+    size_t granules = cb_granules(size);
     uint64_t bit = (uint64_t)1 << granules;
     heap->wanted |= bit;
     cb_remote_take_in(heap);

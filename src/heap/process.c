@@ -7,6 +7,7 @@
 
 #include "heap/options.h"
 #include "heap/stats.h"
+#include "heap/thread.h"
 #include "os/os.h"
 
 #include <unistd.h>
@@ -24,6 +25,7 @@ void cb_process_begin(void) {
 
 static __attribute__((constructor)) void process_start(void) {
     cb_process_begin();
+    cb_thread_take_key();
 }
 
 static __attribute__((destructor)) void process_end(void) {

@@ -63,8 +63,11 @@ static void give_batch(struct cb_heap *heap, struct cb_batch *batch) {
 
 /* A thread that has no heap any more: the object goes on its way alone. */
 static void free_without_heap(struct cb_heap *owner, uintptr_t p) {
-    struct cb_batch *batch = cb_meta_take(sizeof *batch);
+    struct cb_batch *batch = cb_meta_take_batches();
     if (batch != NULL) {
+        if (batch->next != NULL) {
+            cb_meta_give_batches(batch->next);
+        }
         batch->count = 1;
         batch->object[0] = p;
         hand_over(owner, batch);

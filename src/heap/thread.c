@@ -4,7 +4,8 @@
  * Layer: heap. Lock: cb_heaps.lock (rank 1) guards the list of idle heaps, the list of all, and the first start.
  *
  * A heap outlives its thread: it is parked as it is, rings and all, and the next new thread adopts it. Frees that come
- * after the thread's destructor are remote frees; mallocs after it adopt a heap again.
+ * after the thread's destructor are remote frees; mallocs after it get pages of their own, since nothing would park a
+ * heap that was adopted then.
  */
 #include "heap/thread.h"
 
@@ -21,6 +22,7 @@
 
 /* The destructor lets those of other keys run first: they may allocate. */
 #define EXIT_ROUNDS 2
+#define LATE_MOST 1000 /* requests that get pages of their own; it is the thread that runs exit() that has more */
 
 _Thread_local struct cb_thread cb_thread CB_TLS_MODEL = {.run = {(size_t)1 << 62, (size_t)1 << 62},
                                                            .owner = CB_NO_OWNER};
@@ -102,9 +104,10 @@ static void thread_exit(void *argument) {
     if (heap != cb_thread.heap) {
         return;
     }
-    if (++cb_thread.exits % (EXIT_ROUNDS + 1) != 0 && pthread_setspecific(heaps.key, heap) == 0) {
+    if (++cb_thread.exits <= EXIT_ROUNDS && pthread_setspecific(heaps.key, heap) == 0) {
         return;
     }
+    cb_thread.exits = EXIT_ROUNDS + 1;
     cb_fork_notice();
     cb_remote_flush(heap);
     cb_remote_take_in(heap);
@@ -113,6 +116,20 @@ static void thread_exit(void *argument) {
     atomic_store_explicit(&heap->state, CB_HEAP_PARKED, memory_order_relaxed);
     heap->next_idle = heaps.idle;
     heaps.idle = heap;
+    cb_lock_drop(&heaps.lock);
+}
+
+static void take_key(void) {
+    heaps.have_key = heaps.have_key || pthread_key_create(&heaps.key, thread_exit) == 0;
+}
+
+/*
+ * Libc allocates a thread's values for the keys from the 33rd on, all at once, when the first of them is set. Were ours
+ * among them, it would be set in the midst of that allocation, and be lost.
+ */
+void cb_thread_take_key(void) {
+    cb_lock_take(&heaps.lock);
+    take_key();
     cb_lock_drop(&heaps.lock);
 }
 
@@ -127,7 +144,7 @@ static bool start(void) {
         /* release: partner of the acquire in cb_fork_notice */
         atomic_store_explicit(&fork_word, word, memory_order_release);
     }
-    heaps.have_key = pthread_key_create(&heaps.key, thread_exit) == 0;
+    take_key();
     heaps.started = true;
     return true;
 }
@@ -181,8 +198,16 @@ struct cb_heap *cb_thread_heap(void) {
     return start_thread();
 }
 
+bool cb_thread_is_late(void) {
+    if (cb_thread.exits <= EXIT_ROUNDS || cb_thread.heap != NULL || cb_thread.exits > EXIT_ROUNDS + LATE_MOST) {
+        return false;
+    }
+    cb_thread.exits++;
+    return true;
+}
+
 bool cb_thread_ready(void) {
-    if (cb_thread_heap() == NULL) {
+    if (cb_thread.exits == 0 && cb_thread_heap() == NULL) { /* a thread that had a heap has started the process */
         return false;
     }
     cb_fork_notice();

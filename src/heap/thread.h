@@ -11,6 +11,12 @@
 /* The calling thread's heap, which it gets now if it has none. NULL: no memory. */
 struct cb_heap *cb_thread_heap(void);
 
+/* Before main, so that the key of the threads' destructor is among the first. */
+void cb_thread_take_key(void);
+
+/* True when the thread has parked its heap and is in its last moments: a request gets pages of its own. */
+bool cb_thread_is_late(void);
+
 /* Before the page allocator is used: the process has been started, and repaired after a fork. False: no memory. */
 bool cb_thread_ready(void);
 

@@ -9,7 +9,10 @@
 
 #include <string.h>
 
-#define FLOOR ((size_t)80 << 10) /* granules: 1.25 MiB */
+#define SMALL_FLOOR ((size_t)80 << 10) /* granules: 1.25 MiB */
+#define SMALL_SHARE 8
+#define MEDIUM_FLOOR ((size_t)16 << 10) /* granules: 256 KiB */
+#define MEDIUM_SHARE 32
 #define LEAST ((size_t)1 << 8)  /* granules */
 #define LEAST_BOUND 8
 #define PREFETCH_AHEAD 8
@@ -22,22 +25,32 @@ void cb_ring_init(struct cb_heap *heap) {
     }
 }
 
+/* The rings of one space: small ones come first. */
+static unsigned first_of(enum cb_space_kind space) {
+    return space == CB_SMALL ? 1 : 64;
+}
+
+static unsigned end_of(enum cb_space_kind space) {
+    return space == CB_SMALL ? 64 : CB_RINGS;
+}
+
 /*
- * Granules that may be parked: FLOOR and an eighth of what lives, less where the blocks are mostly dead, since a
- * parked object there keeps a page that could go back.
+ * Granules that the rings of a space may hold: a floor and a share of what lives, less where the blocks are mostly dead,
+ * since a parked object there keeps a page that could go back. Medium objects need less: what dies of them is listed and
+ * found again at once, and fits other sizes then.
  */
-static size_t budget(const struct cb_heap *heap) {
+static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
     size_t in_use = heap->used - heap->dead; /* what is parked counts too: close enough */
-    size_t share = FLOOR + in_use / 8;
+    size_t share = space == CB_SMALL ? SMALL_FLOOR + in_use / SMALL_SHARE : MEDIUM_FLOOR + in_use / MEDIUM_SHARE;
     if (in_use < heap->used / 2) {
         share = share * (in_use * 512 / heap->used) / 256;
     }
     return share > LEAST ? share : LEAST;
 }
 
-static size_t parked(const struct cb_heap *heap) {
+static size_t parked(const struct cb_heap *heap, enum cb_space_kind space) {
     size_t granules = 0;
-    for (unsigned i = 1; i < CB_RINGS; i++) {
+    for (unsigned i = first_of(space); i < end_of(space); i++) {
         if (heap->ring[i].count != 0) {
             granules += heap->ring[i].count * cb_ring_granules(i);
         }
@@ -88,10 +101,16 @@ static bool grow(struct cb_ring *ring, unsigned index, struct cb_heap *heap) {
     return true;
 }
 
-/* The next ring in turn gives up half, and may hold no more than that until it earns it again. Returns its granules. */
-static size_t shrink_next(struct cb_heap *heap) {
-    for (unsigned tries = 1; tries < CB_RINGS; tries++) {
-        unsigned index = heap->ring_hand = heap->ring_hand % (CB_RINGS - 1) + 1;
+/*
+ * The next ring of the space in turn gives up half, and may hold no more than that until it earns it again. Returns its
+ * granules.
+ */
+static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
+    for (unsigned tries = first_of(space); tries < end_of(space); tries++) {
+        unsigned index = ++heap->ring_hand[space];
+        if (index < first_of(space) || index >= end_of(space)) {
+            index = heap->ring_hand[space] = first_of(space);
+        }
         struct cb_ring *ring = &heap->ring[index];
         uint32_t count = (ring->count + 1U) / 2;
         if (count != 0) {
@@ -105,12 +124,13 @@ static size_t shrink_next(struct cb_heap *heap) {
 
 void cb_ring_full(struct cb_heap *heap, unsigned index) {
     struct cb_ring *ring = &heap->ring[index];
-    size_t limit = budget(heap), held = parked(heap);
+    enum cb_space_kind space = index < 64 ? CB_SMALL : CB_MEDIUM;
+    size_t limit = budget(heap, space), held = parked(heap, space);
     if (held + ring->count * cb_ring_granules(index) <= limit && grow(ring, index, heap)) {
         return;
     }
     for (unsigned i = 0; i < SHRINK_AT_ONCE && held > limit; i++) {
-        size_t less = shrink_next(heap);
+        size_t less = shrink_next(heap, space);
         held = held > less ? held - less : 0;
     }
     if (ring->count >= ring->bound) {

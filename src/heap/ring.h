@@ -14,12 +14,12 @@
 static inline unsigned cb_medium_ring(size_t size) {
     size_t s = size - 1;
     unsigned log = 63 - (unsigned)__builtin_clzl(s | 512);
-    return 64 + (log - 9) * 8 + (unsigned)(s >> (log - 3) & 7);
+    return 64 + (log - 9) * 16 + (unsigned)(s >> (log - 4) & 15);
 }
 
 static inline size_t cb_medium_size(unsigned ring) {
-    unsigned log = 9 + (ring - 64) / 8;
-    return (size_t)(8 + (ring & 7) + 1) << (log - 3);
+    unsigned log = 9 + (ring - 64) / 16;
+    return (size_t)(16 + (ring & 15) + 1) << (log - 4);
 }
 
 /* Granules of the objects in a ring. */

@@ -6,7 +6,7 @@
  * Glossary
  *   granule      16 bytes, the unit of size and alignment. Sizes named `granules` or `g` are in it.
  *   granule map  one byte per granule of memory, out of band, at cb_map + (address >> 4) (map.h says what it holds).
- *   object       what malloc hands out. Small: up to 63 granules. Medium: up to 32 KiB, rounded up to one of eight
+ *   object       what malloc hands out. Small: up to 63 granules. Medium: up to 32 KiB, rounded up to one of 16
  *                sizes per doubling. Large: whole pages.
  *   block        256 KiB, aligned, owned by one heap, holding objects of one space.
  *   space        small or medium: each has its own blocks and its own cursor.
@@ -53,7 +53,7 @@
 #define CB_SMALL_GRANULES 63
 #define CB_SMALL_MAX (CB_SMALL_GRANULES * CB_GRANULE) /* bytes */
 #define CB_MEDIUM_MAX ((size_t)32 << 10)              /* bytes */
-#define CB_MEDIUM_CLASSES 48
+#define CB_MEDIUM_CLASSES 96
 #define CB_RINGS (64 + CB_MEDIUM_CLASSES) /* 1 to 63: granules; 64 and up: medium classes */
 #define CB_RING_FIRST 16                  /* entries a ring has room for at first */
 #define CB_RING_MOST 4096                 /* and at most */
@@ -143,7 +143,7 @@ struct cb_heap {
     size_t dead_pages; /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
     size_t slack; /* what the reserve of dead pages has grown by */
-    unsigned ring_hand;    /* the ring that was last made to shrink */
+    unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
     struct cb_block *all;  /* every block of the heap */
     struct cb_outbox outbox[CB_OUTBOXES];
     struct cb_batch *spare; /* empty batches */

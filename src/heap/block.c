@@ -171,7 +171,7 @@ static size_t resident_units(const struct cb_heap *heap) {
 static size_t reserve_units(const struct cb_heap *heap) {
     size_t resident = resident_units(heap);
     size_t slack = heap->slack < resident / 8 ? heap->slack : resident / 8;
-    return (cb_options.reserve / 2 >> UNIT_SHIFT) + resident / 64 + slack;
+    return (cb_options.reserve / 4 >> UNIT_SHIFT) + resident / 64 + slack;
 }
 
 static bool purge_units(struct cb_heap *heap, struct cb_block *block, unsigned first, unsigned count) {

@@ -73,6 +73,11 @@ void *cb_meta_take(size_t size) {
 void cb_meta_give(void *memory, size_t size) {
     struct piece *piece = memory;
     unsigned log = 63 - (unsigned)__builtin_clzl((size + 63) & ~(size_t)63);
+    uintptr_t page = cb_os_page_size(), from = ((uintptr_t)(piece + 1) + page - 1) & ~(page - 1);
+    uintptr_t to = ((uintptr_t)memory + size) & ~(page - 1);
+    if (from < to) {
+        cb_os_purge((void *)from, to - from);
+    }
     enter();
     piece->next = meta.returned[log];
     meta.returned[log] = piece;

@@ -6,6 +6,7 @@
 #include "heap/ring.h"
 
 #include "heap/meta.h"
+#include "heap/pages.h"
 
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #define SMALL_SHARE 8
 #define MEDIUM_FLOOR ((size_t)16 << 10) /* granules: 256 KiB */
 #define MEDIUM_SHARE 32
+#define BIG ((size_t)1 << 20)   /* granules: 16 MiB */
 #define LEAST ((size_t)1 << 8)  /* granules */
 #define LEAST_BOUND 8
 #define PREFETCH_AHEAD 8
@@ -37,11 +39,16 @@ static unsigned end_of(enum cb_space_kind space) {
 /*
  * Granules that the rings of a space may hold: a floor and a share of what lives, less where the blocks are mostly dead,
  * since a parked object there keeps a page that could go back. Medium objects need less: what dies of them is listed and
- * found again at once, and fits other sizes then.
+ * found again at once, and fits other sizes then. A heap that has been big may keep less of nothing than one that is
+ * small all along, for which the floor is most of the speed.
  */
 static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
     size_t in_use = heap->used - heap->dead; /* what is parked counts too: close enough */
-    size_t share = space == CB_SMALL ? SMALL_FLOOR + in_use / SMALL_SHARE : MEDIUM_FLOOR + in_use / MEDIUM_SHARE;
+    size_t floor = space == CB_SMALL ? SMALL_FLOOR : MEDIUM_FLOOR;
+    if (heap->used_most > BIG) {
+        floor /= 8;
+    }
+    size_t share = floor + in_use / (space == CB_SMALL ? SMALL_SHARE : MEDIUM_SHARE);
     if (in_use < heap->used / 2) {
         share = share * (in_use * 512 / heap->used) / 256;
     }
@@ -122,9 +129,49 @@ static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
     return 0;
 }
 
+/* Gives back the pages of a ring's memory that lie behind its bound. */
+static void trim_slots(struct cb_ring *ring) {
+    uintptr_t page = cb_page_size, from = ((uintptr_t)(ring->slot + ring->bound) + page - 1) & ~(page - 1);
+    uintptr_t to = (uintptr_t)(ring->slot + ring->room) & ~(page - 1);
+    if (from < to) {
+        cb_os_purge((void *)from, to - from);
+    }
+}
+
+/* Every ring of the space gives up its part of what is held above the limit, and may not hold more for now. */
+static void shrink_all(struct cb_heap *heap, enum cb_space_kind space, size_t held, size_t limit) {
+    for (unsigned i = first_of(space); i < end_of(space); i++) {
+        struct cb_ring *ring = &heap->ring[i];
+        size_t keep = ring->count * limit / held;
+        if (ring->count != 0) {
+            flush(heap, i, ring->count - (uint32_t)keep);
+        }
+        ring->bound = ring->count > LEAST_BOUND ? ring->count : LEAST_BOUND;
+        trim_slots(ring);
+    }
+}
+
+/* When half of what was in use is not any more, rings that nobody frees to would keep what they held before. */
+static void follow_shrinking(struct cb_heap *heap) {
+    size_t in_use = heap->used - heap->dead;
+    heap->used_most = in_use > heap->used_most ? in_use : heap->used_most;
+    if (in_use > heap->used_last) {
+        heap->used_last = in_use;
+    } else if (in_use < heap->used_last / 2) {
+        heap->used_last = in_use;
+        for (int space = CB_SMALL; space < CB_SPACES; space++) {
+            size_t limit = budget(heap, (enum cb_space_kind)space), held = parked(heap, (enum cb_space_kind)space);
+            if (held > limit) {
+                shrink_all(heap, (enum cb_space_kind)space, held, limit);
+            }
+        }
+    }
+}
+
 void cb_ring_full(struct cb_heap *heap, unsigned index) {
     struct cb_ring *ring = &heap->ring[index];
     enum cb_space_kind space = index < 64 ? CB_SMALL : CB_MEDIUM;
+    follow_shrinking(heap);
     size_t limit = budget(heap, space), held = parked(heap, space);
     if (held + ring->count * cb_ring_granules(index) <= limit && grow(ring, index, heap)) {
         return;

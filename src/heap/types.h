@@ -140,6 +140,8 @@ struct cb_heap {
     uint64_t wanted; /* bit per small size: malloc found neither ring entry nor run for it */
     size_t dead;       /* granules in dead runs */
     size_t used;       /* granules handed to runs, over all blocks */
+    size_t used_most;  /* the most that was ever used and not dead, when a ring was full */
+    size_t used_last;  /* the same, lately: see follow_shrinking in ring.c */
     size_t dead_pages; /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
     size_t slack; /* what the reserve of dead pages has grown by */

@@ -122,6 +122,7 @@ static pid_t fork_by_system_call(void) {
 
 static void storm(pid_t (*split)(void), unsigned depth, int forks) {
     pthread_t thread[THREADS];
+    cb_free(cb_malloc(1)); /* starts the heap, as a program's first allocation does before it has threads */
     atomic_store(&stop, false);
     for (uintptr_t i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_create(&thread[i], NULL, busy, (void *)(i + 1)), 0);

@@ -14,8 +14,7 @@
 #define RUNS_SEEN 8 /* of a list, in search of one that is long enough */
 
 struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
-    struct cb_dirty dirty;
-    uintptr_t start = cb_pages_take(CB_BLOCK_SIZE, CB_BLOCK_SIZE, &dirty);
+    uintptr_t start = cb_pages_take_block(heap);
     if (start == 0) {
         return NULL;
     }
@@ -32,7 +31,6 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
         heap->all->all_prev = block;
     }
     heap->all = block;
-    atomic_store_explicit(&block->owner, heap, memory_order_relaxed);
     return block;
 }
 

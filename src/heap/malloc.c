@@ -165,30 +165,6 @@ CB_NOINLINE void cb_free_far(void *ptr) {
     cb_remote_free(owner, p);
 }
 
-/* Tells what is wrong with a pointer into our memory at which no live object starts. */
-CB_COLD void cb_bad_pointer(const char *function, uintptr_t p) {
-    const char *what = "invalid pointer";
-    size_t bytes = 0;
-    if ((p & (CB_GRANULE - 1)) != 0) {
-        what = "unaligned pointer";
-    } else if (atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) != NULL) {
-        const uint8_t *m = cb_map_at(p);
-        size_t byte = cb_map_get(m);
-        bool parked = (byte & CB_STATE) == CB_PARKED;
-        if (parked || (byte & CB_STATE) == CB_DEAD) {
-            what = "double free of";
-            bytes = parked ? cb_map_length(m) << CB_GRANULE_SHIFT : 0;
-        } else {
-            what = "not the start of a live object:";
-        }
-    } else if (cb_map_get(cb_map_at(p)) == CB_DEAD) {
-        what = "double free of";
-    } else {
-        what = "not the start of a live object:";
-    }
-    cb_report_misuse(function, what, p, bytes);
-}
-
 static void *no_memory(void) {
     errno = ENOMEM;
     return NULL;

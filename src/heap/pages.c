@@ -324,9 +324,9 @@ static bool grow(size_t size, size_t align) {
     return true;
 }
 
-uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty) {
+/* cb_pages_take under the lock. */
+static uintptr_t take(size_t size, size_t align, struct cb_dirty *dirty) {
     uintptr_t at = 0;
-    enter();
     struct extent *e = find(size, align);
     if (e == NULL && grow(size, align)) {
         e = find(size, align);
@@ -335,8 +335,38 @@ uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty) {
         at = align_up(e->start, align);
         *dirty = cut(e, at, size);
     }
+    return at;
+}
+
+uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty) {
+    enter();
+    uintptr_t at = take(size, align, dirty);
     cb_lock_drop(&pages.lock);
     return at;
+}
+
+uintptr_t cb_pages_take_block(struct cb_heap *owner) {
+    struct cb_dirty dirty;
+    enter();
+    uintptr_t at = take(CB_BLOCK_SIZE, CB_BLOCK_SIZE, &dirty);
+    if (at != 0) {
+        /* relaxed: readers that care are under the lock, see in_page_land */
+        atomic_store_explicit(&cb_block_of(at)->owner, owner, memory_order_relaxed);
+    }
+    cb_lock_drop(&pages.lock);
+    return at;
+}
+
+bool cb_pages_are_free(uintptr_t p) {
+    bool found = false;
+    enter();
+    for (unsigned bin = 0; bin < BINS && !found; bin++) {
+        for (struct extent *e = pages.bin[bin]; e != NULL && !found; e = e->next) {
+            found = p - e->start < e->size;
+        }
+    }
+    cb_lock_drop(&pages.lock);
+    return found;
 }
 
 bool cb_pages_extend(uintptr_t end, size_t more) {

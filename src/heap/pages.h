@@ -41,6 +41,12 @@ struct cb_pages_totals {
  */
 uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty);
 
+/*
+ * The same for one block, whose owner is set before anybody can look at its map bytes as those of a free extent: the
+ * neighbours' coalescing does so until the block has an owner.
+ */
+uintptr_t cb_pages_take_block(struct cb_heap *owner);
+
 /* Gives them back; any part of what was taken will do. Its map bytes must be zero. May purge. */
 void cb_pages_give(uintptr_t start, size_t size);
 
@@ -52,6 +58,9 @@ size_t cb_pages_purge(size_t keep);
 
 /* Purges a part of a block on behalf of its owner, and counts it. */
 bool cb_pages_purge_part(uintptr_t start, size_t size);
+
+/* True when the address, which must be ours and in no block, is in a free extent. Slow: for reports. */
+bool cb_pages_are_free(uintptr_t p);
 
 void cb_pages_totals(struct cb_pages_totals *totals);
 

@@ -25,7 +25,7 @@ void cb_process_begin(void) {
 
 static __attribute__((constructor)) void process_start(void) {
     cb_process_begin();
-    cb_thread_take_key();
+    cb_thread_before_main();
 }
 
 static __attribute__((destructor)) void process_end(void) {

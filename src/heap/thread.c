@@ -119,6 +119,14 @@ static void thread_exit(void *argument) {
     cb_lock_drop(&heaps.lock);
 }
 
+/* Once, outside of the lock: libc may allocate. Before main, so that no fork can meet the first allocation's locks. */
+static void watch_forks(void) {
+    static _Atomic bool watching; /* relaxed: there is one thread, or a second registration, which does no harm */
+    if (!atomic_exchange_explicit(&watching, true, memory_order_relaxed)) {
+        pthread_atfork(NULL, NULL, in_child);
+    }
+}
+
 static void take_key(void) {
     heaps.have_key = heaps.have_key || pthread_key_create(&heaps.key, thread_exit) == 0;
 }
@@ -127,10 +135,11 @@ static void take_key(void) {
  * Libc allocates a thread's values for the keys from the 33rd on, all at once, when the first of them is set. Were ours
  * among them, it would be set in the midst of that allocation, and be lost.
  */
-void cb_thread_take_key(void) {
+void cb_thread_before_main(void) {
     cb_lock_take(&heaps.lock);
     take_key();
     cb_lock_drop(&heaps.lock);
+    watch_forks();
 }
 
 static bool start(void) {
@@ -181,7 +190,7 @@ static CB_NOINLINE struct cb_heap *start_thread(void) {
     }
     attach(heap);
     if (first) {
-        pthread_atfork(NULL, NULL, in_child); /* may allocate: the heap is there by now */
+        watch_forks();
     }
     if (heaps.have_key) {
         pthread_setspecific(heaps.key, heap);

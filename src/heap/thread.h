@@ -11,8 +11,8 @@
 /* The calling thread's heap, which it gets now if it has none. NULL: no memory. */
 struct cb_heap *cb_thread_heap(void);
 
-/* Before main, so that the key of the threads' destructor is among the first. */
-void cb_thread_take_key(void);
+/* Before main: the key of the threads' destructor is among the first, and forks are noticed from then on. */
+void cb_thread_before_main(void);
 
 /* True when the thread has parked its heap and is in its last moments: a request gets pages of its own. */
 bool cb_thread_is_late(void);

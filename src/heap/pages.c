@@ -93,7 +93,7 @@ static uintptr_t higher(uintptr_t a, uintptr_t b) {
     return a > b ? a : b;
 }
 
-static const struct cb_dirty nothing = {0, 0, 0};
+static const struct cb_dirty nothing = {0, 0, 0, 0};
 
 /* What of it lies in [from, to); how much of that is dirty is an estimate where purged pages lie between dirty ones. */
 static struct cb_dirty dirty_part(struct cb_dirty dirty, uintptr_t from, uintptr_t to) {
@@ -103,14 +103,14 @@ static struct cb_dirty dirty_part(struct cb_dirty dirty, uintptr_t from, uintptr
     }
     size_t pages_all = (dirty.to - dirty.from) >> page_shift, pages_part = (high - low) >> page_shift;
     size_t share = (dirty.bytes >> page_shift) * pages_part / pages_all;
-    return (struct cb_dirty){low, high, (share != 0 ? share : 1) << page_shift};
+    return (struct cb_dirty){low, high, (share != 0 ? share : 1) << page_shift, 0};
 }
 
 static struct cb_dirty dirty_both(struct cb_dirty a, struct cb_dirty b) {
     if (a.bytes == 0 || b.bytes == 0) {
         return a.bytes != 0 ? a : b;
     }
-    return (struct cb_dirty){lower(a.from, b.from), higher(a.to, b.to), a.bytes + b.bytes};
+    return (struct cb_dirty){lower(a.from, b.from), higher(a.to, b.to), a.bytes + b.bytes, 0};
 }
 
 /* Makes [start, start+size) a free extent. The map bytes are zero. */
@@ -275,14 +275,16 @@ static void note_purge(size_t size) {
     pages.missed_at = now;
 }
 
-/* `clean` bytes were taken that the system must provide anew. */
-static void note_clean(size_t clean) {
+/* `clean` bytes were taken that the system must provide anew. Returns how many of them it was given back just before. */
+static size_t note_clean(size_t clean) {
     size_t most = SLACK_MOST + (cb_range_total() - pages.free);
     if (clean != 0 && pages.missed != 0 && cb_os_milliseconds() - pages.missed_at <= MOMENT) {
         size_t again = clean < pages.missed ? clean : pages.missed;
         pages.missed -= again;
         pages.slack = pages.slack + again < most ? pages.slack + again : most;
+        return again;
     }
+    return 0;
 }
 
 /* Cuts [at, at+size) out of a free extent and puts the rest back. Returns what of it is dirty. */
@@ -296,7 +298,7 @@ static struct cb_dirty cut(struct extent *e, uintptr_t at, size_t size) {
         insert(end, was_end - end, dirty_part(was.dirty, end, was_end));
     }
     struct cb_dirty dirty = dirty_part(was.dirty, at, end);
-    note_clean(size - dirty.bytes);
+    dirty.missed = note_clean(size - dirty.bytes);
     return dirty;
 }
 
@@ -446,7 +448,7 @@ static size_t purge_to(size_t keep) {
 
 void cb_pages_give(uintptr_t start, size_t size) {
     enter();
-    insert_merged(start, size, (struct cb_dirty){start, start + size, size});
+    insert_merged(start, size, (struct cb_dirty){start, start + size, size, 0});
     size_t keep = reserve();
     if (pages.dirty > keep) {
         purge_to(keep - keep / 8);

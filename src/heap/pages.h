@@ -25,6 +25,7 @@ struct cb_large {
 struct cb_dirty {
     uintptr_t from, to;
     size_t bytes;
+    size_t missed; /* of the rest, bytes that were purged moments ago, and so will be wanted */
 };
 
 struct cb_pages_totals {

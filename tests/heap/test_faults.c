@@ -91,21 +91,21 @@ static void expect(const char *fault, const char *what) {
 }
 
 #define FREED "cutback: free(): double free of %s"
-#define INSIDE "cutback: free(): not the start of a live object: %s"
+#define INSIDE "cutback: free(): pointer into the middle of an object: %s"
 
 /* name, report */
 #define FAULTS(FAULT)                                                                                        \
-    FAULT(double_free_at_once, INSIDE)                                                                       \
+    FAULT(double_free_at_once, FREED)                                                                        \
     FAULT(double_free_of_parked, FREED " (64 bytes)")                                                        \
     FAULT(double_free_later, FREED)                                                                          \
-    FAULT(double_free_of_merged, INSIDE)                                                                     \
+    FAULT(double_free_of_merged, FREED)                                                                      \
     FAULT(double_free_after_reuse, INSIDE)                                                                   \
     FAULT(double_free_medium, FREED " (5120 bytes)")                                                         \
     FAULT(double_free_medium_on_top, FREED " (5120 bytes)")                                                  \
     FAULT(double_free_large, FREED)                                                                          \
-    FAULT(double_free_large_merged, INSIDE)                                                                  \
-    FAULT(double_free_remote, INSIDE)                                                                        \
-    FAULT(double_free_both_remote, INSIDE)                                                                   \
+    FAULT(double_free_large_merged, FREED)                                                                   \
+    FAULT(double_free_remote, FREED " (64 bytes)")                                                           \
+    FAULT(double_free_both_remote, FREED " (64 bytes)")                                                      \
     FAULT(free_own_then_remote, FREED " (64 bytes)")                                                         \
     FAULT(free_of_stack, "cutback: free(): pointer into the stack: %s")                                      \
     FAULT(free_of_thread_stack, "cutback: free(): pointer into the stack: %s")                               \
@@ -119,12 +119,12 @@ static void expect(const char *fault, const char *what) {
     FAULT(free_of_unaligned_by_one, "cutback: free(): unaligned pointer %s")                                 \
     FAULT(free_of_aligned_interior, INSIDE)                                                                  \
     FAULT(free_of_aligned_padding, FREED)                                                                    \
-    FAULT(free_of_end, INSIDE)                                                                               \
-    FAULT(realloc_of_freed, "cutback: realloc(): double free of %s (64 bytes)")                              \
-    FAULT(realloc_of_freed_large, "cutback: realloc(): double free of %s")                                   \
-    FAULT(realloc_of_interior, "cutback: realloc(): not the start of a live object: %s")                     \
-    FAULT(usable_size_of_freed, "cutback: malloc_usable_size(): double free of %s (64 bytes)")               \
-    FAULT(usable_size_of_interior, "cutback: malloc_usable_size(): not the start of a live object: %s")
+    FAULT(free_of_end, FREED)                                                                                \
+    FAULT(realloc_of_freed, "cutback: realloc(): use after free of %s (64 bytes)")                          \
+    FAULT(realloc_of_freed_large, "cutback: realloc(): use after free of %s")                               \
+    FAULT(realloc_of_interior, "cutback: realloc(): pointer into the middle of an object: %s")               \
+    FAULT(usable_size_of_freed, "cutback: malloc_usable_size(): use after free of %s (64 bytes)")            \
+    FAULT(usable_size_of_interior, "cutback: malloc_usable_size(): pointer into the middle of an object: %s")
 
 #define TEST(fault, report)                                                                                  \
     static void fault##_is_told(void **state) {                                                              \

@@ -15,6 +15,7 @@
 
 #define BINS 128       /* four per doubling of the number of pages */
 #define SCAN_LIMIT 16  /* extents looked at in the one bin where not all fit */
+#define BINS_SEEN 6    /* bins looked into */
 #define TAIL_OFFSET 16 /* the tail of a free extent begins this many map bytes before its end */
 
 /* A free extent; lies in the map bytes of its first page. */
@@ -229,39 +230,69 @@ static unsigned filled_from(unsigned bin) {
     return BINS;
 }
 
-/* A free extent with room: of those looked at in the first bin that has one, the smallest, at equal size the lowest. */
-static struct extent *find(size_t size, size_t align) {
-    for (unsigned bin = filled_from(bin_of(size)); bin < BINS; bin = filled_from(bin + 1)) {
-        struct extent *best = NULL;
+/* Where in a free extent a request goes: at the start of what is dirty if it fits behind that, else as near as it can. */
+static uintptr_t place(const struct extent *e, size_t size, size_t align) {
+    uintptr_t first = align_up(e->start, align), last = (e->start + e->size - size) & ~(uintptr_t)(align - 1);
+    uintptr_t wanted = e->dirty.bytes != 0 ? align_up(e->dirty.from, align) : first;
+    return wanted < last ? wanted : last;
+}
+
+/* A free extent with room and how much of what would be taken of it is dirty. */
+struct candidate {
+    struct extent *extent;
+    uintptr_t at;
+    size_t dirty;
+};
+
+static bool better(struct candidate a, struct candidate b) {
+    return b.extent == NULL || a.dirty > b.dirty ||
+           (a.dirty == b.dirty && (a.extent->size < b.extent->size ||
+                                   (a.extent->size == b.extent->size && a.extent->start < b.extent->start)));
+}
+
+/*
+ * A free extent with room, of those looked at in the first BINS_SEEN bins that have one: where most is dirty, and so needs
+ * no page from the system; else the smallest, at equal size the lowest. No extent: there is none.
+ */
+static struct candidate find(size_t size, size_t align) {
+    struct candidate best = {NULL, 0, 0};
+    int bins = 0;
+    for (unsigned bin = filled_from(bin_of(size)); bin < BINS && bins < BINS_SEEN; bin = filled_from(bin + 1)) {
         int seen = 0;
         for (struct extent *e = pages.bin[bin]; e != NULL && seen < SCAN_LIMIT; e = e->next, seen++) {
-            if (fits(e, size, align) &&
-                (best == NULL || e->size < best->size || (e->size == best->size && e->start < best->start))) {
-                best = e;
+            if (fits(e, size, align)) {
+                uintptr_t at = place(e, size, align);
+                struct candidate found = {e, at, dirty_part(e->dirty, at, at + size).bytes};
+                best = better(found, best) ? found : best;
             }
         }
-        if (best != NULL) {
-            return best;
+        bins += best.extent != NULL;
+        if (best.dirty == size) {
+            break;
         }
     }
-    return NULL;
+    return best;
 }
 
 /*
  * How many dirty bytes may stay in free extents: the reserve against thrashing. It is small, and grows where purging
  * proves wrong: by what is taken from the system within moments of being given back to it. It shrinks again when that
- * has not happened for a while, and it is bounded by the larger of SLACK_MOST and what is in use, so that a
- * program that frees everything has given everything back.
+ * has not happened for a while, and it is bounded by SLACK_MOST, or one and a half times what is in use if that
+ * is more.
  */
-#define SLACK_MOST ((size_t)20 << 20) /* bytes */
+#define SLACK_MOST ((size_t)32 << 20) /* bytes */
 #define MOMENT 2000                   /* milliseconds */
+
+static size_t slack_most(size_t in_use) {
+    return in_use + in_use / 2 > SLACK_MOST ? in_use + in_use / 2 : SLACK_MOST;
+}
 
 static size_t reserve(void) {
     size_t in_use = cb_range_total() - pages.free;
     if (cb_options.purge == CB_PURGE_NEVER) {
         return SIZE_MAX;
     }
-    size_t most = in_use > SLACK_MOST ? in_use : SLACK_MOST;
+    size_t most = slack_most(in_use);
     return cb_options.reserve / 2 + in_use / 64 + (pages.slack < most ? pages.slack : most);
 }
 
@@ -277,7 +308,7 @@ static void note_purge(size_t size) {
 
 /* `clean` bytes were taken that the system must provide anew. Returns how many of them it was given back just before. */
 static size_t note_clean(size_t clean) {
-    size_t most = SLACK_MOST + (cb_range_total() - pages.free);
+    size_t most = slack_most(cb_range_total() - pages.free);
     if (clean != 0 && pages.missed != 0 && cb_os_milliseconds() - pages.missed_at <= MOMENT) {
         size_t again = clean < pages.missed ? clean : pages.missed;
         pages.missed -= again;
@@ -328,16 +359,14 @@ static bool grow(size_t size, size_t align) {
 
 /* cb_pages_take under the lock. */
 static uintptr_t take(size_t size, size_t align, struct cb_dirty *dirty) {
-    uintptr_t at = 0;
-    struct extent *e = find(size, align);
-    if (e == NULL && grow(size, align)) {
-        e = find(size, align);
+    struct candidate found = find(size, align);
+    if (found.extent == NULL && grow(size, align)) {
+        found = find(size, align);
     }
-    if (e != NULL) {
-        at = align_up(e->start, align);
-        *dirty = cut(e, at, size);
+    if (found.extent != NULL) {
+        *dirty = cut(found.extent, found.at, size);
     }
-    return at;
+    return found.at;
 }
 
 uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty) {

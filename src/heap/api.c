@@ -65,7 +65,8 @@ static size_t live_size(uintptr_t p) {
 
 /* What malloc would give a request of this many bytes, in granules; up to CB_MEDIUM_MAX. */
 static size_t granules_for(size_t size) {
-    return size <= CB_SMALL_MAX ? cb_granules(size) : cb_medium_size(cb_medium_ring(size)) >> CB_GRANULE_SHIFT;
+    return size <= CB_SMALL_MAX ? cb_granules(size)
+                                : cb_medium_size(cb_medium_ring(size)) >> CB_GRANULE_SHIFT;
 }
 
 /* The run on top of which an object of an own block ends; NULL when it is not on top. */
@@ -75,9 +76,9 @@ static struct cb_run *run_above(struct cb_heap *heap, size_t end) {
 }
 
 /*
- * Resizes an object of an own block where it is: on top both ways, elsewhere only down. Objects keep to the lengths
- * that malloc gives, so that they fit the rings; a length of more than 63 granules stays out of the small space, where
- * a map byte of "live, length elsewhere" must not occur.
+ * Resizes an object of an own block where it is: on top both ways, elsewhere only down. Objects keep to the
+ * lengths that malloc gives, so that they fit the rings; a length of more than 63 granules stays out of the
+ * small space, where a map byte of "live, length elsewhere" must not occur.
  */
 static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_t new) {
     uint8_t *m = cb_map_at(p);
@@ -98,9 +99,10 @@ static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_
     return true;
 }
 
-/* Whether an object of `old` granules should stay where it is for a request of `new`: same, or only somewhat less. */
+/* Whether an object of `old` granules should stay where it is for a request of `new`: same, or only somewhat
+ * less. */
 static bool good_enough(size_t old, size_t new) {
-    return new == old || (new < old && new >= old - old / 4);
+    return new == old || (new < old &&new >= old - old / 4);
 }
 
 static void *realloc_by_copy(void *ptr, size_t old, size_t size) {
@@ -207,7 +209,8 @@ static void *aligned(size_t align, size_t size) {
         return NULL;
     }
     size_t granules = granules_for(size != 0 ? size : 1);
-    unsigned index = granules <= CB_SMALL_GRANULES ? (unsigned)granules : cb_medium_ring(granules << CB_GRANULE_SHIFT);
+    unsigned index =
+        granules <= CB_SMALL_GRANULES ? (unsigned)granules : cb_medium_ring(granules << CB_GRANULE_SHIFT);
     enum cb_space_kind space = granules <= CB_SMALL_GRANULES && align <= 256 ? CB_SMALL : CB_MEDIUM;
     for (;;) {
         void *p = aligned_from_ring(heap, index, align);

@@ -53,7 +53,8 @@ static void unqueue(struct cb_heap *heap, struct cb_block *block) {
     if (block->next != NULL) {
         block->next->prev = block->prev;
     }
-    *(block->prev != NULL ? &block->prev->next : &heap->space[block->space].bin[block->bin - 1]) = block->next;
+    *(block->prev != NULL ? &block->prev->next : &heap->space[block->space].bin[block->bin - 1]) =
+        block->next;
     block->next = block->prev = NULL;
     block->bin = 0;
 }
@@ -154,9 +155,10 @@ static uint64_t units_touched(uintptr_t p, size_t granules) {
 }
 
 /*
- * When pages without live objects go back. A stretch of LONG of them is cheap to give back per page and goes as soon as
- * the heap holds more than its share of the reserve. Shorter ones, which die one by one when objects are freed in random
- * order, wait until they are a quarter of the heap: most of their neighbours die meanwhile, and one call does for all.
+ * When pages without live objects go back. A stretch of LONG of them is cheap to give back per page and goes
+ * as soon as the heap holds more than its share of the reserve. Shorter ones, which die one by one when
+ * objects are freed in random order, wait until they are a quarter of the heap: most of their neighbours die
+ * meanwhile, and one call does for all.
  */
 #define LONG 16 /* units */
 
@@ -169,12 +171,14 @@ static size_t resident_units(const struct cb_heap *heap) {
 static size_t reserve_units(const struct cb_heap *heap) {
     size_t resident = resident_units(heap);
     size_t slack = heap->slack < resident / 8 ? heap->slack : resident / 8;
-    return (cb_options.reserve / 4 >> UNIT_SHIFT) + resident / 64 + slack;
+    size_t share = resident / (cb_options.purge == CB_PURGE_LAZY ? 4 : 64);
+    return (cb_options.reserve / 4 >> UNIT_SHIFT) + share + slack;
 }
 
 static bool purge_units(struct cb_heap *heap, struct cb_block *block, unsigned first, unsigned count) {
     uint64_t bits = (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
-    if (!cb_pages_purge_part(cb_block_start(block) + ((uintptr_t)first << UNIT_SHIFT), (size_t)count << UNIT_SHIFT)) {
+    if (!cb_pages_purge_part(cb_block_start(block) + ((uintptr_t)first << UNIT_SHIFT),
+                             (size_t)count << UNIT_SHIFT)) {
         return false;
     }
     cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & bits));
@@ -206,10 +210,11 @@ static CB_NOINLINE void pages_died(struct cb_heap *heap, struct cb_block *block,
 }
 
 /*
- * A run without room left marks where its sweep goes on, which must not be inside a dead run: when what lies before
- * and what lies behind it have died and merged, it moves to the start of both.
+ * A run without room left marks where its sweep goes on, which must not be inside a dead run: when what lies
+ * before and what lies behind it have died and merged, it moves to the start of both.
  */
-static CB_NOINLINE void move_empty_run(struct cb_heap *heap, struct cb_block *block, struct cb_dead_run dead) {
+static CB_NOINLINE void move_empty_run(struct cb_heap *heap, struct cb_block *block,
+                                       struct cb_dead_run dead) {
     struct cb_run *run = block->space == CB_SMALL ? &cb_thread.run : &heap->space[block->space].run;
     size_t start = dead.start >> CB_GRANULE_SHIFT;
     if (run->cursor == run->limit && run->cursor - start < dead.granules) {
@@ -218,15 +223,16 @@ static CB_NOINLINE void move_empty_run(struct cb_heap *heap, struct cb_block *bl
 }
 
 /*
- * The long dead runs of the medium space are in lists by length, so that a request finds one that fits well at once. The
- * list of a run: eight per doubling, from CB_RUN_LEAST on; all runs in a list are at least as long as list_least says.
+ * The long dead runs of the medium space are in lists by length, so that a request finds one that fits well
+ * at once. The list of a run: eight per doubling, from CB_RUN_LEAST on; all runs in a list are at least as
+ * long as list_least says.
  */
 static unsigned list_of(size_t granules) {
     unsigned log = 63 - (unsigned)__builtin_clzl(granules);
     return (log - 6) * 8 + (unsigned)(granules >> (log - 3) & 7);
 }
 
-#define NEXT 4  /* where in the map bytes of a run its links are */
+#define NEXT 4 /* where in the map bytes of a run its links are */
 #define PREV 12
 
 static void list_run(struct cb_heap *heap, uint8_t *m, size_t granules) {
@@ -325,7 +331,8 @@ void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
         cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & touched));
         size_t again = (size_t)__builtin_popcountll(block->purged_pages & touched);
         heap->purged_pages -= again;
-        heap->slack = heap->slack + again < resident_units(heap) / 8 ? heap->slack + again : resident_units(heap) / 8;
+        heap->slack =
+            heap->slack + again < resident_units(heap) / 8 ? heap->slack + again : resident_units(heap) / 8;
         block->dead_pages &= ~touched;
         block->purged_pages &= ~touched;
     }
@@ -345,7 +352,8 @@ static bool purge_block(struct cb_heap *heap, struct cb_block *block) {
 
 void cb_block_purge(struct cb_heap *heap, size_t keep) {
     for (int least = 32; heap->dead_pages > keep; least /= 2) {
-        for (struct cb_block *block = heap->all; block != NULL && heap->dead_pages > keep; block = block->all_next) {
+        for (struct cb_block *block = heap->all; block != NULL && heap->dead_pages > keep;
+             block = block->all_next) {
             if (__builtin_popcountll(block->dead_pages) >= least && !purge_block(heap, block)) {
                 return;
             }

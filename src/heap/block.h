@@ -19,27 +19,31 @@ struct cb_dead_run {
 struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space);
 
 /*
- * The [p, p + granules), whose map bytes are zero, is dead from now on: it merges with dead neighbours, and pages and
- * the block itself go back when nothing in them lives. Returns the merged run; none when the block went back.
+ * The [p, p + granules), whose map bytes are zero, is dead from now on: it merges with dead neighbours, and
+ * pages and the block itself go back when nothing in them lives. Returns the merged run; none when the block
+ * went back.
  */
 struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
 /* Takes a whole dead run out: its map bytes are zero afterwards and it counts as in use. */
 void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
-/* The emptiest block of the small space that waits for a sweep, taken off the queue; NULL when none is worth it. */
+/* The emptiest block of the small space that waits for a sweep, taken off the queue; NULL when none is worth
+ * it. */
 struct cb_block *cb_block_to_sweep(struct cb_heap *heap);
 
-/* A dead run of the medium space of at least so many granules, the shortest at hand; none when there is none. */
+/* A dead run of the medium space of at least so many granules, the shortest at hand; none when there is none.
+ */
 struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules);
 
 /*
- * Looks at a block that has no run any more: back to the page allocator when it is empty; to the queue when enough of
- * it is dead and it was not swept just now; otherwise it waits until more of it dies.
+ * Looks at a block that has no run any more: back to the page allocator when it is empty; to the queue when
+ * enough of it is dead and it was not swept just now; otherwise it waits until more of it dies.
  */
 void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept);
 
-/* Purges pages without live objects, of the emptiest blocks first, until no more than `keep` units are resident. */
+/* Purges pages without live objects, of the emptiest blocks first, until no more than `keep` units are
+ * resident. */
 void cb_block_purge(struct cb_heap *heap, size_t keep);
 
 #endif

@@ -23,7 +23,8 @@ static bool all_zero(const uint8_t *from, const uint8_t *to) {
     return true;
 }
 
-/* One object or dead run at m; false when its bytes are not as map.h says. Stores where the next thing starts. */
+/* One object or dead run at m; false when its bytes are not as map.h says. Stores where the next thing
+ * starts. */
 static bool check_one(uint8_t *m, const uint8_t *end, bool medium, bool after_dead, struct tally *tally,
                       uint8_t **next) {
     size_t state = cb_map_get(m) & CB_STATE, length = cb_map_length(m);

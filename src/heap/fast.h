@@ -1,8 +1,9 @@
 /*
- * fast.h: the fast halves of allocating and freeing a small object, for malloc, free, calloc and realloc to inline.
+ * fast.h: the fast halves of allocating and freeing a small object, for malloc, free, calloc and realloc to
+ * inline.
  *
- * Layer: the public functions of the heap. Threads: any. They touch one cache line of the thread and one byte of the
- * map; they take no lock, write nothing that another thread writes, and call nothing.
+ * Layer: the public functions of the heap. Threads: any. They touch one cache line of the thread and one byte
+ * of the map; they take no lock, write nothing that another thread writes, and call nothing.
  */
 #ifndef CB_HEAP_FAST_H
 #define CB_HEAP_FAST_H

@@ -3,8 +3,9 @@
  *
  * Layer: heap. Threads: any.
  *
- * libc's own functions are called by their __libc_ names, which glibc exports and a static program may lack. What lies
- * in the calling thread's stack or inside a loaded program or library cannot be an object of theirs either.
+ * libc's own functions are called by their __libc_ names, which glibc exports and a static program may lack.
+ * What lies in the calling thread's stack or inside a loaded program or library cannot be an object of theirs
+ * either.
  */
 #include "heap/foreign.h"
 
@@ -30,11 +31,13 @@ void *__libc_realloc(void *ptr, size_t size) __attribute__((weak));
 extern void *__libc_stack_end;
 int _dl_find_object(void *address, struct dl_find_object *result) __attribute__((weak));
 
-#define STACK_MOST ((uintptr_t)8 << 20) /* on an alternate stack the end found below is another's: do not go far */
+#define STACK_MOST                                                                                           \
+    ((uintptr_t)8 << 20) /* on an alternate stack the end found below is another's: do not go far */
 
 /*
- * Between this frame and the end of the thread's stack. Above the stack of any thread but the first glibc puts its
- * descriptor, which is what pthread_self() points to; the first thread's stack ends at __libc_stack_end.
+ * Between this frame and the end of the thread's stack. Above the stack of any thread but the first glibc
+ * puts its descriptor, which is what pthread_self() points to; the first thread's stack ends at
+ * __libc_stack_end.
  */
 static bool in_stack(uintptr_t p) {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0), self = (uintptr_t)pthread_self();
@@ -82,8 +85,8 @@ void *cb_foreign_realloc(void *ptr, size_t size) {
 }
 
 /*
- * glibc exports no __libc_malloc_usable_size. The size of one of its chunks is in the word before it, with three flag
- * bits; a chunk mapped on its own (flag 2) has two words of overhead, any other one.
+ * glibc exports no __libc_malloc_usable_size. The size of one of its chunks is in the word before it, with
+ * three flag bits; a chunk mapped on its own (flag 2) has two words of overhead, any other one.
  */
 size_t cb_foreign_usable_size(void *ptr) {
     if (!plausible("malloc_usable_size", ptr)) {

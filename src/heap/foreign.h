@@ -1,5 +1,6 @@
 /*
- * foreign.h: pointers that are not ours: from before we were loaded, or from a library bound to libc's own malloc.
+ * foreign.h: pointers that are not ours: from before we were loaded, or from a library bound to libc's own
+ * malloc.
  *
  * Layer: heap. Threads: any. They go to libc's __libc_* functions, where those exist.
  */

@@ -1,8 +1,8 @@
 /*
  * large.c: see large.h.
  *
- * Layer: heap. Threads: any. A live large object belongs to whoever has its address; its tag in the map is changed
- * with a compare-and-swap, so that of two threads that free it one is told that it was not live.
+ * Layer: heap. Threads: any. A live large object belongs to whoever has its address; its tag in the map is
+ * changed with a compare-and-swap, so that of two threads that free it one is told that it was not live.
  */
 #include "heap/large.h"
 
@@ -15,14 +15,14 @@
 #define MOVE_FROM ((size_t)4 << 20)
 
 /*
- * What was purged moments ago and is wanted again was written to before, and will be: its pages are provided in one call,
- * at a fifth of the price of a fault each.
+ * What was purged moments ago and is wanted again was written to before, and will be: its pages are provided
+ * in one call, at a fifth of the price of a fault each.
  */
 #define POPULATE_FROM ((size_t)64 << 10)
 
 /*
- * A moved stretch is a mapping of its own to the kernel (its pages remember where they came from), so their number is
- * bounded, and each is mapped anew when it is freed.
+ * A moved stretch is a mapping of its own to the kernel (its pages remember where they came from), so their
+ * number is bounded, and each is mapped anew when it is freed.
  */
 #define MOVED_MAX 32
 static _Atomic int moved_count; /* relaxed: a bound, approximate */
@@ -82,8 +82,8 @@ static void release(uintptr_t p) {
 
 bool cb_large_free(uintptr_t p) {
     uint8_t live = CB_LIVE;
-    if ((p & (cb_page_size - 1)) != 0 ||
-        !__atomic_compare_exchange_n(&node_of(p)->tag, &live, CB_NONE, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    if ((p & (cb_page_size - 1)) != 0 || !__atomic_compare_exchange_n(&node_of(p)->tag, &live, CB_NONE, false,
+                                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
         return false;
     }
     release(p);

@@ -8,7 +8,8 @@
 
 #include "heap/types.h"
 
-/* An object of at least `size` bytes at a multiple of `align` (a power of two); zeroed if `zero`. NULL: no memory. */
+/* An object of at least `size` bytes at a multiple of `align` (a power of two); zeroed if `zero`. NULL: no
+ * memory. */
 void *cb_large_alloc(size_t size, size_t align, bool zero);
 
 /* The usable bytes of the object that starts at p; 0 when none does. */
@@ -18,8 +19,8 @@ size_t cb_large_size(uintptr_t p);
 bool cb_large_free(uintptr_t p);
 
 /*
- * Resizes a large object of `old` usable bytes to at least `size` (above CB_MEDIUM_MAX): in place if possible, else by
- * moving its pages, else by copying. NULL: no memory, the object is as it was.
+ * Resizes a large object of `old` usable bytes to at least `size` (above CB_MEDIUM_MAX): in place if
+ * possible, else by moving its pages, else by copying. NULL: no memory, the object is as it was.
  */
 void *cb_large_resize(uintptr_t p, size_t old, size_t size);
 

@@ -1,11 +1,12 @@
 /*
  * malloc.c: malloc and free, the paths that are taken all the time.
  *
- * Layer: the public functions of the heap. Threads: any. The fast paths touch one cache line of the thread and one
- * byte of the map; they take no lock, write nothing that another thread writes, and call nothing.
+ * Layer: the public functions of the heap. Threads: any. The fast paths touch one cache line of the thread
+ * and one byte of the map; they take no lock, write nothing that another thread writes, and call nothing.
  *
  *   malloc -> (ring, or run: done) -> cb_malloc_slow -> medium, large, refill, first use of a thread
- *   free   -> (top of the run: done) -> cb_free_aside -> (small, own block: parked) -> cb_free_odd -> (own block: done)
+ *   free   -> (top of the run: done) -> cb_free_aside -> (small, own block: parked) -> cb_free_odd -> (own
+ * block: done)
  *          -> cb_free_far -> remote, large, foreign
  */
 #include "heap/malloc.h"
@@ -42,10 +43,11 @@ CB_EXPORT void *CB_NAME(malloc)(size_t size) {
 }
 
 /*
- * An object is on top of the run when it is live and ends at the cursor. Rotating the address gives the number of its
- * granule, with whatever is not a multiple of a granule in the highest bits, far out of the cursor's reach. So the first
- * comparison rejects what is unaligned or too far from the top, and the second checks state and length: the map byte of
- * the object on top is live with just the length that leads to the cursor.
+ * An object is on top of the run when it is live and ends at the cursor. Rotating the address gives the
+ * number of its granule, with whatever is not a multiple of a granule in the highest bits, far out of the
+ * cursor's reach. So the first comparison rejects what is unaligned or too far from the top, and the second
+ * checks state and length: the map byte of the object on top is live with just the length that leads to the
+ * cursor.
  */
 CB_EXPORT void CB_NAME(free)(void *ptr) {
     struct cb_thread *t = &cb_thread;
@@ -92,20 +94,22 @@ static inline bool rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granu
 }
 
 /*
- * An object that is not on top: of an own block it is parked in its ring. Small objects with room in their ring are done
- * here, without a call; everything else goes on to cb_free_odd.
+ * An object that is not on top: of an own block it is parked in its ring. Small objects with room in their
+ * ring are done here, without a call; everything else goes on to cb_free_odd.
  */
 CB_NOINLINE void cb_free_aside(void *ptr) {
     struct cb_thread *t = &cb_thread;
     uintptr_t p = (uintptr_t)ptr;
-    __builtin_prefetch(ptr, 1); /* while the map byte is fetched: the next request of this size will write there */
+    __builtin_prefetch(ptr,
+                       1); /* while the map byte is fetched: the next request of this size will write there */
     if (CB_LIKELY(cb_range_is_main(p))) {
         struct cb_heap *heap = atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed);
         if (CB_LIKELY(heap == t->owner)) {
             uint8_t *m = t->map + (p >> CB_GRANULE_SHIFT);
             size_t byte = cb_map_get(m), index = byte - CB_LIVE;
             struct cb_ring *ring = &heap->ring[index];
-            if (CB_LIKELY(index - 1 < CB_SMALL_GRANULES && (p & (CB_GRANULE - 1)) == 0 && ring->count < ring->bound)) {
+            if (CB_LIKELY(index - 1 < CB_SMALL_GRANULES && (p & (CB_GRANULE - 1)) == 0 &&
+                          ring->count < ring->bound)) {
                 ring->slot[ring->count++] = p;
                 t->rings |= (uint64_t)1 << index;
                 cb_map_set(m, CB_PARKED | index);
@@ -211,8 +215,7 @@ CB_NOINLINE void *cb_malloc_slow(size_t size) {
     uint64_t bit = (uint64_t)1 << granules;
     heap->wanted |= bit;
     cb_remote_take_in(heap);
-    if ((cb_thread.rings & bit) == 0 &&
-        cb_thread.run.limit - cb_thread.run.cursor < granules) {
+    if ((cb_thread.rings & bit) == 0 && cb_thread.run.limit - cb_thread.run.cursor < granules) {
         cb_fork_notice();
         if (!cb_refill(heap, CB_SMALL, granules, (unsigned)granules)) {
             return no_memory();

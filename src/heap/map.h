@@ -1,18 +1,17 @@
 /*
  * map.h: the granule map: one byte per granule, out of band.
  *
- * Layer: heap. Threads: a byte is written by the owner of the block alone, but for the first byte of a live object,
- * which the thread that frees it writes. All access is relaxed atomic: an owner may look at the byte of a neighbouring
- * object just while another thread frees that one, and either value is good.
+ * Layer: heap. Threads: a byte is written by the owner of the block alone, but for the first byte of a live
+ * object, which the thread that frees it writes. All access is relaxed atomic: an owner may look at the byte
+ * of a neighbouring object just while another thread frees that one, and either value is good.
  *
- * The upper two bits are the state, the lower six a length in granules, or 0 for a length above 63, which then follows
- * in three bytes of six bits each (lowest first). Bytes inside an object or a dead run are below 64, so only a first
- * byte (or the last of a dead run) can look like one.
+ * The upper two bits are the state, the lower six a length in granules, or 0 for a length above 63, which
+ * then follows in three bytes of six bits each (lowest first). Bytes inside an object or a dead run are below
+ * 64, so only a first byte (or the last of a dead run) can look like one.
  *
- *   00 none    inside something, or never used; as a first byte: freed by another thread, on its way to the owner
- *   01 live
- *   10 parked  in a ring
- *   11 dead    first and last byte of a dead run; the last is preceded by the length where that is above 63
+ *   00 none    inside something, or never used; as a first byte: freed by another thread, on its way to the
+ * owner 01 live 10 parked  in a ring 11 dead    first and last byte of a dead run; the last is preceded by
+ * the length where that is above 63
  *
  * Inside a dead run of the medium space, behind the length, are the links of the list that the run is in.
  */
@@ -116,8 +115,8 @@ static inline void cb_map_dead_untag(uint8_t *m, size_t granules) {
 }
 
 /*
- * Addresses in the map: the links of the lists of long dead runs (block.c). The 48 bits of a granule's number are spread
- * over eight bytes, six in each, so that they too look like the inside of something.
+ * Addresses in the map: the links of the lists of long dead runs (block.c). The 48 bits of a granule's number
+ * are spread over eight bytes, six in each, so that they too look like the inside of something.
  */
 static inline uint64_t cb_map_spread(uint64_t n) {
     n = (n & 0xFFFFFF) | n >> 24 << 32;

@@ -5,7 +5,7 @@
  */
 #include "heap/meta.h"
 
-#include "heap/thread.h" /* cb_fork_notice */
+#include "heap/fork.h"
 
 #include <string.h>
 
@@ -17,14 +17,15 @@ struct piece {
 };
 
 static struct {
-    cb_lock lock;              /* rank 3 */
-    uintptr_t cursor, limit;   /* guarded by lock, as is all that follows */
+    cb_lock lock;               /* rank 3 */
+    uintptr_t cursor, limit;    /* guarded by lock, as is all that follows */
     struct piece *returned[64]; /* by log2 of the size */
     struct cb_batch *batches;   /* lists of empty ones */
     size_t total;
 } meta;
 
-/* In the child of a fork without handlers, the lock may be held by a thread that exists no more: that comes first. */
+/* In the child of a fork without handlers, the lock may be held by a thread that exists no more: that comes
+ * first. */
 static void enter(void) {
     cb_fork_notice();
     cb_lock_take(&meta.lock);

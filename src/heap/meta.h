@@ -17,7 +17,8 @@ void cb_meta_give(void *memory, size_t size);
 /* A page of its own, for good. */
 void *cb_meta_take_page(void);
 
-/* A list of empty batches, at least one, as somebody gave it back; NULL when the system has no more memory. */
+/* A list of empty batches, at least one, as somebody gave it back; NULL when the system has no more memory.
+ */
 struct cb_batch *cb_meta_take_batches(void);
 void cb_meta_give_batches(struct cb_batch *list);
 

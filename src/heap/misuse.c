@@ -1,8 +1,8 @@
 /*
  * misuse.c: what to say of a pointer into our memory at which no live object starts.
  *
- * Layer: heap. Threads: any; another owner may be changing the map meanwhile, which can make the words wrong but not the
- * finding, which was made before.
+ * Layer: heap. Threads: any; another owner may be changing the map meanwhile, which can make the words wrong
+ * but not the finding, which was made before.
  */
 #include "heap/malloc.h"
 #include "heap/map.h"
@@ -13,7 +13,8 @@
 
 enum finding { FREE, INSIDE_LIVE };
 
-/* Walks the block that p is in to what contains p. Stores the length of a freed object that is still known. */
+/* Walks the block that p is in to what contains p. Stores the length of a freed object that is still known.
+ */
 static enum finding look_in_block(uintptr_t p, size_t *bytes) {
     struct cb_block *block = cb_block_of(p);
     const uint8_t *m = cb_map_at(cb_block_start(block)), *end = m + CB_BLOCK_GRANULES - 1, *at = cb_map_at(p);
@@ -40,7 +41,7 @@ CB_COLD void cb_bad_pointer(const char *function, uintptr_t p) {
     }
     bool in_block = atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) != NULL;
     enum finding finding = in_block ? look_in_block(p, &bytes) : cb_pages_are_free(p) ? FREE : INSIDE_LIVE;
-    const char *what = finding == INSIDE_LIVE         ? "pointer into the middle of an object:"
+    const char *what = finding == INSIDE_LIVE          ? "pointer into the middle of an object:"
                        : strcmp(function, "free") == 0 ? "double free of"
                                                        : "use after free of";
     cb_report_misuse(function, what, p, bytes);

@@ -1,5 +1,6 @@
 /*
- * names.h: the names under which the heap's functions are built: libc's, or prefixed with cb_ for tests and fuzzers.
+ * names.h: the names under which the heap's functions are built: libc's, or prefixed with cb_ for tests and
+ * fuzzers.
  */
 #ifndef CB_HEAP_NAMES_H
 #define CB_HEAP_NAMES_H

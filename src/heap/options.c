@@ -49,7 +49,8 @@ static bool parse_size(struct part part, size_t *value) {
     }
     if (i + 1 == part.length) {
         const char *units = "kKmMgG", *unit = memchr(units, part.start[i], 6);
-        if (unit == NULL || __builtin_mul_overflow(number, (size_t)1 << ((unit - units) / 2 + 1) * 10, &number)) {
+        if (unit == NULL ||
+            __builtin_mul_overflow(number, (size_t)1 << ((unit - units) / 2 + 1) * 10, &number)) {
             return false;
         }
         i++;
@@ -69,18 +70,18 @@ static bool parse_flag(struct part part, unsigned *value) {
 /* Unknown key: false, *known false. */
 static bool parse_one(struct cb_options *options, struct part key, struct part value, bool *known) {
     *known = true;
-#define PARSE_WORD(name, default, ...)                                                                                \
-    if (is_word(key, #name)) {                                                                                        \
-        static const char *const words[] = {__VA_ARGS__, NULL};                                                       \
-        return parse_word(value, words, &options->name);                                                              \
+#define PARSE_WORD(name, default, ...)                                                                       \
+    if (is_word(key, #name)) {                                                                               \
+        static const char *const words[] = {__VA_ARGS__, NULL};                                              \
+        return parse_word(value, words, &options->name);                                                     \
     }
-#define PARSE_SIZE(name, default)                                                                                     \
-    if (is_word(key, #name)) {                                                                                        \
-        return parse_size(value, &options->name);                                                                     \
+#define PARSE_SIZE(name, default)                                                                            \
+    if (is_word(key, #name)) {                                                                               \
+        return parse_size(value, &options->name);                                                            \
     }
-#define PARSE_FLAG(name, default)                                                                                     \
-    if (is_word(key, #name)) {                                                                                        \
-        return parse_flag(value, &options->name);                                                                     \
+#define PARSE_FLAG(name, default)                                                                            \
+    if (is_word(key, #name)) {                                                                               \
+        return parse_flag(value, &options->name);                                                            \
     }
     CB_OPTIONS(PARSE_WORD, PARSE_SIZE, PARSE_FLAG)
     *known = false;

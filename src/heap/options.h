@@ -1,8 +1,8 @@
 /*
  * options.h: what CUTBACK_OPTIONS can say. One line of CB_OPTIONS adds an option, its parser and its help.
  *
- * Layer: heap. Threads: written once at start, before the second thread; constant afterwards (mallopt excepted, which
- * writes single words, relaxed).
+ * Layer: heap. Threads: written once at start, before the second thread; constant afterwards (mallopt
+ * excepted, which writes single words, relaxed).
  */
 #ifndef CB_HEAP_OPTIONS_H
 #define CB_HEAP_OPTIONS_H
@@ -15,12 +15,13 @@ enum cb_purge { CB_PURGE_NOW, CB_PURGE_LAZY, CB_PURGE_NEVER };
 enum cb_thp { CB_THP_DEFAULT, CB_THP_ALWAYS, CB_THP_NEVER };
 enum cb_on_error { CB_ERROR_ABORT, CB_ERROR_WARN, CB_ERROR_IGNORE };
 
-/* WORD(name, default, words...): one of some words. SIZE(name, default): bytes, with K, M, G. FLAG(name, default) */
-#define CB_OPTIONS(WORD, SIZE, FLAG)                                                                                  \
-    WORD(on_error, CB_ERROR_ABORT, "abort", "warn", "ignore")                                                         \
-    WORD(purge, CB_PURGE_NOW, "now", "lazy", "never")                                                                 \
-    WORD(thp, CB_THP_DEFAULT, "default", "always", "never")                                                           \
-    SIZE(reserve, (size_t)1 << 20)                                                                                    \
+/* WORD(name, default, words...): one of some words. SIZE(name, default): bytes, with K, M, G. FLAG(name,
+ * default) */
+#define CB_OPTIONS(WORD, SIZE, FLAG)                                                                         \
+    WORD(on_error, CB_ERROR_ABORT, "abort", "warn", "ignore")                                                \
+    WORD(purge, CB_PURGE_NOW, "now", "lazy", "never")                                                        \
+    WORD(thp, CB_THP_DEFAULT, "default", "always", "never")                                                  \
+    SIZE(reserve, (size_t)1 << 20)                                                                           \
     FLAG(stats, 0)
 
 struct cb_options {
@@ -36,8 +37,8 @@ struct cb_options {
 extern struct cb_options cb_options;
 
 /*
- * Reads key=value,key=value from `text` into `options`. What is unknown or malformed is left at its value and reported
- * to standard error in one line each, unless `quiet`. Returns the number of such entries.
+ * Reads key=value,key=value from `text` into `options`. What is unknown or malformed is left at its value and
+ * reported to standard error in one line each, unless `quiet`. Returns the number of such entries.
  */
 unsigned cb_options_parse(struct cb_options *options, const char *text, bool quiet);
 

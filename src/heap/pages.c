@@ -1,15 +1,15 @@
 /*
  * pages.c: the page allocator. See pages.h.
  *
- * Layer: heap. Threads: any. Lock: cb_pages.lock (rank 2) guards everything here and the ranges. No system call but
- * the growth of a range is made under it.
+ * Layer: heap. Threads: any. Lock: cb_pages.lock (rank 2) guards everything here and the ranges. No system
+ * call but the growth of a range is made under it.
  */
 #include "heap/pages.h"
 
+#include "heap/fork.h"
 #include "heap/map.h"
 #include "heap/options.h"
 #include "heap/range.h"
-#include "heap/thread.h" /* cb_fork_notice */
 
 #include <string.h>
 
@@ -27,8 +27,8 @@ struct extent {
     uintptr_t start;
     size_t size;
     struct cb_dirty dirty;
-    struct extent *next, *prev;     /* in its bin */
-    struct extent *newer, *older;   /* in the order of freeing; only while something is dirty */
+    struct extent *next, *prev;   /* in its bin */
+    struct extent *newer, *older; /* in the order of freeing; only while something is dirty */
 };
 
 /* The map bytes of the last page of a free extent. The very last byte stays zero. */
@@ -56,7 +56,8 @@ static struct {
 
 static unsigned page_shift; /* log2 of cb_page_size */
 
-/* In the child of a fork without handlers, the lock may be held by a thread that exists no more: that comes first. */
+/* In the child of a fork without handlers, the lock may be held by a thread that exists no more: that comes
+ * first. */
 static void enter(void) {
     cb_fork_notice();
     cb_lock_take(&pages.lock);
@@ -96,7 +97,8 @@ static uintptr_t higher(uintptr_t a, uintptr_t b) {
 
 static const struct cb_dirty nothing = {0, 0, 0, 0};
 
-/* What of it lies in [from, to); how much of that is dirty is an estimate where purged pages lie between dirty ones. */
+/* What of it lies in [from, to); how much of that is dirty is an estimate where purged pages lie between
+ * dirty ones. */
 static struct cb_dirty dirty_part(struct cb_dirty dirty, uintptr_t from, uintptr_t to) {
     uintptr_t low = higher(dirty.from, from), high = lower(dirty.to, to);
     if (low >= high) {
@@ -230,7 +232,8 @@ static unsigned filled_from(unsigned bin) {
     return BINS;
 }
 
-/* Where in a free extent a request goes: at the start of what is dirty if it fits behind that, else as near as it can. */
+/* Where in a free extent a request goes: at the start of what is dirty if it fits behind that, else as near
+ * as it can. */
 static uintptr_t place(const struct extent *e, size_t size, size_t align) {
     uintptr_t first = align_up(e->start, align), last = (e->start + e->size - size) & ~(uintptr_t)(align - 1);
     uintptr_t wanted = e->dirty.bytes != 0 ? align_up(e->dirty.from, align) : first;
@@ -251,13 +254,15 @@ static bool better(struct candidate a, struct candidate b) {
 }
 
 /*
- * A free extent with room, of those looked at in the first BINS_SEEN bins that have one: where most is dirty, and so needs
- * no page from the system; else the smallest, at equal size the lowest. No extent: there is none.
+ * A free extent with room, of those looked at in the first BINS_SEEN bins that have one: where most is dirty,
+ * and so needs no page from the system; else the smallest, at equal size the lowest. No extent: there is
+ * none.
  */
 static struct candidate find(size_t size, size_t align) {
     struct candidate best = {NULL, 0, 0};
     int bins = 0;
-    for (unsigned bin = filled_from(bin_of(size)); bin < BINS && bins < BINS_SEEN; bin = filled_from(bin + 1)) {
+    for (unsigned bin = filled_from(bin_of(size)); bin < BINS && bins < BINS_SEEN;
+         bin = filled_from(bin + 1)) {
         int seen = 0;
         for (struct extent *e = pages.bin[bin]; e != NULL && seen < SCAN_LIMIT; e = e->next, seen++) {
             if (fits(e, size, align)) {
@@ -275,10 +280,10 @@ static struct candidate find(size_t size, size_t align) {
 }
 
 /*
- * How many dirty bytes may stay in free extents: the reserve against thrashing. It is small, and grows where purging
- * proves wrong: by what is taken from the system within moments of being given back to it. It shrinks again when that
- * has not happened for a while, and it is bounded by SLACK_MOST, or one and a half times what is in use if that
- * is more.
+ * How many dirty bytes may stay in free extents: the reserve against thrashing. It is small, and grows where
+ * purging proves wrong: by what is taken from the system within moments of being given back to it. It shrinks
+ * again when that has not happened for a while, and it is bounded by SLACK_MOST, or one and a half times what
+ * is in use if that is more.
  */
 #define SLACK_MOST ((size_t)32 << 20) /* bytes */
 #define MOMENT 2000                   /* milliseconds */
@@ -293,7 +298,8 @@ static size_t reserve(void) {
         return SIZE_MAX;
     }
     size_t most = slack_most(in_use);
-    return cb_options.reserve / 2 + in_use / 64 + (pages.slack < most ? pages.slack : most);
+    size_t share = in_use / (cb_options.purge == CB_PURGE_LAZY ? 4 : 64);
+    return cb_options.reserve / 2 + share + (pages.slack < most ? pages.slack : most);
 }
 
 static void note_purge(size_t size) {
@@ -306,7 +312,8 @@ static void note_purge(size_t size) {
     pages.missed_at = now;
 }
 
-/* `clean` bytes were taken that the system must provide anew. Returns how many of them it was given back just before. */
+/* `clean` bytes were taken that the system must provide anew. Returns how many of them it was given back just
+ * before. */
 static size_t note_clean(size_t clean) {
     size_t most = slack_most(cb_range_total() - pages.free);
     if (clean != 0 && pages.missed != 0 && cb_os_milliseconds() - pages.missed_at <= MOMENT) {
@@ -422,12 +429,13 @@ static bool purge_system(uintptr_t start, size_t size, size_t counted) {
 }
 
 /*
- * The map bytes of a purged extent are zero; whole pages of them go back as well, with a page more on either side, where
- * the nodes of extents that have since been merged were. Nothing else uses them meanwhile.
+ * The map bytes of a purged extent are zero; whole pages of them go back as well, with a page more on either
+ * side, where the nodes of extents that have since been merged were. Nothing else uses them meanwhile.
  */
 static void purge_map(const struct extent *was, uintptr_t from, uintptr_t to) {
     uintptr_t slack = cb_page_size << CB_GRANULE_SHIFT, end = was->start + was->size;
-    uintptr_t low = from - was->start > slack ? from - slack : was->start, high = end - to > slack ? to + slack : end;
+    uintptr_t low = from - was->start > slack ? from - slack : was->start,
+              high = end - to > slack ? to + slack : end;
     low = align_up((uintptr_t)cb_map_at(low), cb_page_size);
     high = (uintptr_t)cb_map_at(high) & ~(uintptr_t)(cb_page_size - 1);
     if (low < high) {
@@ -438,9 +446,9 @@ static void purge_map(const struct extent *was, uintptr_t from, uintptr_t to) {
 #define PURGE_LEAST ((size_t)256 << 10) /* bytes a call gives back, where there are as many */
 
 /*
- * Purges about `excess` bytes of the extent that has been free the longest, from its end, since requests are served from
- * its start. The lock is held on entry and on return, but not during the system call, for which the extent looks as if
- * it were in use. Returns the bytes given back; 0 when there is nothing to do.
+ * Purges about `excess` bytes of the extent that has been free the longest, from its end, since requests are
+ * served from its start. The lock is held on entry and on return, but not during the system call, for which
+ * the extent looks as if it were in use. Returns the bytes given back; 0 when there is nothing to do.
  */
 static size_t purge_oldest(size_t excess) {
     if (pages.oldest == NULL) {
@@ -509,8 +517,8 @@ void cb_pages_totals(struct cb_pages_totals *totals) {
 void cb_pages_after_fork(void) {
     if (cb_lock_reset(&pages.lock)) {
         /*
-         * Another thread was between two states of the lists. Its free extents are lost to this process; what is
-         * allocated stays valid, and new memory comes from new growth.
+         * Another thread was between two states of the lists. Its free extents are lost to this process; what
+         * is allocated stays valid, and new memory comes from new growth.
          */
         memset(pages.bin, 0, sizeof pages.bin);
         memset(pages.filled, 0, sizeof pages.filled);

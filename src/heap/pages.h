@@ -3,10 +3,10 @@
  *
  * Layer: heap, above the ranges. Threads: any; everything is guarded by cb_pages.lock inside.
  *
- * Free extents are coalesced at once. The node of a free extent lies in the granule map, at the bytes of its first
- * page (a page has 256 of them and needs none while it is free); the map bytes of its last page point to it. A large
- * object keeps its node at the same place. Of each free extent a dirty part is known, outside of which every page is
- * untouched or purged, hence zero.
+ * Free extents are coalesced at once. The node of a free extent lies in the granule map, at the bytes of its
+ * first page (a page has 256 of them and needs none while it is free); the map bytes of its last page point
+ * to it. A large object keeps its node at the same place. Of each free extent a dirty part is known, outside
+ * of which every page is untouched or purged, hence zero.
  */
 #ifndef CB_HEAP_PAGES_H
 #define CB_HEAP_PAGES_H
@@ -15,8 +15,8 @@
 
 /* What a large object's map bytes hold. */
 struct cb_large {
-    uint8_t tag;  /* CB_LIVE */
-    bool moved;   /* its pages came from another address: see large.c */
+    uint8_t tag; /* CB_LIVE */
+    bool moved;  /* its pages came from another address: see large.c */
     uint8_t unused[6];
     size_t size; /* bytes, a multiple of the page size */
 };
@@ -37,14 +37,14 @@ struct cb_pages_totals {
 };
 
 /*
- * Takes `size` bytes at a multiple of `align` (both multiples of the page size; align a power of two). Their map bytes
- * are zero; outside of *dirty so are they. 0 when the system has no more.
+ * Takes `size` bytes at a multiple of `align` (both multiples of the page size; align a power of two). Their
+ * map bytes are zero; outside of *dirty so are they. 0 when the system has no more.
  */
 uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty);
 
 /*
- * The same for one block, whose owner is set before anybody can look at its map bytes as those of a free extent: the
- * neighbours' coalescing does so until the block has an owner.
+ * The same for one block, whose owner is set before anybody can look at its map bytes as those of a free
+ * extent: the neighbours' coalescing does so until the block has an owner.
  */
 uintptr_t cb_pages_take_block(struct cb_heap *owner);
 

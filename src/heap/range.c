@@ -21,10 +21,10 @@ static uintptr_t round_up(uintptr_t n, size_t to) {
 }
 
 /*
- * The address space below `end` (a power of two) is used as follows, in eighths: the first range somewhere in the
- * third, the map of all addresses in the first half of the fourth, the block table behind it. These are far from
- * where kernels put programs, libraries and stacks, and from the shadow memory of the address sanitizer. The thread
- * sanitizer allows little but the top of the address space.
+ * The address space below `end` (a power of two) is used as follows, in eighths: the first range somewhere in
+ * the third, the map of all addresses in the first half of the fourth, the block table behind it. These are
+ * far from where kernels put programs, libraries and stacks, and from the shadow memory of the address
+ * sanitizer. The thread sanitizer allows little but the top of the address space.
  */
 bool cb_range_init(void) {
     uintptr_t end = cb_os_address_end();
@@ -34,7 +34,8 @@ bool cb_range_init(void) {
     (void)end;
     first_place = top + ((random & 0xff) << 28);
     cb_map = (uint8_t *)(top + ((uintptr_t)1 << 38) - (top >> CB_GRANULE_SHIFT));
-    cb_blocks = (struct cb_block *)(top + ((uintptr_t)5 << 37) - (top >> CB_BLOCK_SHIFT) * sizeof(struct cb_block));
+    cb_blocks =
+        (struct cb_block *)(top + ((uintptr_t)5 << 37) - (top >> CB_BLOCK_SHIFT) * sizeof(struct cb_block));
 #else
     uintptr_t eighth = end / 8;
     first_place = 2 * eighth + ((random & 0xff) * (eighth / 1024) & ~(uintptr_t)(((size_t)16 << 20) - 1));
@@ -44,7 +45,8 @@ bool cb_range_init(void) {
     return true;
 }
 
-/* Maps the part of the block table for memory up to `end`, a page at a time, unless another range has it already. */
+/* Maps the part of the block table for memory up to `end`, a page at a time, unless another range has it
+ * already. */
 static bool table_grow(struct cb_range *range, uintptr_t start, uintptr_t end) {
     size_t page = cb_os_page_size();
     uintptr_t at = (uintptr_t)cb_block_of(start) & ~(page - 1);
@@ -75,8 +77,8 @@ static bool table_grow(struct cb_range *range, uintptr_t start, uintptr_t end) {
 }
 
 /*
- * Maps [start, start+size) unless it is there already, and its metadata. When a part fails, what was mapped by this
- * call is unmapped again, but for the table, whose pages wait for the next attempt.
+ * Maps [start, start+size) unless it is there already, and its metadata. When a part fails, what was mapped
+ * by this call is unmapped again, but for the table, whose pages wait for the next attempt.
  */
 static bool metadata_grow(struct cb_range *range, uintptr_t start, size_t size) {
     uintptr_t map_at = (uintptr_t)cb_map_at(start);

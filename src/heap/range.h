@@ -3,11 +3,12 @@
  *
  * Layer: heap, below the page allocator. Threads: cb_range_owns any; the rest under cb_pages.lock.
  *
- * Memory is not reserved in advance but grown in place: the first range starts at an address of our choice with
- * terabytes of nothing above it, and is extended by mapping the next piece exactly behind it, which the kernel merges
- * into one mapping. The granule map and the block table are functions of the address alone, at fixed places of their
- * own, and are mapped piece by piece along with the memory. So the virtual size is what is used, nothing is charged
- * in advance where the system accounts strictly, and any number of ranges share one fast path.
+ * Memory is not reserved in advance but grown in place: the first range starts at an address of our choice
+ * with terabytes of nothing above it, and is extended by mapping the next piece exactly behind it, which the
+ * kernel merges into one mapping. The granule map and the block table are functions of the address alone, at
+ * fixed places of their own, and are mapped piece by piece along with the memory. So the virtual size is what
+ * is used, nothing is charged in advance where the system accounts strictly, and any number of ranges share
+ * one fast path.
  */
 #ifndef CB_HEAP_RANGE_H
 #define CB_HEAP_RANGE_H
@@ -30,8 +31,8 @@ extern _Atomic uint32_t cb_range_count; /* release in cb_range_grow, acquire by 
 bool cb_range_init(void);
 
 /*
- * Adds at least `size` bytes of zeroed memory; at most `wanted` where the system is willing. Both are multiples of
- * CB_RANGE_STEP. Returns the start and stores the size; 0 when the system has no more.
+ * Adds at least `size` bytes of zeroed memory; at most `wanted` where the system is willing. Both are
+ * multiples of CB_RANGE_STEP. Returns the start and stores the size; 0 when the system has no more.
  */
 uintptr_t cb_range_grow(size_t size, size_t wanted, size_t *got);
 

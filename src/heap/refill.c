@@ -4,10 +4,9 @@
  * Layer: heap. Threads: the owner of the heap only.
  *
  * Call tree, from malloc:
- *   cb_malloc_slow -> cb_refill -> (1) small: go on sweeping the block of the run that was used up, then waiting
- *                                      blocks, the emptiest first; medium: a listed dead run that fits well
- *                                  (2) a step of the fresh part of the newest block
- *                                  (3) a new block
+ *   cb_malloc_slow -> cb_refill -> (1) small: go on sweeping the block of the run that was used up, then
+ * waiting blocks, the emptiest first; medium: a listed dead run that fits well (2) a step of the fresh part
+ * of the newest block (3) a new block
  */
 #include "heap/refill.h"
 
@@ -26,8 +25,8 @@ static void set_run(struct cb_heap *heap, enum cb_space_kind space, struct cb_bl
 }
 
 /*
- * Ends the run. Where it came from a sweep, returns the block and stores in *from where the sweep goes on; the block
- * still counts as the run's.
+ * Ends the run. Where it came from a sweep, returns the block and stores in *from where the sweep goes on;
+ * the block still counts as the run's.
  */
 static struct cb_block *end_run(struct cb_heap *heap, enum cb_space_kind space, uintptr_t *from) {
     struct cb_space *s = &heap->space[space];
@@ -67,10 +66,11 @@ static bool to_ring(const struct cb_heap *heap, size_t length) {
 }
 
 /*
- * Sweeps a block from `from`. True when there is a run now, or enough in the ring of the size asked for; the block is
- * then the run's. False at the end of the block.
+ * Sweeps a block from `from`. True when there is a run now, or enough in the ring of the size asked for; the
+ * block is then the run's. False at the end of the block.
  */
-static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, size_t granules, unsigned ring) {
+static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, size_t granules,
+                  unsigned ring) {
     uint8_t *end = cb_map_at(cb_block_start(block)) + block->fresh;
     heap->space[CB_SMALL].run_block = block;
     heap->space[CB_SMALL].run_is_fresh = false;
@@ -81,8 +81,8 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
             cb_block_revive(heap, block, p, length);
             cb_ring_park(heap, (unsigned)length, p);
             if (length == ring && heap->ring[ring].count * 2 >= heap->ring[ring].bound) {
-                set_run(heap, CB_SMALL, block, p + (length << CB_GRANULE_SHIFT), p + (length << CB_GRANULE_SHIFT),
-                        false);
+                set_run(heap, CB_SMALL, block, p + (length << CB_GRANULE_SHIFT),
+                        p + (length << CB_GRANULE_SHIFT), false);
                 return true;
             }
         } else if (length >= granules) {

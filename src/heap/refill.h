@@ -14,8 +14,9 @@ static inline struct cb_run *cb_run_of(struct cb_heap *heap, enum cb_space_kind 
 }
 
 /*
- * Sees to it that an object of `granules` can be had: afterwards the run has room for it, or its ring has an entry.
- * False when the system has no more memory; then nothing is lost. `ring` is the ring of exactly that size, or 0.
+ * Sees to it that an object of `granules` can be had: afterwards the run has room for it, or its ring has an
+ * entry. False when the system has no more memory; then nothing is lost. `ring` is the ring of exactly that
+ * size, or 0.
  */
 bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring);
 

@@ -1,8 +1,8 @@
 /*
  * remote.c: see remote.h.
  *
- * Layer: heap. Lock-free: the inbox is a stack of batches that many push onto and one takes as a whole, so there is no
- * ABA problem.
+ * Layer: heap. Lock-free: the inbox is a stack of batches that many push onto and one takes as a whole, so
+ * there is no ABA problem.
  */
 #include "heap/remote.h"
 

@@ -3,9 +3,9 @@
  *
  * Layer: heap, above the rings. Threads: as each function says.
  *
- * The thread that frees writes the object's map byte (state none, length kept) and puts the address into an outbox of
- * its own heap; a full outbox is pushed onto the owner's inbox with one compare-and-swap. The owner empties its inbox
- * when it runs out of memory to hand out. Nothing else of the owner is ever touched.
+ * The thread that frees writes the object's map byte (state none, length kept) and puts the address into an
+ * outbox of its own heap; a full outbox is pushed onto the owner's inbox with one compare-and-swap. The owner
+ * empties its inbox when it runs out of memory to hand out. Nothing else of the owner is ever touched.
  */
 #ifndef CB_HEAP_REMOTE_H
 #define CB_HEAP_REMOTE_H

@@ -68,9 +68,11 @@ void cb_report_misuse(const char *function, const char *what, uintptr_t address,
     }
 }
 
-void cb_report_option(const char *key, size_t key_length, const char *value, size_t value_length, bool known) {
+void cb_report_option(const char *key, size_t key_length, const char *value, size_t value_length,
+                      bool known) {
     struct cb_line line = {.length = 0};
-    cb_line_string(&line, known ? "cutback: CUTBACK_OPTIONS: bad value " : "cutback: CUTBACK_OPTIONS: unknown option ");
+    cb_line_string(&line, known ? "cutback: CUTBACK_OPTIONS: bad value "
+                                : "cutback: CUTBACK_OPTIONS: unknown option ");
     if (known) {
         cb_line_text(&line, value, value_length);
         cb_line_string(&line, " for ");

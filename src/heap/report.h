@@ -1,5 +1,6 @@
 /*
- * report.h: what the heap says, always in one line on standard error, always by write(2) from a buffer on the stack.
+ * report.h: what the heap says, always in one line on standard error, always by write(2) from a buffer on the
+ * stack.
  *
  * Layer: heap. Threads: any. Nothing here allocates, locks or uses stdio.
  */
@@ -23,8 +24,8 @@ void cb_line_address(struct cb_line *line, uintptr_t address);
 void cb_line_write(struct cb_line *line);
 
 /*
- * The program did something it must not: `cutback: FUNCTION(): WHAT of ADDRESS (N bytes)`, then, as the option on_error
- * says, aborts, or returns. bytes 0 leaves the bytes out.
+ * The program did something it must not: `cutback: FUNCTION(): WHAT of ADDRESS (N bytes)`, then, as the
+ * option on_error says, aborts, or returns. bytes 0 leaves the bytes out.
  */
 CB_COLD void cb_report_misuse(const char *function, const char *what, uintptr_t address, size_t bytes);
 

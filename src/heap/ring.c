@@ -14,8 +14,8 @@
 #define SMALL_SHARE 8
 #define MEDIUM_FLOOR ((size_t)16 << 10) /* granules: 256 KiB */
 #define MEDIUM_SHARE 32
-#define BIG ((size_t)1 << 20)   /* granules: 16 MiB */
-#define LEAST ((size_t)1 << 8)  /* granules */
+#define BIG ((size_t)1 << 20)  /* granules: 16 MiB */
+#define LEAST ((size_t)1 << 8) /* granules */
 #define LEAST_BOUND 8
 #define PREFETCH_AHEAD 8
 #define SHRINK_AT_ONCE 8
@@ -37,10 +37,10 @@ static unsigned end_of(enum cb_space_kind space) {
 }
 
 /*
- * Granules that the rings of a space may hold: a floor and a share of what lives, less where the blocks are mostly dead,
- * since a parked object there keeps a page that could go back. Medium objects need less: what dies of them is listed and
- * found again at once, and fits other sizes then. A heap that has been big may keep less of nothing than one that is
- * small all along, for which the floor is most of the speed.
+ * Granules that the rings of a space may hold: a floor and a share of what lives, less where the blocks are
+ * mostly dead, since a parked object there keeps a page that could go back. Medium objects need less: what
+ * dies of them is listed and found again at once, and fits other sizes then. A heap that has been big may
+ * keep less of nothing than one that is small all along, for which the floor is most of the speed.
  */
 static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
     size_t in_use = heap->used - heap->dead; /* what is parked counts too: close enough */
@@ -109,8 +109,8 @@ static bool grow(struct cb_ring *ring, unsigned index, struct cb_heap *heap) {
 }
 
 /*
- * The next ring of the space in turn gives up half, and may hold no more than that until it earns it again. Returns its
- * granules.
+ * The next ring of the space in turn gives up half, and may hold no more than that until it earns it again.
+ * Returns its granules.
  */
 static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
     for (unsigned tries = first_of(space); tries < end_of(space); tries++) {
@@ -138,7 +138,8 @@ static void trim_slots(struct cb_ring *ring) {
     }
 }
 
-/* Every ring of the space gives up its part of what is held above the limit, and may not hold more for now. */
+/* Every ring of the space gives up its part of what is held above the limit, and may not hold more for now.
+ */
 static void shrink_all(struct cb_heap *heap, enum cb_space_kind space, size_t held, size_t limit) {
     for (unsigned i = first_of(space); i < end_of(space); i++) {
         struct cb_ring *ring = &heap->ring[i];
@@ -151,7 +152,8 @@ static void shrink_all(struct cb_heap *heap, enum cb_space_kind space, size_t he
     }
 }
 
-/* When half of what was in use is not any more, rings that nobody frees to would keep what they held before. */
+/* When half of what was in use is not any more, rings that nobody frees to would keep what they held before.
+ */
 static void follow_shrinking(struct cb_heap *heap) {
     size_t in_use = heap->used - heap->dead;
     heap->used_most = in_use > heap->used_most ? in_use : heap->used_most;
@@ -160,7 +162,8 @@ static void follow_shrinking(struct cb_heap *heap) {
     } else if (in_use < heap->used_last / 2) {
         heap->used_last = in_use;
         for (int space = CB_SMALL; space < CB_SPACES; space++) {
-            size_t limit = budget(heap, (enum cb_space_kind)space), held = parked(heap, (enum cb_space_kind)space);
+            size_t limit = budget(heap, (enum cb_space_kind)space),
+                   held = parked(heap, (enum cb_space_kind)space);
             if (held > limit) {
                 shrink_all(heap, (enum cb_space_kind)space, held, limit);
             }

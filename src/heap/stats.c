@@ -89,8 +89,8 @@ CB_EXPORT int CB_NAME(malloc_info)(int options, FILE *stream) {
             "<aspace type=\"total\" size=\"%zu\"/>\n"
             "<aspace type=\"mprotect\" size=\"%zu\"/>\n"
             "</malloc>\n",
-            stats.pages.free + stats.dead, stats.pages.free + stats.dead, stats.pages.mapped, stats.pages.mapped,
-            stats.pages.mapped, stats.pages.mapped);
+            stats.pages.free + stats.dead, stats.pages.free + stats.dead, stats.pages.mapped,
+            stats.pages.mapped, stats.pages.mapped, stats.pages.mapped);
     return 0;
 }
 

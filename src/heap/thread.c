@@ -1,11 +1,12 @@
 /*
  * thread.c: see thread.h.
  *
- * Layer: heap. Lock: cb_heaps.lock (rank 1) guards the list of idle heaps, the list of all, and the first start.
+ * Layer: heap. Lock: cb_heaps.lock (rank 1) guards the list of idle heaps, the list of all, and the first
+ * start.
  *
- * A heap outlives its thread: it is parked as it is, rings and all, and the next new thread adopts it. Frees that come
- * after the thread's destructor are remote frees; mallocs after it get pages of their own, since nothing would park a
- * heap that was adopted then.
+ * A heap outlives its thread: it is parked as it is, rings and all, and the next new thread adopts it. Frees
+ * that come after the thread's destructor are remote frees; mallocs after it get pages of their own, since
+ * nothing would park a heap that was adopted then.
  */
 #include "heap/thread.h"
 
@@ -22,10 +23,11 @@
 
 /* The destructor lets those of other keys run first: they may allocate. */
 #define EXIT_ROUNDS 2
-#define LATE_MOST 1000 /* requests that get pages of their own; it is the thread that runs exit() that has more */
+#define LATE_MOST                                                                                            \
+    1000 /* requests that get pages of their own; it is the thread that runs exit() that has more */
 
 _Thread_local struct cb_thread cb_thread CB_TLS_MODEL = {.run = {(size_t)1 << 62, (size_t)1 << 62},
-                                                           .owner = CB_NO_OWNER};
+                                                         .owner = CB_NO_OWNER};
 
 static struct {
     cb_lock lock;        /* rank 1 */
@@ -51,8 +53,8 @@ static void repair_child(void) {
     for (struct cb_heap *heap = heaps.all; heap != NULL; heap = heap->next) {
         uint32_t running = CB_HEAP_RUNNING;
         if (heap != cb_thread.heap) {
-            atomic_compare_exchange_strong_explicit(&heap->state, &running, CB_HEAP_FROZEN, memory_order_relaxed,
-                                                    memory_order_relaxed);
+            atomic_compare_exchange_strong_explicit(&heap->state, &running, CB_HEAP_FROZEN,
+                                                    memory_order_relaxed, memory_order_relaxed);
         }
     }
 }
@@ -119,9 +121,11 @@ static void thread_exit(void *argument) {
     cb_lock_drop(&heaps.lock);
 }
 
-/* Once, outside of the lock: libc may allocate. Before main, so that no fork can meet the first allocation's locks. */
+/* Once, outside of the lock: libc may allocate. Before main, so that no fork can meet the first allocation's
+ * locks. */
 static void watch_forks(void) {
-    static _Atomic bool watching; /* relaxed: there is one thread, or a second registration, which does no harm */
+    static _Atomic bool
+        watching; /* relaxed: there is one thread, or a second registration, which does no harm */
     if (!atomic_exchange_explicit(&watching, true, memory_order_relaxed)) {
         pthread_atfork(NULL, NULL, in_child);
     }
@@ -132,8 +136,8 @@ static void take_key(void) {
 }
 
 /*
- * Libc allocates a thread's values for the keys from the 33rd on, all at once, when the first of them is set. Were ours
- * among them, it would be set in the midst of that allocation, and be lost.
+ * Libc allocates a thread's values for the keys from the 33rd on, all at once, when the first of them is set.
+ * Were ours among them, it would be set in the midst of that allocation, and be lost.
  */
 void cb_thread_before_main(void) {
     cb_lock_take(&heaps.lock);
@@ -208,7 +212,8 @@ struct cb_heap *cb_thread_heap(void) {
 }
 
 bool cb_thread_is_late(void) {
-    if (cb_thread.exits <= EXIT_ROUNDS || cb_thread.heap != NULL || cb_thread.exits > EXIT_ROUNDS + LATE_MOST) {
+    if (cb_thread.exits <= EXIT_ROUNDS || cb_thread.heap != NULL ||
+        cb_thread.exits > EXIT_ROUNDS + LATE_MOST) {
         return false;
     }
     cb_thread.exits++;
@@ -216,7 +221,8 @@ bool cb_thread_is_late(void) {
 }
 
 bool cb_thread_ready(void) {
-    if (cb_thread.exits == 0 && cb_thread_heap() == NULL) { /* a thread that had a heap has started the process */
+    if (cb_thread.exits == 0 &&
+        cb_thread_heap() == NULL) { /* a thread that had a heap has started the process */
         return false;
     }
     cb_fork_notice();

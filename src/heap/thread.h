@@ -6,6 +6,7 @@
 #ifndef CB_HEAP_THREAD_H
 #define CB_HEAP_THREAD_H
 
+#include "heap/fork.h"
 #include "heap/types.h"
 
 /* The calling thread's heap, which it gets now if it has none. NULL: no memory. */
@@ -17,16 +18,11 @@ void cb_thread_before_main(void);
 /* True when the thread has parked its heap and is in its last moments: a request gets pages of its own. */
 bool cb_thread_is_late(void);
 
-/* Before the page allocator is used: the process has been started, and repaired after a fork. False: no memory. */
+/* Before the page allocator is used: the process has been started, and repaired after a fork. False: no
+ * memory. */
 bool cb_thread_ready(void);
 
 /* Calls `visit` for every heap of the process that is not frozen by a fork; for statistics. */
 void cb_heaps_each(void (*visit)(struct cb_heap *heap, void *context), void *context);
-
-/*
- * Notices that this process is the child of a fork that did not run handlers (_Fork, clone), and repairs what the
- * threads that it does not have left behind. Called on slow paths that use shared state.
- */
-void cb_fork_notice(void);
 
 #endif

@@ -5,37 +5,39 @@
  *
  * Glossary
  *   granule      16 bytes, the unit of size and alignment. Sizes named `granules` or `g` are in it.
- *   granule map  one byte per granule of memory, out of band, at cb_map + (address >> 4) (map.h says what it holds).
- *   object       what malloc hands out. Small: up to 63 granules. Medium: up to 32 KiB, rounded up to one of 16
- *                sizes per doubling. Large: whole pages.
- *   block        256 KiB, aligned, owned by one heap, holding objects of one space.
- *   space        small or medium: each has its own blocks and its own cursor.
- *   run          the stretch [cursor, limit) of a block through which a heap allocates: the fresh part of a block, or a
- *                dead run that a sweep found.
- *   fresh        the part of a block that was never handed to a run; its map bytes are zero.
- *   dead run     a maximal stretch of freed granules; its first and its last map byte carry its length.
+ *   granule map  one byte per granule of memory, out of band, at cb_map + (address >> 4) (map.h says what it
+ * holds). object       what malloc hands out. Small: up to 63 granules. Medium: up to 32 KiB, rounded up to
+ * one of 16 sizes per doubling. Large: whole pages. block        256 KiB, aligned, owned by one heap, holding
+ * objects of one space. space        small or medium: each has its own blocks and its own cursor. run the
+ * stretch [cursor, limit) of a block through which a heap allocates: the fresh part of a block, or a dead run
+ * that a sweep found. fresh        the part of a block that was never handed to a run; its map bytes are
+ * zero. dead run     a maximal stretch of freed granules; its first and its last map byte carry its length.
  *   ring         per size, the most recent frees, newest on top. An object in a ring is parked.
  *   sweep        the walk over a block's map that turns dead runs into runs and ring entries.
  *   extent       a stretch of whole pages: free, a large object, or one block.
  *   purge        giving pages without live objects back to the system, the addresses kept.
- *   remote free  a free by a thread that does not own the block. It is collected in an outbox and handed over in
- *                batches; the owner finds it in its inbox.
+ *   remote free  a free by a thread that does not own the block. It is collected in an outbox and handed over
+ * in batches; the owner finds it in its inbox.
  *
  * Invariants (check.c verifies them)
- *   - The map bytes of a block, from its first granule to the end of its fresh part, are a sequence of objects (live,
- *     parked or handed to the owner) and dead runs, with nothing between but the current run, whose bytes are zero.
+ *   - The map bytes of a block, from its first granule to the end of its fresh part, are a sequence of
+ * objects (live, parked or handed to the owner) and dead runs, with nothing between but the current run,
+ * whose bytes are zero.
  *   - Two dead runs never touch.
  *   - block->dead is the sum of its dead runs' lengths; heap->dead the sum over its blocks.
- *   - The last granule of a block belongs to no object and its map byte is zero, and so is the last map byte of every
- *     page that belongs to no block: looking at the byte before an object never finds a foreign dead run.
+ *   - The last granule of a block belongs to no object and its map byte is zero, and so is the last map byte
+ * of every page that belongs to no block: looking at the byte before an object never finds a foreign dead
+ * run.
  *   - An entry of a ring is parked, and every parked object is in exactly one ring.
  *
- * Lock ranks, in the order of taking: cb_heaps.lock (1), cb_pages.lock (2), cb_meta.lock (3). No other locks exist.
+ * Lock ranks, in the order of taking: cb_heaps.lock (1), cb_pages.lock (2), cb_meta.lock (3). No other locks
+ * exist.
  */
 #ifndef CB_HEAP_TYPES_H
 #define CB_HEAP_TYPES_H
 
-/* Nothing that the heap's headers declare is exported; knowing that, the compiler needs no detour to reach it. */
+/* Nothing that the heap's headers declare is exported; knowing that, the compiler needs no detour to reach
+ * it. */
 #define CB_HIDDEN __attribute__((visibility("hidden")))
 
 #include "os/lock.h"
@@ -76,11 +78,12 @@ enum cb_space_kind { CB_SMALL, CB_MEDIUM, CB_SPACES };
  * Written by the owner alone, but for `owner`, which other threads read.
  */
 struct cb_block {
-    struct cb_heap *_Atomic owner; /* NULL: no block; the pages belong to the page allocator. Relaxed: a thread that
-                                      frees an object learnt its address after the owner was set. */
-    struct cb_block *next, *prev;  /* in the bin of its owner, when bin != 0 */
+    struct cb_heap
+        *_Atomic owner; /* NULL: no block; the pages belong to the page allocator. Relaxed: a thread that
+                           frees an object learnt its address after the owner was set. */
+    struct cb_block *next, *prev; /* in the bin of its owner, when bin != 0 */
     struct cb_block *all_next, *all_prev;
-    uint64_t dead_pages;   /* bit per 4 KiB: nothing live in it, still resident; counted in heap->dead_pages */
+    uint64_t dead_pages; /* bit per 4 KiB: nothing live in it, still resident; counted in heap->dead_pages */
     uint64_t purged_pages; /* bit per 4 KiB: nothing live in it, given back */
     uint16_t dead;         /* granules in dead runs */
     uint16_t fresh;        /* granules from the start of the block that were handed to runs */
@@ -98,7 +101,8 @@ struct cb_ring {
     uintptr_t *slot;
 };
 
-/* A run: where the next object goes. Both are numbers of granules (address / 16), which index the map as they are. */
+/* A run: where the next object goes. Both are numbers of granules (address / 16), which index the map as they
+ * are. */
 struct cb_run {
     size_t cursor, limit;
 };
@@ -109,9 +113,9 @@ struct cb_run {
 /* One of the two spaces of a heap. The small space's run lives in cb_thread while a thread has the heap. */
 struct cb_space {
     struct cb_run run;
-    struct cb_block *run_block;   /* holds the run; NULL: no run */
-    bool run_is_fresh;            /* the run is the front of the fresh part of fresh_block */
-    struct cb_block *fresh_block; /* the block with a fresh part to hand out; NULL: none */
+    struct cb_block *run_block;          /* holds the run; NULL: no run */
+    bool run_is_fresh;                   /* the run is the front of the fresh part of fresh_block */
+    struct cb_block *fresh_block;        /* the block with a fresh part to hand out; NULL: none */
     struct cb_block *bin[CB_BLOCK_BINS]; /* blocks that wait for a sweep, by eighths dead; small space only */
 };
 
@@ -136,28 +140,29 @@ enum cb_heap_state {
 
 struct cb_heap {
     struct cb_space space[CB_SPACES];
-    uint64_t rings;  /* cb_thread.rings while no thread has the heap */
-    uint64_t wanted; /* bit per small size: malloc found neither ring entry nor run for it */
+    uint64_t rings;    /* cb_thread.rings while no thread has the heap */
+    uint64_t wanted;   /* bit per small size: malloc found neither ring entry nor run for it */
     size_t dead;       /* granules in dead runs */
     size_t used;       /* granules handed to runs, over all blocks */
     size_t used_most;  /* the most that was ever used and not dead, when a ring was full */
     size_t used_last;  /* the same, lately: see follow_shrinking in ring.c */
     size_t dead_pages; /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
-    size_t slack; /* what the reserve of dead pages has grown by */
+    size_t slack;                  /* what the reserve of dead pages has grown by */
     unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
-    struct cb_block *all;  /* every block of the heap */
+    struct cb_block *all;          /* every block of the heap */
     struct cb_outbox outbox[CB_OUTBOXES];
     struct cb_batch *spare; /* empty batches */
     unsigned spares;
-    struct cb_heap *next;      /* in cb_heaps.all; constant once linked */
-    struct cb_heap *next_idle; /* guarded by cb_heaps.lock */
-    uint64_t runs_filled;             /* bit per list of runs that has one */
-    uint8_t *runs[CB_RUN_LISTS];      /* map bytes of dead runs of the medium space, eight lists per doubling */
+    struct cb_heap *next;        /* in cb_heaps.all; constant once linked */
+    struct cb_heap *next_idle;   /* guarded by cb_heaps.lock */
+    uint64_t runs_filled;        /* bit per list of runs that has one */
+    uint8_t *runs[CB_RUN_LISTS]; /* map bytes of dead runs of the medium space, eight lists per doubling */
 
     /* Written by other threads: on a line of its own, away from what the owner reads all the time. */
-    _Alignas(64) struct cb_batch *_Atomic inbox; /* release by cb_remote_hand_over, acquire by cb_remote_take_in */
-    _Atomic uint32_t state;                      /* enum cb_heap_state; relaxed, changed under cb_heaps.lock */
+    _Alignas(
+        64) struct cb_batch *_Atomic inbox; /* release by cb_remote_hand_over, acquire by cb_remote_take_in */
+    _Atomic uint32_t state;                 /* enum cb_heap_state; relaxed, changed under cb_heaps.lock */
 
     _Alignas(64) struct cb_ring ring[CB_RINGS];
     uintptr_t first_slots[CB_RINGS][CB_RING_FIRST];
@@ -169,15 +174,16 @@ static inline void cb_count(size_t *figure, size_t change) {
 }
 
 /*
- * What the fast paths of one thread need, on one cache line. A thread that has no heap yet (or no longer) has no run and
- * no rings: then every bounds test fails and the slow path finds out.
+ * What the fast paths of one thread need, on one cache line. A thread that has no heap yet (or no longer) has
+ * no run and no rings: then every bounds test fails and the slow path finds out.
  */
 struct cb_thread {
     struct cb_run run; /* the small space's */
-    uint64_t rings; /* bit g: ring g has an entry */
-    uint8_t *map;   /* cb_map, or NULL without a heap */
+    uint64_t rings;    /* bit g: ring g has an entry */
+    uint8_t *map;      /* cb_map, or NULL without a heap */
     struct cb_heap *heap;
-    struct cb_heap *owner; /* the same, but without a heap a value that is no block's owner, and not NULL either */
+    struct cb_heap
+        *owner;     /* the same, but without a heap a value that is no block's owner, and not NULL either */
     uint32_t exits; /* how often the thread's destructor has run */
 };
 

@@ -1,8 +1,9 @@
 /*
  * lock.h: a small mutual exclusion lock that never allocates.
  *
- * Layer: os. Threads: any. Not recursive. Locks have ranks (see heap/types.h); a thread takes them in rising order.
- * A child of fork finds every lock as it was in the parent: cb_lock_reset makes it usable again (heap/fork.c says when).
+ * Layer: os. Threads: any. Not recursive. Locks have ranks (see heap/types.h); a thread takes them in rising
+ * order. A child of fork finds every lock as it was in the parent: cb_lock_reset makes it usable again
+ * (heap/fork.c says when).
  */
 #ifndef CB_LOCK_H
 #define CB_LOCK_H

@@ -18,8 +18,8 @@
 size_t cb_os_page_size(void);
 
 /*
- * One past the highest address that the program can have, rounded up to a power of two: 2^47 on x86-64, less under
- * valgrind and on small address spaces. Found from where the stack is.
+ * One past the highest address that the program can have, rounded up to a power of two: 2^47 on x86-64, less
+ * under valgrind and on small address spaces. Found from where the stack is.
  */
 uintptr_t cb_os_address_end(void);
 
@@ -36,24 +36,26 @@ void *cb_os_map(uintptr_t where, size_t size);
 void cb_os_unmap(void *start, size_t size);
 
 /*
- * Gives the pages of [start, start+size) back; the range stays mapped and reads as zero from now on. False when the
- * system refused (the contents are then unchanged). start and size are multiples of the page size.
+ * Gives the pages of [start, start+size) back; the range stays mapped and reads as zero from now on. False
+ * when the system refused (the contents are then unchanged). start and size are multiples of the page size.
  */
 bool cb_os_purge(void *start, size_t size);
 
 /*
- * Moves the pages at `from` to `to` without copying, replacing what is mapped at `to`; `from` stays mapped and reads
- * as zero. False, with nothing changed, where the system cannot (Linux before 5.7).
+ * Moves the pages at `from` to `to` without copying, replacing what is mapped at `to`; `from` stays mapped
+ * and reads as zero. False, with nothing changed, where the system cannot (Linux before 5.7).
  */
 bool cb_os_move(void *from, void *to, size_t size);
 
-/* Provides the pages of the range at once, as if each had been written to. Best effort (Linux before 5.14 cannot). */
+/* Provides the pages of the range at once, as if each had been written to. Best effort (Linux before 5.14
+ * cannot). */
 void cb_os_populate(void *start, size_t size);
 
 /* Maps the range anew: the old contents are gone, it reads as zero and is one with its neighbours again. */
 bool cb_os_renew(void *start, size_t size);
 
-/* Marks one page so that a forked child finds it zeroed. False on a system that cannot (Linux before 4.14). */
+/* Marks one page so that a forked child finds it zeroed. False on a system that cannot (Linux before 4.14).
+ */
 bool cb_os_wipe_on_fork(void *page);
 
 /* Advises (or forbids) huge pages for the range. */
@@ -81,8 +83,9 @@ _Noreturn void cb_os_abort(void);
 uint64_t cb_os_milliseconds(void);
 
 /*
- * Fault injection, in the build with prefixed names only: after `calls` more system calls that can run out of memory
- * (map, purge, move), each of them fails until this is called again; a negative number switches it off.
+ * Fault injection, in the build with prefixed names only: after `calls` more system calls that can run out of
+ * memory (map, purge, move), each of them fails until this is called again; a negative number switches it
+ * off.
  */
 #ifdef CB_INJECT
 void cb_os_inject(int calls);

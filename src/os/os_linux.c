@@ -72,7 +72,8 @@ uint64_t cb_os_random(void) {
     if (given != NULL) {
         memcpy(&seed, given + 8, sizeof seed);
     }
-    /* The loader also makes its pointer guard of these bytes: mix, so that an address does not reveal them. */
+    /* The loader also makes its pointer guard of these bytes: mix, so that an address does not reveal them.
+     */
     seed ^= seed >> 33;
     seed *= 0xff51afd7ed558ccdULL;
     seed ^= seed >> 29;

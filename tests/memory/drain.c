@@ -1,0 +1,152 @@
+/*
+ * All is freed, and the system has it again: resident memory straight after the last free, without a call in between.
+ *
+ * usage: drain small|medium|large|vectors|mixed lifo|fifo|random self|other|exit|again
+ *
+ *   self    one thread allocates and frees
+ *   other   another thread than the one that allocates frees; the owner waits, and makes no call
+ *   exit    a thread allocates, frees and ends
+ *   again   as self, three times: memory that was given back and is wanted again within moments is kept more readily
+ *
+ * Layer:     tests.
+ * Threading: as said.
+ */
+#include "bed.h"
+
+#include <pthread.h>
+
+#define AMOUNT ((size_t)200 << 20)
+#define BOUND (2 * MIB)
+#define BOUND_AGAIN (24 * MIB) /* the reserve at its largest where nothing is in use, and a little more */
+#define MOST ((size_t)4 << 20) /* objects */
+
+static const char *kind, *order, *by;
+static void **object;
+static uint32_t *turn;
+static size_t count;
+static size_t base, full, freed;
+
+static void *vector(uint64_t *random, size_t size) {
+    char *p = NULL;
+    for (size_t length = 64;; length *= 2) {
+        length = length < size ? length : size;
+        p = realloc(p, length);
+        if (p == NULL) {
+            return NULL;
+        }
+        memset(p + length / 2, (int)(bed_random(random) & 0xff), length - length / 2);
+        if (length == size) {
+            return p;
+        }
+    }
+}
+
+static void fill(void) {
+    uint64_t random = 17;
+    bool vectors = strcmp(kind, "vectors") == 0;
+    size_t least = 16, most = 1 * KIB;
+    if (strcmp(kind, "medium") == 0) {
+        least = 1 * KIB;
+        most = 32 * KIB;
+    } else if (strcmp(kind, "large") == 0) {
+        least = 64 * KIB;
+        most = 4 * MIB;
+    } else if (vectors) {
+        least = 1 * KIB;
+        most = 1 * MIB;
+    } else if (strcmp(kind, "mixed") == 0) {
+        most = 256 * KIB;
+    }
+    count = 0;
+    for (size_t live = 0; live < AMOUNT && count < MOST; count++) {
+        size_t size = bed_size(&random, least, most);
+        object[count] = vectors ? vector(&random, size) : malloc(size);
+        if (object[count] == NULL) {
+            bed_fail("no memory");
+            _exit(1);
+        }
+        if (!vectors) {
+            memset(object[count], 1, size);
+        }
+        live += size;
+    }
+    for (size_t i = 0; i < count; i++) {
+        turn[i] = (uint32_t)(strcmp(order, "lifo") == 0 ? count - 1 - i : i);
+    }
+    for (size_t i = count; strcmp(order, "random") == 0 && i > 1; i--) {
+        size_t k = bed_random(&random) % i;
+        uint32_t swap = turn[i - 1];
+        turn[i - 1] = turn[k];
+        turn[k] = swap;
+    }
+}
+
+static void empty(void) {
+    for (size_t i = 0; i < count; i++) {
+        free(object[turn[i]]);
+    }
+}
+
+static void *fill_and_empty(void *unused) {
+    fill();
+    full = bed_resident();
+    empty();
+    return unused;
+}
+
+/* Measured in the thread that freed, while the owner waits; and the owner has done nothing before the program ends. */
+static void *empty_elsewhere(void *unused) {
+    full = bed_resident();
+    empty();
+    freed = bed_resident();
+    return unused;
+}
+
+static void *nothing(void *unused) {
+    free(malloc(1));
+    bed_resident(); /* the thread's buffer for it, part of what the thread and its stack cost */
+    return unused;
+}
+
+static void in_thread(void *(*work)(void *)) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, work, NULL) != 0) {
+        bed_fail("no thread");
+        _exit(1);
+    }
+    pthread_join(thread, NULL);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 4) {
+        return 2;
+    }
+    kind = argv[1], order = argv[2], by = argv[3];
+    object = bed_own(MOST * sizeof *object);
+    turn = bed_own(MOST * sizeof *turn);
+    bed_begin();
+    bool again = strcmp(by, "again") == 0, threads = !again && strcmp(by, "self") != 0;
+    if (threads) {
+        in_thread(nothing); /* what libc maps for its first thread and keeps */
+    }
+    base = bed_resident();
+    if (strcmp(by, "other") == 0) {
+        fill();
+        in_thread(empty_elsewhere);
+    } else if (threads) {
+        in_thread(fill_and_empty);
+        freed = bed_resident();
+    } else {
+        for (int i = 0; i < (again ? 3 : 1); i++) {
+            fill_and_empty(NULL);
+            freed = bed_resident();
+        }
+    }
+    bed_note("%s, %s, %s: %zu objects, %ld KiB when full, %ld KiB after the last free\n", kind, order, by, count,
+             bed_kib(full, base), bed_kib(freed, base));
+    demand(full > base + AMOUNT - AMOUNT / 8);
+    if (freed > base + (again ? BOUND_AGAIN : BOUND)) {
+        bed_fail("%ld KiB more than at the start", bed_kib(freed, base));
+    }
+    return bed_failed;
+}

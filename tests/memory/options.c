@@ -1,0 +1,171 @@
+/*
+ * Each option of CUTBACK_OPTIONS that concerns memory does what it says. The program runs itself once per setting.
+ *
+ * usage: options purge|reserve|lazy|thp|mallopt
+ *
+ * Layer:     tests.
+ * Threading: none.
+ */
+#include "bed.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <sys/wait.h>
+
+#define AMOUNT ((size_t)64 << 20)
+#define MOST ((size_t)1 << 20)
+
+/* What the run with a setting found out, in bytes; it comes back through a pipe. */
+struct seen {
+    size_t block;    /* resident over the start when one block of 1 MiB has been freed */
+    size_t drained;  /* the same when AMOUNT of all sizes has been freed in random order */
+    size_t trimmed;  /* and after malloc_trim */
+    size_t lazy;     /* what the kernel may take when it needs it */
+    char flags[256]; /* of the mapping in which the objects are */
+};
+
+static void flags_of(const void *p, char *flags, size_t room) {
+    bool inside = false;
+    char *next;
+    for (char *line = bed_read("/proc/self/smaps"); *line != 0; line = next) {
+        next = strchr(line, '\n');
+        next = next != NULL ? next + 1 : line + strlen(line);
+        char *dash;
+        uintptr_t from = strtoull(line, &dash, 16);
+        if (*dash == '-') {
+            inside = (uintptr_t)p >= from && (uintptr_t)p < strtoull(dash + 1, NULL, 16);
+        } else if (inside && strncmp(line, "VmFlags:", 8) == 0) {
+            size_t length = (size_t)(next - line - 8);
+            length = length < room ? length - 1 : room - 1;
+            memcpy(flags, line + 8, length);
+            flags[length] = 0;
+        }
+    }
+}
+
+static int measure(void) {
+    struct seen seen;
+    void **object = bed_own(MOST * sizeof *object);
+    size_t count = 0, live = 0;
+    uint64_t random = 33;
+    bed_begin();
+    size_t base = bed_resident();
+    memset(&seen, 0, sizeof seen);
+    void *block = malloc(1 * MIB);
+    memset(block, 1, 1 * MIB);
+    flags_of(block, seen.flags, sizeof seen.flags);
+    free(block);
+    seen.block = bed_resident() - base;
+    for (; live < AMOUNT; count++) {
+        size_t size = bed_size(&random, 16, 64 * KIB);
+        object[count] = malloc(size);
+        memset(object[count], 1, size);
+        live += size;
+    }
+    for (size_t i = count; i > 1; i--) {
+        size_t k = bed_random(&random) % i;
+        void *swap = object[i - 1];
+        object[i - 1] = object[k];
+        object[k] = swap;
+    }
+    for (size_t i = 0; i < count; i++) {
+        free(object[i]);
+    }
+    seen.drained = bed_resident() - base;
+    seen.lazy = bed_figure("/proc/self/smaps_rollup", "\nLazyFree:");
+    malloc_trim(0);
+    seen.trimmed = bed_resident() - base;
+    if (write(STDOUT_FILENO, &seen, sizeof seen) != sizeof seen) {
+        return 1;
+    }
+    return bed_failed;
+}
+
+static struct seen with(const char *setting) {
+    struct seen seen;
+    int ends[2];
+    memset(&seen, 0, sizeof seen);
+    if (pipe(ends) != 0) {
+        _exit(1);
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        setenv("CUTBACK_OPTIONS", setting, 1);
+        execl("/proc/self/exe", "options", "measure", (char *)NULL);
+        _exit(1);
+    }
+    close(ends[1]);
+    size_t got = 0;
+    while (got < sizeof seen) {
+        ssize_t n = read(ends[0], (char *)&seen + got, sizeof seen - got);
+        if (n == 0 || (n < 0 && errno != EINTR)) {
+            break;
+        }
+        got += n > 0 ? (size_t)n : 0;
+    }
+    close(ends[0]);
+    int status;
+    demand(waitpid(child, &status, 0) == child && status == 0 && got == sizeof seen);
+    bed_note("%-16s a block freed: %zu KiB, drained: %zu, trimmed: %zu, lazily freed: %zu; flags:%s\n",
+             *setting != 0 ? setting : "(default)", seen.block / KIB, seen.drained / KIB, seen.trimmed / KIB,
+             seen.lazy / KIB, seen.flags);
+    return seen;
+}
+
+static bool flag(const struct seen *seen, const char *name) {
+    const char *at = strstr(seen->flags, name);
+    return at != NULL && (at[2] == ' ' || at[2] == 0) && (at == seen->flags || at[-1] == ' ');
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2) {
+        return 2;
+    }
+    if (strcmp(argv[1], "measure") == 0) {
+        return measure();
+    }
+    if (strcmp(argv[1], "purge") == 0) {
+        struct seen now = with("purge=now"), usual = with(""), never = with("purge=never");
+        demand(now.drained < AMOUNT / 4);
+        demand(usual.drained < AMOUNT / 4); /* it is the default */
+        demand(never.drained > AMOUNT - AMOUNT / 8);
+        demand(never.trimmed < 4 * MIB); /* who asks for it gets it */
+    } else if (strcmp(argv[1], "lazy") == 0) {
+        struct seen lazy = with("purge=lazy");
+        demand(lazy.lazy > AMOUNT / 2);
+    } else if (strcmp(argv[1], "reserve") == 0) {
+        struct seen none = with("reserve=0"), much = with("reserve=256M"), some = with("reserve=32M");
+        demand(none.block < 128 * KIB);
+        demand(none.drained < 16 * MIB && none.drained < some.drained);
+        demand(some.block > 900 * KIB);
+        demand(some.drained > 12 * MIB && some.drained < 40 * MIB);
+        demand(much.drained > AMOUNT - AMOUNT / 8);
+        demand(much.trimmed < 4 * MIB);
+    } else if (strcmp(argv[1], "thp") == 0) {
+        if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0) {
+            bed_note("SKIP: no transparent huge pages\n");
+            return SKIPPED;
+        }
+        struct seen usual = with(""), always = with("thp=always"), never = with("thp=never");
+        demand(!flag(&usual, "hg") && !flag(&usual, "nh"));
+        demand(flag(&always, "hg"));
+        demand(flag(&never, "nh"));
+    } else {
+        bed_begin();
+        size_t base = bed_resident();
+        demand(mallopt(M_TRIM_THRESHOLD, 64 << 20) == 1);
+        void *p = malloc(16 * MIB);
+        memset(p, 1, 16 * MIB);
+        free(p);
+        demand(bed_resident() > base + 15 * MIB);
+        demand(mallopt(M_TRIM_THRESHOLD, 0) == 1);
+        p = malloc(1 * MIB);
+        free(p);
+        demand(bed_resident() < base + 1 * MIB);
+        bed_note("mallopt: %ld KiB more than before\n", bed_kib(bed_resident(), base));
+    }
+    return bed_failed;
+}

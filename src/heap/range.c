@@ -7,6 +7,14 @@
 
 #include "heap/map.h"
 
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#define THREAD_SANITIZER __has_feature(thread_sanitizer) /* clang */
+#else
+#define THREAD_SANITIZER 0
+#endif
+
 #define HUGE_MAP_FROM ((size_t)32 << 20)
 
 uint8_t *cb_map;
@@ -29,7 +37,7 @@ static uintptr_t round_up(uintptr_t n, size_t to) {
 bool cb_range_init(void) {
     uintptr_t end = cb_os_address_end();
     uint64_t random = cb_os_random();
-#if defined(__SANITIZE_THREAD__)
+#if THREAD_SANITIZER
     const uintptr_t top = (uintptr_t)0x7e8000000000;
     (void)end;
     first_place = top + ((random & 0xff) << 28);

@@ -71,13 +71,16 @@ size_t cb_large_size(uintptr_t p) {
 
 /* Gives back an object whose tag is no longer live. */
 static void release(uintptr_t p) {
-    struct cb_large was = *node_of(p);
-    memset(node_of(p), 0, sizeof was);
-    if (was.moved) {
-        cb_os_renew((void *)p, was.size);
+    struct cb_large *node = node_of(p); /* the tag is zero already; the page allocator may be looking at it */
+    size_t size = node->size;
+    bool moved = node->moved;
+    node->size = 0;
+    node->moved = false;
+    if (moved) {
+        cb_os_renew((void *)p, size);
         atomic_fetch_sub_explicit(&moved_count, 1, memory_order_relaxed);
     }
-    cb_pages_give(p, was.size);
+    cb_pages_give(p, size);
 }
 
 bool cb_large_free(uintptr_t p) {

@@ -166,7 +166,8 @@ static struct extent take_out(struct extent *e) {
     }
     pages.free -= was.size;
     memset(e, 0, sizeof *e);
-    memset(tail_of(was.start + was.size), 0, sizeof(struct tail));
+    /* Not the very last byte: it is zero, and the owner of a block behind may be looking at it. */
+    memset(tail_of(was.start + was.size), 0, offsetof(struct tail, zero));
     return was;
 }
 

@@ -9,7 +9,7 @@
 #        limits.sh PROGRAM cgroup KIB KIND      a control group (version 2) of its own
 #        limits.sh - start KIB                  programs start under ulimit -v
 set -u
-unset LD_PRELOAD CUTBACK_OPTIONS GLIBC_TUNABLES
+unset LD_PRELOAD CUTBACK_OPTIONS GLIBC_TUNABLES MALLOC_PERTURB_
 preload=${CUTBACK_PRELOAD:?the preload library to test}
 program=$1 what=$2 limit=$3 kind=${4-}
 

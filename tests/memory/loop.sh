@@ -4,7 +4,7 @@
 #
 # usage: loop.sh PROGRAM KIND BYTES ROUNDS      (see loop.c)
 set -u
-unset LD_PRELOAD CUTBACK_OPTIONS GLIBC_TUNABLES
+unset LD_PRELOAD CUTBACK_OPTIONS GLIBC_TUNABLES MALLOC_PERTURB_
 preload=${CUTBACK_PRELOAD:?the preload library to test}
 program=$1 kind=$2 bytes=$3 rounds=$4
 

@@ -3,7 +3,7 @@
 #
 # usage: valgrind.sh PROGRAM [ARGUMENTS...]
 set -u
-unset LD_PRELOAD CUTBACK_OPTIONS
+unset LD_PRELOAD CUTBACK_OPTIONS MALLOC_PERTURB_
 preload=${CUTBACK_PRELOAD:?the preload library to test}
 
 command -v valgrind >/dev/null || { echo "SKIP: valgrind is not installed"; exit 77; }

@@ -100,8 +100,8 @@ static inline bool rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granu
 CB_NOINLINE void cb_free_aside(void *ptr) {
     struct cb_thread *t = &cb_thread;
     uintptr_t p = (uintptr_t)ptr;
-    __builtin_prefetch(ptr,
-                       1); /* while the map byte is fetched: the next request of this size will write there */
+    /* While the map byte is fetched: the next request of this size will write to the object. */
+    __builtin_prefetch(ptr, 1);
     if (CB_LIKELY(cb_range_is_main(p))) {
         struct cb_heap *heap = atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed);
         if (CB_LIKELY(heap == t->owner)) {

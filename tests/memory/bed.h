@@ -1,9 +1,9 @@
 /*
- * bed.h: what the tests of memory that comes back share: resident memory, random numbers, memory that does not come
- * from malloc, and failing.
+ * bed.h: what the tests of memory that comes back share: resident memory, random numbers, memory that does
+ * not come from malloc, and failing.
  *
- * The programs call malloc like any other program; meson runs them with the preload library. Nothing here allocates
- * between two measurements.
+ * The programs call malloc like any other program; meson runs them with the preload library. Nothing here
+ * allocates between two measurements.
  *
  * Layer:     tests.
  * Threading: any.
@@ -47,11 +47,11 @@ __attribute__((format(printf, 1, 2), unused)) static void bed_fail(const char *f
     bed_failed = true;
 }
 
-#define demand(condition)                                                                                             \
-    do {                                                                                                              \
-        if (!(condition)) {                                                                                           \
-            bed_fail("%s:%d: not true: %s", __FILE__, __LINE__, #condition);                                          \
-        }                                                                                                             \
+#define demand(condition)                                                                                    \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            bed_fail("%s:%d: not true: %s", __FILE__, __LINE__, #condition);                                 \
+        }                                                                                                    \
     } while (0)
 
 /* The whole of a file of /proc; the text is valid until the next call in the same thread. */

@@ -1,13 +1,14 @@
 /*
- * All is freed, and the system has it again: resident memory straight after the last free, without a call in between.
+ * All is freed, and the system has it again: resident memory straight after the last free, without a call in
+ * between.
  *
  * usage: drain small|medium|large|vectors|mixed lifo|fifo|random self|other|exit|again
  *
  *   self    one thread allocates and frees
  *   other   another thread than the one that allocates frees; the owner waits, and makes no call
  *   exit    a thread allocates, frees and ends
- *   again   as self, three times: memory that was given back and is wanted again within moments is kept more readily,
- *           so much more may stay, and how much depends on the time that the rounds take; but not most of it
+ *   again   as self, three times: memory that was given back and is wanted again within moments is kept more
+ * readily, so much more may stay, and how much depends on the time that the rounds take; but not most of it
  *
  * Layer:     tests.
  * Threading: as said.
@@ -95,7 +96,8 @@ static void *fill_and_empty(void *unused) {
     return unused;
 }
 
-/* Measured in the thread that freed, while the owner waits; and the owner has done nothing before the program ends. */
+/* Measured in the thread that freed, while the owner waits; and the owner has done nothing before the program
+ * ends. */
 static void *empty_elsewhere(void *unused) {
     full = bed_resident();
     empty();
@@ -143,8 +145,8 @@ int main(int argc, char **argv) {
             freed = bed_resident();
         }
     }
-    bed_note("%s, %s, %s: %zu objects, %ld KiB when full, %ld KiB after the last free\n", kind, order, by, count,
-             bed_kib(full, base), bed_kib(freed, base));
+    bed_note("%s, %s, %s: %zu objects, %ld KiB when full, %ld KiB after the last free\n", kind, order, by,
+             count, bed_kib(full, base), bed_kib(freed, base));
     demand(full > base + AMOUNT - AMOUNT / 8);
     if (freed > base + (again ? BOUND_AGAIN : BOUND)) {
         bed_fail("%ld KiB more than at the start", bed_kib(freed, base));

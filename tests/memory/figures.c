@@ -1,5 +1,6 @@
 /*
- * malloc_trim returns what was kept; mallinfo2, malloc_info and malloc_stats tell what /proc/self/smaps tells.
+ * malloc_trim returns what was kept; mallinfo2, malloc_info and malloc_stats tell what /proc/self/smaps
+ * tells.
  *
  * usage: figures trim|threads|figures|drained
  *
@@ -71,8 +72,8 @@ static void trim(bool threads) {
     size_t before = bed_resident();
     int result = malloc_trim(0);
     size_t after = bed_resident();
-    bed_note("%ld KiB more than at the start; %ld KiB after malloc_trim, which returned %d\n", bed_kib(before, base),
-             bed_kib(after, base), result);
+    bed_note("%ld KiB more than at the start; %ld KiB after malloc_trim, which returned %d\n",
+             bed_kib(before, base), bed_kib(after, base), result);
     demand(result == 1 || before < base + 64 * KIB);
     if (after > base + BOUND) {
         bed_fail("malloc_trim leaves %ld KiB", bed_kib(after, base));
@@ -140,7 +141,8 @@ static void compare(const char *when, size_t live) {
     /* what is in rings counts as in use, rounding to 16 bytes and to the medium sizes too */
     demand(info.uordblks >= live);
     demand(info.uordblks <= live + live / 8 + live / 16 + 3 * MIB);
-    /* what is resident is what is in use, what is kept, and dead stretches that share their pages with the living */
+    /* what is resident is what is in use, what is kept, and dead stretches that share their pages with the
+     * living */
     demand(ours.resident + 1 * MIB >= live + (info.keepcost < MIB ? info.keepcost : 0));
     demand(info.keepcost <= ours.resident);
     demand(ours.resident <= info.arena);

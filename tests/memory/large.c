@@ -1,6 +1,6 @@
 /*
- * Large blocks: they grow by moving pages and not by copying, give their tail back when they shrink, come at any
- * alignment and in sizes beyond what an int holds, and calloc does not touch what is fresh.
+ * Large blocks: they grow by moving pages and not by copying, give their tail back when they shrink, come at
+ * any alignment and in sizes beyond what an int holds, and calloc does not touch what is fresh.
  *
  * usage: large grow|shrink|aligned|huge|calloc
  *
@@ -20,7 +20,8 @@
 static _Atomic bool watching;
 static _Atomic size_t highest; /* written by the watcher alone */
 
-/* Resident memory is looked at again and again, for the peak cannot be read where /proc/self/clear_refs is not to be had. */
+/* Resident memory is looked at again and again, for the peak cannot be read where /proc/self/clear_refs is
+ * not to be had. */
 static void *watch(void *unused) {
     while (atomic_load(&watching)) {
         size_t now = bed_figure("/proc/self/status", "\nVmRSS:");
@@ -128,7 +129,8 @@ static void shrink(void) {
         demand(malloc_usable_size(p) >= size / 2 && malloc_usable_size(p) < size / 2 + 8 * KIB);
     }
     free(p);
-    bed_note("shrunk from 256 MiB to 512 KiB and freed: %ld KiB more than before\n", bed_kib(bed_resident(), base));
+    bed_note("shrunk from 256 MiB to 512 KiB and freed: %ld KiB more than before\n",
+             bed_kib(bed_resident(), base));
 }
 
 static void aligned(void) {
@@ -164,7 +166,8 @@ static void huge(void) {
     size_t base = bed_resident();
     for (size_t i = 0; i < sizeof huge_size / sizeof *huge_size; i++) {
         size_t size = huge_size[i];
-        unsigned char *volatile block = malloc(size); /* volatile, again: it warns of writing to where p[size - 1] is */
+        unsigned char *volatile block =
+            malloc(size); /* volatile, again: it warns of writing to where p[size - 1] is */
         unsigned char *p = block;
         if (p == NULL) {
             bed_fail("no %zu bytes", size);
@@ -194,8 +197,8 @@ static void huge(void) {
         free(p);
     }
     /* volatile: the compiler knows what cannot work */
-    volatile size_t impossible[] = {PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX, SIZE_MAX - 4096,
-                                    (size_t)1 << 50, PTRDIFF_MAX - 4096};
+    volatile size_t impossible[] = {PTRDIFF_MAX,     (size_t)PTRDIFF_MAX + 1, SIZE_MAX,
+                                    SIZE_MAX - 4096, (size_t)1 << 50,         PTRDIFF_MAX - 4096};
     void *kept = malloc(1 * MIB);
     memset(kept, 9, 1 * MIB);
     for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++) {

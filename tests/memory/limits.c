@@ -3,8 +3,8 @@
  *
  * usage: limits small|mixed|large|threads
  *
- * The first line printed is the number of KiB it got before the first NULL. Fails unless running out gives ENOMEM,
- * freeing most of it then helps, and the second time yields as much as the first (nothing was lost).
+ * The first line printed is the number of KiB it got before the first NULL. Fails unless running out gives
+ * ENOMEM, freeing most of it then helps, and the second time yields as much as the first (nothing was lost).
  *
  * Runs on any malloc.
  *
@@ -92,8 +92,8 @@ static void threads(void) {
 }
 
 /*
- * Frees all but every `keep`th object, and asks for objects of the same sizes again. Where the holes are bigger than
- * what is asked for, most of them must be found.
+ * Frees all but every `keep`th object, and asks for objects of the same sizes again. Where the holes are
+ * bigger than what is asked for, most of them must be found.
  */
 static void refill(struct chain **all, size_t keep) {
     size_t freed = release(all, keep), again = exhaust(all, 8);

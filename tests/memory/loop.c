@@ -1,6 +1,6 @@
 /*
- * Allocates and frees the same amount again and again, for counting its system calls from outside: those between the
- * two calls of getppid.
+ * Allocates and frees the same amount again and again, for counting its system calls from outside: those
+ * between the two calls of getppid.
  *
  * usage: loop block|pieces|small BYTES ROUNDS
  *

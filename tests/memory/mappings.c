@@ -1,6 +1,7 @@
 /*
- * Mappings: the kernel allows a process 65,530 of them by default; whatever the program does, at most 200 are ours.
- * Those that the process had before are not counted, nor is each thread's stack, for the threads have ended.
+ * Mappings: the kernel allows a process 65,530 of them by default; whatever the program does, at most 200 are
+ * ours. Those that the process had before are not counted, nor is each thread's stack, for the threads have
+ * ended.
  *
  * usage: mappings grow|interleaved|threads
  *
@@ -23,7 +24,8 @@ static void check(const char *when) {
     }
 }
 
-/* Hundreds of vectors grow in turn beyond what is moved rather than copied, shrink, and go in random order. */
+/* Hundreds of vectors grow in turn beyond what is moved rather than copied, shrink, and go in random order.
+ */
 static void grow(void) {
     enum { VECTORS = 120 };
     char *p[VECTORS] = {NULL};

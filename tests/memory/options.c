@@ -1,5 +1,6 @@
 /*
- * Each option of CUTBACK_OPTIONS that concerns memory does what it says. The program runs itself once per setting.
+ * Each option of CUTBACK_OPTIONS that concerns memory does what it says. The program runs itself once per
+ * setting.
  *
  * usage: options purge|reserve|lazy|thp|mallopt
  *
@@ -20,7 +21,7 @@ struct seen {
     size_t block;    /* resident over the start when one block of 1 MiB has been freed */
     size_t drained;  /* the same when AMOUNT of all sizes has been freed in random order */
     size_t trimmed;  /* and after malloc_trim */
-    size_t half;     /* over what is live, when then 32 of 64 blocks of 1 MiB have been freed */
+    size_t half;     /* and over what is live, when 32 of 64 blocks of 1 MiB have been freed */
     char flags[256]; /* of the mapping in which the objects are */
 };
 
@@ -74,22 +75,32 @@ static int measure(void) {
     seen.drained = bed_resident() - base;
     malloc_trim(0);
     seen.trimmed = bed_resident() - base;
-    for (size_t i = 0; i < 64; i++) {
-        object[i] = malloc(1 * MIB);
-        memset(object[i], 1, 1 * MIB);
-    }
-    for (size_t i = 0; i < 64; i += 2) {
-        free(object[i]);
-    }
-    size_t now = bed_resident();
-    seen.half = now > base + seen.trimmed + 32 * MIB ? now - base - seen.trimmed - 32 * MIB : 0;
     if (write(STDOUT_FILENO, &seen, sizeof seen) != sizeof seen) {
         return 1;
     }
     return bed_failed;
 }
 
-static struct seen with(const char *setting) {
+/* In a process of its own: what has been given back before makes a heap keep more. */
+static int measure_half(void) {
+    struct seen seen;
+    char *block[64];
+    bed_begin();
+    memset(&seen, 0, sizeof seen);
+    size_t base = bed_resident();
+    for (size_t i = 0; i < 64; i++) {
+        block[i] = malloc(1 * MIB);
+        memset(block[i], 1, 1 * MIB);
+    }
+    for (size_t i = 0; i < 64; i += 2) {
+        free(block[i]);
+    }
+    size_t now = bed_resident();
+    seen.half = now > base + 32 * MIB ? now - base - 32 * MIB : 0;
+    return write(STDOUT_FILENO, &seen, sizeof seen) != sizeof seen;
+}
+
+static struct seen run(const char *setting, const char *what) {
     struct seen seen;
     int ends[2];
     memset(&seen, 0, sizeof seen);
@@ -102,7 +113,7 @@ static struct seen with(const char *setting) {
         close(ends[0]);
         close(ends[1]);
         setenv("CUTBACK_OPTIONS", setting, 1);
-        execl("/proc/self/exe", "options", "measure", (char *)NULL);
+        execl("/proc/self/exe", "options", what, (char *)NULL);
         _exit(1);
     }
     close(ends[1]);
@@ -117,6 +128,12 @@ static struct seen with(const char *setting) {
     close(ends[0]);
     int status;
     demand(waitpid(child, &status, 0) == child && status == 0 && got == sizeof seen);
+    return seen;
+}
+
+static struct seen with(const char *setting) {
+    struct seen seen = run(setting, "measure");
+    seen.half = run(setting, "half").half;
     bed_note("%-16s a block freed: %zu KiB, half of 64 MiB: %zu, drained: %zu, trimmed: %zu; flags:%s\n",
              *setting != 0 ? setting : "(default)", seen.block / KIB, seen.half / KIB, seen.drained / KIB,
              seen.trimmed / KIB, seen.flags);
@@ -135,6 +152,9 @@ int main(int argc, char **argv) {
     if (strcmp(argv[1], "measure") == 0) {
         return measure();
     }
+    if (strcmp(argv[1], "half") == 0) {
+        return measure_half();
+    }
     if (strcmp(argv[1], "purge") == 0) {
         struct seen now = with("purge=now"), usual = with(""), never = with("purge=never");
         demand(now.drained < AMOUNT / 4);
@@ -144,14 +164,15 @@ int main(int argc, char **argv) {
     } else if (strcmp(argv[1], "lazy") == 0) {
         struct seen lazy = with("purge=lazy"), now = with("purge=now");
         demand(now.half < 4 * MIB);
-        demand(lazy.half > 6 * MIB && lazy.half < 16 * MIB); /* a quarter of what is in use, and the reserve */
-        demand(lazy.drained < AMOUNT / 4);                   /* of nothing, it is nothing */
+        demand(lazy.half > 6 * MIB &&
+               lazy.half < 16 * MIB);      /* a quarter of what is in use, and the reserve */
+        demand(lazy.drained < AMOUNT / 4); /* of nothing, it is nothing */
     } else if (strcmp(argv[1], "reserve") == 0) {
         struct seen none = with("reserve=0"), much = with("reserve=256M"), some = with("reserve=32M");
         demand(none.block < 128 * KIB);
         demand(none.drained < 16 * MIB && none.drained < some.drained);
         demand(some.block > 900 * KIB);
-        demand(some.drained > 12 * MIB && some.drained < 48 * MIB);
+        demand(some.drained > 8 * MIB && some.drained < 48 * MIB);
         demand(much.drained > AMOUNT - AMOUNT / 8);
         demand(much.trimmed < 4 * MIB);
     } else if (strcmp(argv[1], "thp") == 0) {

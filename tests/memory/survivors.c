@@ -1,6 +1,7 @@
 /*
- * 98 % of the memory is freed, in runs of 64 KiB, the runs in random order: what is resident follows what is live, all
- * along, within a tenth and the reserve. A block with survivors gives the pages back that none of them is in.
+ * 98 % of the memory is freed, in runs of 64 KiB, the runs in random order: what is resident follows what is
+ * live, all along, within a tenth and the reserve. A block with survivors gives the pages back that none of
+ * them is in.
  *
  * Layer:     tests.
  * Threading: none.

@@ -22,6 +22,8 @@ enum cb_on_error { CB_ERROR_ABORT, CB_ERROR_WARN, CB_ERROR_IGNORE };
     WORD(purge, CB_PURGE_NOW, "now", "lazy", "never")                                                        \
     WORD(thp, CB_THP_DEFAULT, "default", "always", "never")                                                  \
     SIZE(reserve, (size_t)1 << 20)                                                                           \
+    SIZE(quarantine, (size_t)16 << 20) /* the debug variant's, as the next */                                \
+    FLAG(leaks, 0)                                                                                           \
     FLAG(stats, 0)
 
 struct cb_options {

@@ -1,0 +1,95 @@
+/*
+ * guard.c: pages that nothing may touch. See debug.h.
+ *
+ * Layer: debug; the only caller of mprotect. Threads: any. errno is kept.
+ *
+ * Every guard costs the process a mapping or two, of which it may have some 65,000: there is a bound.
+ */
+#include "debug.h"
+
+#include "heap/options.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#define GUARDS_MOST 8192
+
+static _Atomic size_t guards; /* relaxed: only counts */
+
+static bool protect(uintptr_t start, size_t size, int how) {
+    int saved = errno;
+    bool done = mprotect((void *)start, size, how) == 0;
+    errno = saved;
+    return done;
+}
+
+bool cb_guard_set(uintptr_t base, size_t total) {
+    if (atomic_fetch_add_explicit(&guards, 1, memory_order_relaxed) < GUARDS_MOST &&
+        protect(base + total, cb_os_page_size(), PROT_NONE)) {
+        return true;
+    }
+    atomic_fetch_sub_explicit(&guards, 1, memory_order_relaxed);
+    return false;
+}
+
+bool cb_guard_shut(const struct cb_record *record) {
+    cb_os_purge((void *)record->base, record->total);
+    return protect(record->base, record->total, PROT_NONE);
+}
+
+bool cb_guard_lift(const struct cb_record *record) {
+    if (!protect(record->base, record->total + cb_os_page_size(), PROT_READ | PROT_WRITE)) {
+        return false;
+    }
+    atomic_fetch_sub_explicit(&guards, 1, memory_order_relaxed);
+    return true;
+}
+
+static void tell_fault(uintptr_t at) {
+    struct cb_record *found, object;
+    if (!cb_table_lock_soon()) {
+        return;
+    }
+    found = cb_table_around(at);
+    if (found != NULL) {
+        object = *found;
+    }
+    cb_table_unlock();
+    if (found == NULL || !object.guarded) {
+        return;
+    }
+    cb_tell_only(
+        &(struct cb_finding){.where = "SIGSEGV",
+                             .what = object.state == CB_RECORD_LIVE ? "overflow of" : "use after free of",
+                             .address = object.address,
+                             .bytes = object.size,
+                             .object = &object,
+                             .damage = &(struct cb_damage){.at = at},
+                             .place = "accessed at"});
+}
+
+/* The access is made again afterwards, and ends the process. */
+static void on_fault(int signal, siginfo_t *info, void *context) {
+    (void)context;
+    int saved = errno;
+    sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    if (info->si_code <= 0) {
+        raise(signal); /* sent by somebody: it would not come again */
+    } else {
+        tell_fault((uintptr_t)info->si_addr);
+    }
+    errno = saved;
+}
+
+void cb_guard_explain_faults(void) {
+    struct sigaction old;
+    if (cb_options.on_error == CB_ERROR_IGNORE || sigaction(SIGSEGV, NULL, &old) != 0 ||
+        old.sa_handler != SIG_DFL) {
+        return;
+    }
+    sigaction(SIGSEGV,
+              &(struct sigaction){.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK},
+              NULL);
+}

@@ -1,7 +1,7 @@
 /*
  * What becomes of the heap of a thread that ends (src/heap/thread.c): the thread takes in what others freed,
- * parks the heap and frees one more object afterwards; two new threads each adopt an idle heap or make one, use
- * it and end; another thread frees into the first heap all the while.
+ * parks the heap and frees one more object afterwards; two new threads each adopt an idle heap or make one,
+ * use it and end; another thread frees into the first heap all the while.
  *
  * Claims: a heap never has two threads, what its threads do to it is ordered, none is made while one is idle
  * at that moment, and every object arrives.
@@ -19,8 +19,8 @@ struct state {
     uint8_t lock; /* thread + 1 */
     uint8_t heaps;
     uint8_t idle, next_idle[HEAPS];
-    uint8_t user[HEAPS];                  /* thread + 1 */
-    uint8_t inbox[HEAPS], next[OBJECTS];  /* a batch per object */
+    uint8_t user[HEAPS];                 /* thread + 1 */
+    uint8_t inbox[HEAPS], next[OBJECTS]; /* a batch per object */
     uint8_t taken_in[OBJECTS];
     uint8_t at[THREADS], heap[THREADS], head[THREADS], popped[THREADS];
 };
@@ -128,7 +128,8 @@ static enum outcome new_step(struct state *s, unsigned t) {
         } else {
             s->heap[t] = s->heaps++;
         }
-        claim(s->user[s->heap[t]] == 0 || mistake == PARK_BEFORE_LAST_USE, "a heap was adopted that has a thread");
+        claim(s->user[s->heap[t]] == 0 || mistake == PARK_BEFORE_LAST_USE,
+              "a heap was adopted that has a thread");
         s->user[s->heap[t]] = (uint8_t)(t + 1);
         break;
     case 3:

@@ -60,8 +60,8 @@ static inline void start_clocks(struct clock *clock) {
     }
 }
 
-/* A release by `thread`: what it did so far is published at `where`. A write that is part of a read-modify-write keeps
- * what others published there. */
+/* A release by `thread`: what it did so far is published at `where`. A write that is part of a
+ * read-modify-write keeps what others published there. */
 static inline void release(struct clock *clock, unsigned thread, struct clock *where, bool keep) {
     if (!keep) {
         memset(where, 0, sizeof *where);
@@ -89,7 +89,8 @@ static inline void note_write(struct clock *clock, unsigned thread, struct datum
     d->written = clock[thread].at[thread];
 }
 
-/* ---- The states that were met ------------------------------------------------------------------------------------ */
+/* ---- The states that were met
+ * ------------------------------------------------------------------------------------ */
 
 static struct {
     uint64_t (*slot)[2];

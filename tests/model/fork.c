@@ -1,8 +1,9 @@
 /*
- * A fork while another thread is anywhere (src/heap/thread.c, cb_fork_notice): the child has one thread, which
- * starts a second at once; no handler has run. A word of memory is zero in the child until it is repaired.
- * Whoever needs a lock looks at the word first; who finds it zero repairs, the other waits. Repairing frees
- * the lock that the lost thread held, forgets the list that it was changing, and freezes what was in use.
+ * A fork while another thread is anywhere (src/heap/thread.c, cb_fork_notice): the child has one thread,
+ * which starts a second at once; no handler has run. A word of memory is zero in the child until it is
+ * repaired. Whoever needs a lock looks at the word first; who finds it zero repairs, the other waits.
+ * Repairing frees the lock that the lost thread held, forgets the list that it was changing, and freezes what
+ * was in use.
  *
  * Claims: nobody hangs, a lock is never taken from a living thread, the list is whole whenever somebody has
  * the lock, and no heap is adopted that the lost thread had.
@@ -11,8 +12,8 @@
 #include "explore.h"
 
 enum { LOST, FORKER, SECOND, HEAPS = 4, NONE = 0xFF };
-enum { FREE, PARKED, RUNNING, FROZEN };           /* states of a heap */
-enum { REPAIR, REPAIRING, GOOD };                 /* the word */
+enum { FREE, PARKED, RUNNING, FROZEN }; /* states of a heap */
+enum { REPAIR, REPAIRING, GOOD };       /* the word */
 enum { AS_IT_IS, NO_NOTICE, NO_WAIT, LIST_KEPT, REPAIR_TWICE };
 
 struct state {

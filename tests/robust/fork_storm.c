@@ -23,7 +23,8 @@ static void *busy(void *argument) {
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         struct bed_object *object = bed_make(&random);
-        object = atomic_exchange_explicit(&shared[bed_random(&random) % SHARED], object, memory_order_acq_rel);
+        object =
+            atomic_exchange_explicit(&shared[bed_random(&random) % SHARED], object, memory_order_acq_rel);
         bed_drop(object);
     }
     return NULL;

@@ -122,7 +122,8 @@ static void cross(const char *path) {
                 held[i] = realloc(held[i], 30 + i * 20);
                 CHECK(held[i] != NULL && strcmp(held[i], "from a plugin") == 0);
             }
-            /* Realloc here may have made it ours; libc would not know it. What is still libc's it may free. */
+            /* Realloc here may have made it ours; libc would not know it. What is still libc's it may free.
+             */
             if (i % 3 == 1) {
                 held[i] = resize(held[i], 5000);
                 CHECK(held[i] != NULL && strcmp(held[i], "from a plugin") == 0);

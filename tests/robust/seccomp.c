@@ -1,8 +1,8 @@
 /*
  * Sandboxed: after the start a filter kills the process for any system call but those that the library says
- * it needs (mmap, munmap, madvise, mprotect, mremap, futex, write) and those that end a thread or the process.
- * In it, two threads that were started before work through all sizes, in LIFO and in random order, trade
- * objects, and one of them ends with its heap full.
+ * it needs (mmap, munmap, madvise, mprotect, mremap, futex, write) and those that end a thread or the
+ * process. In it, two threads that were started before work through all sizes, in LIFO and in random order,
+ * trade objects, and one of them ends with its heap full.
  *
  * The clock, which the library asks now and then, must be one that the kernel lets programs read without a
  * system call; where it does not, the test is skipped.

@@ -1,8 +1,8 @@
 /*
  * A program with more rights than its user reads no options. This program has the library linked in, for
- * ld.so preloads nothing into such a program; a copy of it that belongs to root and has the set-user-ID bit is
- * run as nobody, with an option that makes the library report at exit. It must not. Skipped unless run by root
- * on a file system that knows the bit.
+ * ld.so preloads nothing into such a program; a copy of it that belongs to root and has the set-user-ID bit
+ * is run as nobody, with an option that makes the library report at exit. It must not. Skipped unless run by
+ * root on a file system that knows the bit.
  */
 #include "bed.h"
 

@@ -1,9 +1,9 @@
 /*
- * A soak: phase after phase, each with its own mixture of sizes and ways of dying, of threads that work, trade
- * and end, and of forks, until the time is up. Every object is checked when it goes, every thread verifies its
- * heap's invariants now and then, and at the end of a phase, when all is freed, the program may not have grown
- * without bound. On the heap with prefixed names, so that the invariants can be looked at and the sanitizers
- * can watch.
+ * A soak: phase after phase, each with its own mixture of sizes and ways of dying, of threads that work,
+ * trade and end, and of forks, until the time is up. Every object is checked when it goes, every thread
+ * verifies its heap's invariants now and then, and at the end of a phase, when all is freed, the program may
+ * not have grown without bound. On the heap with prefixed names, so that the invariants can be looked at and
+ * the sanitizers can watch.
  *
  * usage: soak [SECONDS [SEED]]
  */

@@ -94,7 +94,9 @@ static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_
     if (run != NULL) {
         run->cursor = at + new;
     } else if (new < old) {
+        cb_lock_take(&heap->lock);
         cb_block_die(heap, block, (at + new) << CB_GRANULE_SHIFT, old - new);
+        cb_lock_drop(&heap->lock);
     }
     return true;
 }
@@ -194,7 +196,9 @@ static void *aligned_from_run(struct cb_heap *heap, enum cb_space_kind space, si
     cb_map_begin(cb_map + at, CB_LIVE, granules);
     if (at != from) {
         uintptr_t padding = from << CB_GRANULE_SHIFT;
+        cb_lock_take(&heap->lock);
         cb_block_die(heap, cb_block_of(padding), padding, at - from);
+        cb_lock_drop(&heap->lock);
     }
     return (void *)(at << CB_GRANULE_SHIFT);
 }

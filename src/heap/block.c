@@ -123,6 +123,14 @@ void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept) {
     set_mark(block);
 }
 
+void cb_block_requeue_all(struct cb_heap *heap) {
+    for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
+        if (block->dead != 0 && block->bin == 0 && block != heap->space[block->space].run_block) {
+            enqueue(heap, block);
+        }
+    }
+}
+
 struct cb_block *cb_block_to_sweep(struct cb_heap *heap) {
     for (int bin = CB_BLOCK_BINS - 1; bin >= 0; bin--) {
         struct cb_block *block = heap->space[CB_SMALL].bin[bin];
@@ -160,7 +168,7 @@ static uint64_t units_touched(uintptr_t p, size_t granules) {
  * objects are freed in random order, wait until they are a quarter of the heap: most of their neighbours die
  * meanwhile, and one call does for all.
  */
-#define LONG 16 /* units */
+#define LONG 8 /* units */
 
 /* Units of the heap's blocks that may be resident. */
 static size_t resident_units(const struct cb_heap *heap) {
@@ -171,6 +179,7 @@ static size_t resident_units(const struct cb_heap *heap) {
 static size_t reserve_units(const struct cb_heap *heap) {
     size_t resident = resident_units(heap);
     size_t slack = heap->slack < resident / 8 ? heap->slack : resident / 8;
+    slack = cb_options.reserve != 0 ? slack : 0;
     size_t share = resident / (cb_options.purge == CB_PURGE_LAZY ? 4 : 64);
     return (cb_options.reserve / 4 >> UNIT_SHIFT) + share + slack;
 }

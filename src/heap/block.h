@@ -36,6 +36,9 @@ struct cb_block *cb_block_to_sweep(struct cb_heap *heap);
  */
 struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules);
 
+/* Lets every block of the small space with something dead in it wait for a sweep. */
+void cb_block_requeue_all(struct cb_heap *heap);
+
 /*
  * Looks at a block that has no run any more: back to the page allocator when it is empty; to the queue when
  * enough of it is dead and it was not swept just now; otherwise it waits until more of it dies.

@@ -118,13 +118,10 @@ static const char *check_lists(struct cb_heap *heap, size_t listed) {
     return entries == listed ? NULL : "a long dead run is in no list";
 }
 
-const char *cb_heap_check(void) {
-    struct cb_heap *heap = cb_thread.heap;
+/* Under the heap's lock. */
+static const char *check_heap(struct cb_heap *heap) {
     struct tally tally = {0, 0, 0};
     size_t used = 0, dead_pages = 0;
-    if (heap == NULL) {
-        return NULL;
-    }
     for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
         const char *wrong = check_block(heap, block, &tally);
         if (wrong != NULL) {
@@ -139,4 +136,15 @@ const char *cb_heap_check(void) {
     const char *wrong = check_rings(heap, tally.parked);
     wrong = wrong != NULL ? wrong : check_lists(heap, tally.listed);
     return wrong != NULL ? wrong : cb_pages_check() ? NULL : "the page allocator's lists are wrong";
+}
+
+const char *cb_heap_check(void) {
+    struct cb_heap *heap = cb_thread.heap;
+    if (heap == NULL) {
+        return NULL;
+    }
+    cb_lock_take(&heap->lock);
+    const char *wrong = check_heap(heap);
+    cb_lock_drop(&heap->lock);
+    return wrong;
 }

@@ -15,12 +15,6 @@
 #define MOVE_FROM ((size_t)4 << 20)
 
 /*
- * What was purged moments ago and is wanted again was written to before, and will be: its pages are provided
- * in one call, at a fifth of the price of a fault each.
- */
-#define POPULATE_FROM ((size_t)64 << 10)
-
-/*
  * A moved stretch is a mapping of its own to the kernel (its pages remember where they came from), so their
  * number is bounded, and each is mapped anew when it is freed.
  */
@@ -55,9 +49,6 @@ void *cb_large_alloc(size_t size, size_t align, bool zero) {
     }
     if (zero && dirty.bytes != 0) {
         memset((void *)dirty.from, 0, dirty.to - dirty.from);
-    }
-    if (dirty.missed >= POPULATE_FROM) {
-        cb_os_populate((void *)p, size < dirty.bytes + dirty.missed ? size : dirty.bytes + dirty.missed);
     }
     return begin(p, size, false);
 }

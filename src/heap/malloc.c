@@ -71,9 +71,11 @@ CB_EXPORT void CB_NAME(free)(void *ptr) {
 
 /* The cursor falls back to p and over the dead run that ends there. */
 CB_NOINLINE void cb_rewind_over_dead(uintptr_t p) {
+    cb_lock_take(&cb_thread.heap->lock);
     size_t granules = cb_map_dead_before(cb_map_at(p) - 1);
     uintptr_t start = p - (granules << CB_GRANULE_SHIFT);
     cb_block_revive(cb_thread.heap, cb_block_of(start), start, granules);
+    cb_lock_drop(&cb_thread.heap->lock);
     cb_thread.run.cursor = start >> CB_GRANULE_SHIFT;
 }
 
@@ -85,9 +87,11 @@ static inline bool rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granu
     }
     cb_map_erase(cb_map_at(p), granules);
     if (cb_map_get(cb_map_at(p) - 1) >= CB_DEAD) {
+        cb_lock_take(&heap->lock);
         size_t before = cb_map_dead_before(cb_map_at(p) - 1);
         p -= before << CB_GRANULE_SHIFT;
         cb_block_revive(heap, cb_block_of(p), p, before);
+        cb_lock_drop(&heap->lock);
     }
     run->cursor = p >> CB_GRANULE_SHIFT;
     return true;

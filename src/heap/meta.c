@@ -1,7 +1,7 @@
 /*
  * meta.c: a bump through mapped chunks, and a list of returned pieces per power of two. See meta.h.
  *
- * Layer: heap. Threads: any. Lock: cb_meta.lock (rank 3).
+ * Layer: heap. Threads: any. Lock: cb_meta.lock (rank 4).
  */
 #include "heap/meta.h"
 
@@ -17,7 +17,7 @@ struct piece {
 };
 
 static struct {
-    cb_lock lock;               /* rank 3 */
+    cb_lock lock;               /* rank 4 */
     uintptr_t cursor, limit;    /* guarded by lock, as is all that follows */
     struct piece *returned[64]; /* by log2 of the size */
     struct cb_batch *batches;   /* lists of empty ones */

@@ -1,7 +1,7 @@
 /*
  * pages.c: the page allocator. See pages.h.
  *
- * Layer: heap. Threads: any. Lock: cb_pages.lock (rank 2) guards everything here and the ranges. No system
+ * Layer: heap. Threads: any. Lock: cb_pages.lock (rank 3) guards everything here and the ranges. No system
  * call but the growth of a range is made under it.
  */
 #include "heap/pages.h"
@@ -43,7 +43,7 @@ _Static_assert(sizeof(struct tail) == TAIL_OFFSET, "a tail is the last map bytes
 _Static_assert(sizeof(struct extent) + sizeof(struct tail) <= 256, "an extent of one page has room for both");
 
 static struct {
-    cb_lock lock;                   /* rank 2 */
+    cb_lock lock;                   /* rank 3 */
     struct extent *bin[BINS];       /* guarded by lock, as is all that follows */
     uint64_t filled[BINS / 64];     /* bit per bin */
     struct extent *oldest, *newest; /* of those with something dirty */
@@ -95,7 +95,7 @@ static uintptr_t higher(uintptr_t a, uintptr_t b) {
     return a > b ? a : b;
 }
 
-static const struct cb_dirty nothing = {0, 0, 0, 0};
+static const struct cb_dirty nothing = {0, 0, 0};
 
 /* What of it lies in [from, to); how much of that is dirty is an estimate where purged pages lie between
  * dirty ones. */
@@ -106,14 +106,14 @@ static struct cb_dirty dirty_part(struct cb_dirty dirty, uintptr_t from, uintptr
     }
     size_t pages_all = (dirty.to - dirty.from) >> page_shift, pages_part = (high - low) >> page_shift;
     size_t share = (dirty.bytes >> page_shift) * pages_part / pages_all;
-    return (struct cb_dirty){low, high, (share != 0 ? share : 1) << page_shift, 0};
+    return (struct cb_dirty){low, high, (share != 0 ? share : 1) << page_shift};
 }
 
 static struct cb_dirty dirty_both(struct cb_dirty a, struct cb_dirty b) {
     if (a.bytes == 0 || b.bytes == 0) {
         return a.bytes != 0 ? a : b;
     }
-    return (struct cb_dirty){lower(a.from, b.from), higher(a.to, b.to), a.bytes + b.bytes, 0};
+    return (struct cb_dirty){lower(a.from, b.from), higher(a.to, b.to), a.bytes + b.bytes};
 }
 
 /* Makes [start, start+size) a free extent. The map bytes are zero. */
@@ -298,7 +298,7 @@ static size_t reserve(void) {
     if (cb_options.purge == CB_PURGE_NEVER) {
         return SIZE_MAX;
     }
-    size_t most = slack_most(in_use);
+    size_t most = cb_options.reserve != 0 ? slack_most(in_use) : 0;
     size_t share = in_use / (cb_options.purge == CB_PURGE_LAZY ? 4 : 64);
     return cb_options.reserve / 2 + share + (pages.slack < most ? pages.slack : most);
 }
@@ -313,17 +313,14 @@ static void note_purge(size_t size) {
     pages.missed_at = now;
 }
 
-/* `clean` bytes were taken that the system must provide anew. Returns how many of them it was given back just
- * before. */
-static size_t note_clean(size_t clean) {
+/* `clean` bytes were taken that the system must provide anew. */
+static void note_clean(size_t clean) {
     size_t most = slack_most(cb_range_total() - pages.free);
     if (clean != 0 && pages.missed != 0 && cb_os_milliseconds() - pages.missed_at <= MOMENT) {
         size_t again = clean < pages.missed ? clean : pages.missed;
         pages.missed -= again;
         pages.slack = pages.slack + again < most ? pages.slack + again : most;
-        return again;
     }
-    return 0;
 }
 
 /* Cuts [at, at+size) out of a free extent and puts the rest back. Returns what of it is dirty. */
@@ -337,7 +334,7 @@ static struct cb_dirty cut(struct extent *e, uintptr_t at, size_t size) {
         insert(end, was_end - end, dirty_part(was.dirty, end, was_end));
     }
     struct cb_dirty dirty = dirty_part(was.dirty, at, end);
-    dirty.missed = note_clean(size - dirty.bytes);
+    note_clean(size - dirty.bytes);
     return dirty;
 }
 
@@ -439,7 +436,7 @@ static void purge_map(const struct extent *was, uintptr_t from, uintptr_t to) {
               high = end - to > slack ? to + slack : end;
     low = align_up((uintptr_t)cb_map_at(low), cb_page_size);
     high = (uintptr_t)cb_map_at(high) & ~(uintptr_t)(cb_page_size - 1);
-    if (low < high) {
+    if (low < high && to - from >= CB_BLOCK_SIZE) {
         cb_os_purge((void *)low, high - low);
     }
 }
@@ -457,19 +454,18 @@ static size_t purge_oldest(size_t excess) {
     }
     struct extent was = take_out(pages.oldest);
     size_t size = was.dirty.to - was.dirty.from, part = excess > PURGE_LEAST ? excess : PURGE_LEAST;
-    uintptr_t from = size - size / 8 > part ? was.dirty.to - (part & ~(cb_page_size - 1)) : was.dirty.from;
-    struct cb_dirty rest = dirty_part(was.dirty, was.dirty.from, from);
-    size_t got = was.dirty.bytes - (rest.bytes < was.dirty.bytes ? rest.bytes : 0);
+    bool exact =
+        was.dirty.bytes == size; /* else nobody knows where in it the dirty pages are: all of it goes */
+    uintptr_t from =
+        exact && size - size / 8 > part ? was.dirty.to - (part & ~(cb_page_size - 1)) : was.dirty.from;
+    struct cb_dirty rest = {was.dirty.from, from, from - was.dirty.from};
+    size_t got = was.dirty.bytes - rest.bytes;
     cb_lock_drop(&pages.lock);
     bool done = purge_system(from, was.dirty.to - from, got);
     purge_map(&was, from, was.dirty.to);
     cb_lock_take(&pages.lock);
     insert_merged(was.start, was.size, done ? rest : was.dirty);
-    if (!done) {
-        return 0;
-    }
-    note_purge(got);
-    return got;
+    return done ? got : 0;
 }
 
 static size_t purge_to(size_t keep) {
@@ -486,10 +482,11 @@ static size_t purge_to(size_t keep) {
 
 void cb_pages_give(uintptr_t start, size_t size) {
     enter();
-    insert_merged(start, size, (struct cb_dirty){start, start + size, size, 0});
+    insert_merged(start, size, (struct cb_dirty){start, start + size, size});
     size_t keep = reserve();
     if (pages.dirty > keep) {
-        purge_to(keep - keep / 8);
+        size_t got = purge_to(keep - keep / 8);
+        note_purge(got);
     }
     cb_lock_drop(&pages.lock);
 }

@@ -25,7 +25,6 @@ struct cb_large {
 struct cb_dirty {
     uintptr_t from, to;
     size_t bytes;
-    size_t missed; /* of the rest, bytes that were purged moments ago, and so will be wanted */
 };
 
 struct cb_pages_totals {

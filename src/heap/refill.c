@@ -50,7 +50,8 @@ static struct cb_block *end_run(struct cb_heap *heap, enum cb_space_kind space, 
     return block;
 }
 
-void cb_refill_retire(struct cb_heap *heap, enum cb_space_kind space) {
+/* Ends the current run of a space: what is left of it is dead, or fresh again. */
+static void retire(struct cb_heap *heap, enum cb_space_kind space) {
     uintptr_t from;
     struct cb_block *block = end_run(heap, space, &from);
     if (block != NULL) {
@@ -153,7 +154,7 @@ static bool refill_by_sweep(struct cb_heap *heap, size_t granules, unsigned ring
 }
 
 static bool refill_by_list(struct cb_heap *heap, size_t granules) {
-    cb_refill_retire(heap, CB_MEDIUM);
+    retire(heap, CB_MEDIUM);
     struct cb_dead_run run = cb_block_listed_run(heap, granules);
     if (run.granules == 0) {
         return false;
@@ -164,7 +165,23 @@ static bool refill_by_list(struct cb_heap *heap, size_t granules) {
     return true;
 }
 
-bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
+/* The system has no more memory: everything that is parked dies, and every hole is looked at again. */
+static bool last_resort(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
+    cb_ring_drain(heap);
+    cb_block_requeue_all(heap);
+    if (space == CB_SMALL ? refill_by_sweep(heap, granules, ring) : refill_by_list(heap, granules)) {
+        return true;
+    }
+    struct cb_block *block = cb_block_take(heap, space); /* blocks may have gone back */
+    if (block == NULL) {
+        return false;
+    }
+    end_fresh(heap, space);
+    heap->space[space].fresh_block = block;
+    return run_fresh(heap, space, granules);
+}
+
+static bool refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
     if (space == CB_SMALL ? refill_by_sweep(heap, granules, ring) : refill_by_list(heap, granules)) {
         return true;
     }
@@ -173,9 +190,16 @@ bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, 
     }
     struct cb_block *block = cb_block_take(heap, space);
     if (block == NULL) {
-        return false;
+        return last_resort(heap, space, granules, ring);
     }
     end_fresh(heap, space);
     heap->space[space].fresh_block = block;
     return run_fresh(heap, space, granules);
+}
+
+bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
+    cb_lock_take(&heap->lock);
+    bool done = refill(heap, space, granules, ring);
+    cb_lock_drop(&heap->lock);
+    return done;
 }

@@ -20,7 +20,4 @@ static inline struct cb_run *cb_run_of(struct cb_heap *heap, enum cb_space_kind 
  */
 bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring);
 
-/* Ends the current run of a space: what is left of it is dead, or fresh again. */
-void cb_refill_retire(struct cb_heap *heap, enum cb_space_kind space);
-
 #endif

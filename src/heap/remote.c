@@ -11,18 +11,15 @@
 #include "heap/ring.h"
 #include "heap/thread.h"
 
+#define COLLECT_FROM ((size_t)512 << 10)  /* bytes pending from which on others let them die */
+#define HAND_OVER_FROM ((size_t)64 << 10) /* bytes in an outbox from which on it is full */
+
 static void hand_over(struct cb_heap *owner, struct cb_batch *batch) {
+    atomic_fetch_add_explicit(&owner->pending, batch->bytes, memory_order_relaxed);
     batch->next = atomic_load_explicit(&owner->inbox, memory_order_relaxed);
     /* release: publishes the batch and the map bytes of its objects to the acquire in cb_remote_take_in */
     while (!atomic_compare_exchange_weak_explicit(&owner->inbox, &batch->next, batch, memory_order_release,
                                                   memory_order_relaxed)) {
-    }
-}
-
-static void empty(struct cb_outbox *box) {
-    if (box->batch != NULL && box->batch->count != 0) {
-        hand_over(box->to, box->batch);
-        box->batch = NULL;
     }
 }
 
@@ -39,7 +36,7 @@ static struct cb_batch *take_batch(struct cb_heap *heap) {
     if (batch != NULL) {
         heap->spare = batch->next;
         heap->spares--;
-        batch->count = 0;
+        batch->count = batch->bytes = 0;
     }
     return batch;
 }
@@ -61,14 +58,85 @@ static void give_batch(struct cb_heap *heap, struct cb_batch *batch) {
     cb_meta_give_batches(batch);
 }
 
+/* All that is in the inbox. */
+static struct cb_batch *take_inbox(struct cb_heap *heap) {
+    atomic_store_explicit(&heap->pending, 0, memory_order_relaxed);
+    /* acquire: partner of the release in hand_over */
+    return atomic_exchange_explicit(&heap->inbox, NULL, memory_order_acquire);
+}
+
+/* The object was freed by two threads at the same moment when it is not on its way to the owner. */
+static bool on_its_way(uintptr_t p) {
+    if ((cb_map_get(cb_map_at(p)) & CB_STATE) == CB_NONE) {
+        return true;
+    }
+    cb_report_misuse("free", "double free of", p, 0);
+    return false;
+}
+
+/* Under the owner's lock: lets the objects of a batch die, but for those of a block with a run, which stay in
+ * it. */
+static void let_die(struct cb_heap *owner, struct cb_batch *batch) {
+    size_t kept = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        uintptr_t p = batch->object[i];
+        struct cb_block *block = cb_block_of(p);
+        if (block == owner->space[block->space].run_block) {
+            batch->object[kept++] = p;
+        } else if (on_its_way(p)) {
+            size_t granules = cb_map_length(cb_map_at(p));
+            cb_map_erase(cb_map_at(p), granules);
+            cb_block_die(owner, block, p, granules);
+        }
+    }
+    batch->count = kept;
+    batch->bytes = 0;
+}
+
+/* When the owner has not looked into its inbox for long: see remote.h. */
+static void collect_for(struct cb_heap *owner) {
+    if (atomic_load_explicit(&owner->pending, memory_order_relaxed) < COLLECT_FROM ||
+        atomic_load_explicit(&owner->state, memory_order_relaxed) == CB_HEAP_FROZEN ||
+        !cb_lock_try(&owner->lock)) {
+        return;
+    }
+    struct cb_batch *batch = take_inbox(owner), *rest = NULL;
+    while (batch != NULL) {
+        struct cb_batch *next = batch->next;
+        let_die(owner, batch);
+        batch->next = rest;
+        rest = batch;
+        batch = next;
+    }
+    cb_lock_drop(&owner->lock);
+    while (rest != NULL) {
+        struct cb_batch *next = rest->next;
+        if (rest->count != 0) {
+            hand_over(owner, rest);
+        } else {
+            give_batch(cb_thread.heap, rest);
+        }
+        rest = next;
+    }
+}
+
+static void empty(struct cb_outbox *box) {
+    if (box->batch != NULL && box->batch->count != 0) {
+        hand_over(box->to, box->batch);
+        box->batch = NULL;
+        collect_for(box->to);
+    }
+}
+
 /* A thread that has no heap any more: the object goes on its way alone. */
-static void free_without_heap(struct cb_heap *owner, uintptr_t p) {
+static void free_without_heap(struct cb_heap *owner, uintptr_t p, size_t bytes) {
     struct cb_batch *batch = cb_meta_take_batches();
     if (batch != NULL) {
         if (batch->next != NULL) {
             cb_meta_give_batches(batch->next);
         }
         batch->count = 1;
+        batch->bytes = bytes;
         batch->object[0] = p;
         hand_over(owner, batch);
     }
@@ -83,8 +151,9 @@ _Static_assert(CB_OUTBOXES == 1 << (32 - 28), "the hash has as many values as th
 void cb_remote_free(struct cb_heap *owner, uintptr_t p) {
     /* A thread that only frees gets a heap for its outboxes; one that is exiting has had its own. */
     struct cb_heap *heap = cb_thread.exits == 0 ? cb_thread_heap() : cb_thread.heap;
+    size_t bytes = cb_map_length(cb_map_at(p)) << CB_GRANULE_SHIFT;
     if (heap == NULL) {
-        free_without_heap(owner, p);
+        free_without_heap(owner, p, bytes);
         return;
     }
     struct cb_outbox *box = &heap->outbox[outbox_of(owner)];
@@ -99,7 +168,8 @@ void cb_remote_free(struct cb_heap *owner, uintptr_t p) {
         }
     }
     box->batch->object[box->batch->count++] = p;
-    if (box->batch->count == CB_BATCH) {
+    box->batch->bytes += bytes;
+    if (box->batch->count == CB_BATCH || box->batch->bytes >= HAND_OVER_FROM) {
         empty(box);
     }
 }
@@ -120,20 +190,16 @@ void cb_remote_take_in(struct cb_heap *heap) {
     if (atomic_load_explicit(&heap->inbox, memory_order_relaxed) == NULL) {
         return;
     }
-    /* acquire: partner of the release in hand_over */
-    struct cb_batch *batch = atomic_exchange_explicit(&heap->inbox, NULL, memory_order_acquire);
+    struct cb_batch *batch = take_inbox(heap);
     while (batch != NULL) {
         for (size_t i = 0; i < batch->count; i++) {
             uintptr_t p = batch->object[i];
             if (i + 4 < batch->count) {
                 __builtin_prefetch(cb_map_at(batch->object[i + 4]), 1);
             }
-            if ((cb_map_get(cb_map_at(p)) & CB_STATE) != CB_NONE) {
-                /* two threads freed it at the same moment */
-                cb_report_misuse("free", "double free of", p, 0);
-                continue;
+            if (on_its_way(p)) {
+                cb_ring_park(heap, ring_at(cb_map_at(p)), p);
             }
-            cb_ring_park(heap, ring_at(cb_map_at(p)), p);
         }
         struct cb_batch *next = batch->next;
         give_batch(heap, batch);

@@ -5,7 +5,12 @@
  *
  * The thread that frees writes the object's map byte (state none, length kept) and puts the address into an
  * outbox of its own heap; a full outbox is pushed onto the owner's inbox with one compare-and-swap. The owner
- * empties its inbox when it runs out of memory to hand out. Nothing else of the owner is ever touched.
+ * empties its inbox when it runs out of memory to hand out.
+ *
+ * An owner that does not (it sleeps, or its thread has ended) must not keep the memory: when much is pending,
+ * the thread that hands over lets it die on the owner's behalf. What is dead is therefore guarded by the
+ * heap's lock, which the owner takes on its slow paths; rings, runs, and the block that a run is in stay the
+ * owner's alone.
  */
 #ifndef CB_HEAP_REMOTE_H
 #define CB_HEAP_REMOTE_H

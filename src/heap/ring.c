@@ -12,18 +12,26 @@
 
 #define SMALL_FLOOR ((size_t)80 << 10) /* granules: 1.25 MiB */
 #define SMALL_SHARE 8
-#define MEDIUM_FLOOR ((size_t)16 << 10) /* granules: 256 KiB */
+#define MEDIUM_FLOOR ((size_t)32 << 10) /* granules: 512 KiB */
 #define MEDIUM_SHARE 32
 #define BIG ((size_t)1 << 20)  /* granules: 16 MiB */
 #define LEAST ((size_t)1 << 8) /* granules */
-#define LEAST_BOUND 8
+#define LEAST_ENTRIES 8
+#define LEAST_BYTES 16384
 #define PREFETCH_AHEAD 8
 #define SHRINK_AT_ONCE 8
+
+/* What a ring may always hold: a few entries, fewer of large ones. */
+static uint16_t least_bound(unsigned index) {
+    size_t entries = index == 0 ? 1 : LEAST_BYTES / (cb_ring_granules(index) << CB_GRANULE_SHIFT);
+    return (uint16_t)(entries < 1 ? 1 : entries > LEAST_ENTRIES ? LEAST_ENTRIES : entries);
+}
 
 void cb_ring_init(struct cb_heap *heap) {
     for (unsigned i = 0; i < CB_RINGS; i++) {
         heap->ring[i].slot = heap->first_slots[i];
-        heap->ring[i].room = heap->ring[i].bound = CB_RING_FIRST;
+        heap->ring[i].room = CB_RING_FIRST;
+        heap->ring[i].bound = least_bound(i);
     }
 }
 
@@ -121,8 +129,9 @@ static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
         struct cb_ring *ring = &heap->ring[index];
         uint32_t count = (ring->count + 1U) / 2;
         if (count != 0) {
+            uint16_t least = least_bound(index);
             flush(heap, index, count);
-            ring->bound = ring->count > LEAST_BOUND ? ring->count : LEAST_BOUND;
+            ring->bound = ring->count > least ? ring->count : least;
             return count * cb_ring_granules(index);
         }
     }
@@ -144,10 +153,11 @@ static void shrink_all(struct cb_heap *heap, enum cb_space_kind space, size_t he
     for (unsigned i = first_of(space); i < end_of(space); i++) {
         struct cb_ring *ring = &heap->ring[i];
         size_t keep = ring->count * limit / held;
+        uint16_t least = least_bound(i);
         if (ring->count != 0) {
             flush(heap, i, ring->count - (uint32_t)keep);
         }
-        ring->bound = ring->count > LEAST_BOUND ? ring->count : LEAST_BOUND;
+        ring->bound = ring->count > least ? ring->count : least;
         trim_slots(ring);
     }
 }
@@ -171,7 +181,7 @@ static void follow_shrinking(struct cb_heap *heap) {
     }
 }
 
-void cb_ring_full(struct cb_heap *heap, unsigned index) {
+static void make_room(struct cb_heap *heap, unsigned index) {
     struct cb_ring *ring = &heap->ring[index];
     enum cb_space_kind space = index < 64 ? CB_SMALL : CB_MEDIUM;
     follow_shrinking(heap);
@@ -188,6 +198,12 @@ void cb_ring_full(struct cb_heap *heap, unsigned index) {
     }
 }
 
+void cb_ring_full(struct cb_heap *heap, unsigned index) {
+    cb_lock_take(&heap->lock);
+    make_room(heap, index);
+    cb_lock_drop(&heap->lock);
+}
+
 void cb_ring_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
     struct cb_ring *ring = &heap->ring[index];
     if (CB_UNLIKELY(ring->count >= ring->bound)) {
@@ -201,8 +217,14 @@ void cb_ring_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
     }
 }
 
-void cb_ring_empty_all(struct cb_heap *heap) {
+void cb_ring_drain(struct cb_heap *heap) {
     for (unsigned i = 1; i < CB_RINGS; i++) {
         flush(heap, i, heap->ring[i].count);
     }
+}
+
+void cb_ring_empty_all(struct cb_heap *heap) {
+    cb_lock_take(&heap->lock);
+    cb_ring_drain(heap);
+    cb_lock_drop(&heap->lock);
 }

@@ -36,6 +36,9 @@ void cb_ring_full(struct cb_heap *heap, unsigned ring);
 /* Lets everything die that is parked. */
 void cb_ring_empty_all(struct cb_heap *heap);
 
+/* The same under the heap's lock. */
+void cb_ring_drain(struct cb_heap *heap);
+
 void cb_ring_init(struct cb_heap *heap);
 
 #endif

@@ -43,6 +43,12 @@ static _Atomic uint32_t *_Atomic fork_word; /* release in start, acquire in cb_f
 
 enum { FORK_REPAIR = 0, FORK_REPAIRING = 1, FORK_GOOD = 2 };
 
+/* The thread has no heap from now on. */
+static void leave(void) {
+    uint32_t exits = cb_thread.exits;
+    cb_thread = (struct cb_thread){.run = CB_NO_RUN, .owner = CB_NO_OWNER, .exits = exits};
+}
+
 static void repair_child(void) {
     bool torn = cb_lock_reset(&heaps.lock);
     cb_pages_after_fork();
@@ -51,10 +57,14 @@ static void repair_child(void) {
         heaps.idle = NULL; /* another thread was changing it: the idle heaps are lost to this process */
     }
     for (struct cb_heap *heap = heaps.all; heap != NULL; heap = heap->next) {
-        uint32_t running = CB_HEAP_RUNNING;
-        if (heap != cb_thread.heap) {
-            atomic_compare_exchange_strong_explicit(&heap->state, &running, CB_HEAP_FROZEN,
-                                                    memory_order_relaxed, memory_order_relaxed);
+        bool changing = cb_lock_reset(&heap->lock); /* another thread was letting objects of it die */
+        bool mine = heap == cb_thread.heap;
+        bool parked = atomic_load_explicit(&heap->state, memory_order_relaxed) == CB_HEAP_PARKED;
+        if (changing || (!mine && !parked)) {
+            atomic_store_explicit(&heap->state, CB_HEAP_FROZEN, memory_order_relaxed);
+            if (mine) {
+                leave();
+            }
         }
     }
 }
@@ -90,8 +100,7 @@ CB_NOINLINE void cb_fork_notice(void) {
 static void detach(struct cb_heap *heap) {
     heap->space[CB_SMALL].run = cb_thread.run;
     heap->rings = cb_thread.rings;
-    uint32_t exits = cb_thread.exits;
-    cb_thread = (struct cb_thread){.run = CB_NO_RUN, .owner = CB_NO_OWNER, .exits = exits};
+    leave();
 }
 
 static void attach(struct cb_heap *heap) {
@@ -178,10 +187,13 @@ static CB_NOINLINE struct cb_heap *start_thread(void) {
     struct cb_heap *heap = NULL;
     cb_lock_take(&heaps.lock);
     if (heaps.started || (first = start())) {
-        heap = heaps.idle;
-        if (heap != NULL) {
+        while ((heap = heaps.idle) != NULL) {
             heaps.idle = heap->next_idle;
-        } else {
+            if (atomic_load_explicit(&heap->state, memory_order_relaxed) == CB_HEAP_PARKED) {
+                break; /* a frozen one is left out */
+            }
+        }
+        if (heap == NULL) {
             heap = new_heap();
         }
         if (heap != NULL) {

@@ -30,8 +30,8 @@
  * run.
  *   - An entry of a ring is parked, and every parked object is in exactly one ring.
  *
- * Lock ranks, in the order of taking: cb_heaps.lock (1), cb_pages.lock (2), cb_meta.lock (3). No other locks
- * exist.
+ * Lock ranks, in the order of taking: cb_heaps.lock (1), a heap's lock (2), cb_pages.lock (3), cb_meta.lock
+ * (4). No other locks exist.
  */
 #ifndef CB_HEAP_TYPES_H
 #define CB_HEAP_TYPES_H
@@ -63,7 +63,7 @@
 #define CB_RUN_LEAST 64 /* granules of a dead run of the medium space that is in a list */
 #define CB_RUN_LISTS 64
 #define CB_OUTBOXES 16
-#define CB_BATCH 125
+#define CB_BATCH 124
 #define CB_SPARE_BATCHES 16 /* empty ones that a heap keeps; half as many change hands at a time */
 
 #define CB_LIKELY(x) __builtin_expect(!!(x), 1)
@@ -124,6 +124,7 @@ struct cb_batch {
     struct cb_batch *next;
     struct cb_batch *next_list; /* of empty batches: another list of them; guarded by cb_meta.lock */
     size_t count;
+    size_t bytes;
     uintptr_t object[CB_BATCH];
 };
 
@@ -162,7 +163,9 @@ struct cb_heap {
     /* Written by other threads: on a line of its own, away from what the owner reads all the time. */
     _Alignas(
         64) struct cb_batch *_Atomic inbox; /* release by cb_remote_hand_over, acquire by cb_remote_take_in */
+    _Atomic size_t pending;                 /* bytes in the inbox, about; relaxed */
     _Atomic uint32_t state;                 /* enum cb_heap_state; relaxed, changed under cb_heaps.lock */
+    cb_lock lock; /* rank 2: guards what is dead: runs, lists, blocks, their counts; remote.h says why */
 
     _Alignas(64) struct cb_ring ring[CB_RINGS];
     uintptr_t first_slots[CB_RINGS][CB_RING_FIRST];

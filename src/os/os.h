@@ -47,10 +47,6 @@ bool cb_os_purge(void *start, size_t size);
  */
 bool cb_os_move(void *from, void *to, size_t size);
 
-/* Provides the pages of the range at once, as if each had been written to. Best effort (Linux before 5.14
- * cannot). */
-void cb_os_populate(void *start, size_t size);
-
 /* Maps the range anew: the old contents are gone, it reads as zero and is one with its neighbours again. */
 bool cb_os_renew(void *start, size_t size);
 

@@ -25,9 +25,6 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
@@ -120,12 +117,6 @@ bool cb_os_move(void *from, void *to, size_t size) {
     void *got = mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
     errno = saved;
     return got != MAP_FAILED;
-}
-
-void cb_os_populate(void *start, size_t size) {
-    int saved = errno;
-    madvise(start, size, MADV_POPULATE_WRITE);
-    errno = saved;
 }
 
 bool cb_os_renew(void *start, size_t size) {

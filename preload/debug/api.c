@@ -13,6 +13,11 @@
 #include <errno.h>
 #include <string.h>
 
+/* C23, and a relic: no header of glibc 2.36 declares them. */
+void cfree(void *ptr);
+void free_sized(void *ptr, size_t size);
+void free_aligned_sized(void *ptr, size_t align, size_t size);
+
 static void *no_memory(void) {
     errno = ENOMEM;
     return NULL;

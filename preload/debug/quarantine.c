@@ -44,8 +44,8 @@ static bool take_too_much(struct cb_record *taken) {
     while (queue.first != queue.end &&
            (queue.bytes > cb_options.quarantine || queue.end - queue.first >= PLACES)) {
         struct cb_record *record = cb_table_find(queue.place[queue.first++ % PLACES]);
-        if (record == NULL) {
-            continue; /* left behind in a child of fork */
+        if (record == NULL || record->state != CB_RECORD_QUARANTINED) {
+            continue; /* a change that was torn by fork */
         }
         *taken = *record;
         queue.bytes -= cost_of(record);

@@ -34,8 +34,17 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     return block;
 }
 
-/* A block without live objects, without run and without dead runs goes back. */
+static void untag(struct cb_heap *heap, struct cb_block *block, uint8_t *m, size_t granules);
+
+/* A block that is one dead run, or was never used, goes back. */
 static void drop(struct cb_heap *heap, struct cb_block *block) {
+    size_t purged = (size_t)__builtin_popcountll(block->purged_pages);
+    if (block->fresh != 0) {
+        untag(heap, block, cb_map_at(cb_block_start(block)), block->fresh);
+    }
+    cb_count(&heap->dead, (size_t)0 - block->dead);
+    cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages));
+    heap->purged_pages -= purged;
     if (block->all_next != NULL) {
         block->all_next->all_prev = block->all_prev;
     }
@@ -43,7 +52,9 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
     cb_count(&heap->used, (size_t)0 - block->fresh);
     /* release: partner of the acquire in the page allocator's in_page_land: the map bytes are zero by now */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
-    cb_pages_give(cb_block_start(block), CB_BLOCK_SIZE);
+    size_t dirty = CB_BLOCK_SIZE - (purged << UNIT_SHIFT), map = CB_BLOCK_SIZE >> CB_GRANULE_SHIFT;
+    cb_pages_give_partly(cb_block_start(block), CB_BLOCK_SIZE,
+                         dirty > map ? dirty : map); /* the map is dirty */
 }
 
 static void unqueue(struct cb_heap *heap, struct cb_block *block) {
@@ -85,9 +96,6 @@ static bool drop_if_empty(struct cb_heap *heap, struct cb_block *block) {
         return false;
     }
     unqueue(heap, block);
-    if (block->fresh != 0) {
-        cb_block_revive(heap, block, cb_block_start(block), block->fresh);
-    }
     drop(heap, block);
     return true;
 }
@@ -168,7 +176,7 @@ static uint64_t units_touched(uintptr_t p, size_t granules) {
  * objects are freed in random order, wait until they are a quarter of the heap: most of their neighbours die
  * meanwhile, and one call does for all.
  */
-#define LONG 8 /* units */
+#define LONG 16 /* units */
 
 /* Units of the heap's blocks that may be resident. */
 static size_t resident_units(const struct cb_heap *heap) {
@@ -180,7 +188,7 @@ static size_t reserve_units(const struct cb_heap *heap) {
     size_t resident = resident_units(heap);
     size_t slack = heap->slack < resident / 8 ? heap->slack : resident / 8;
     slack = cb_options.reserve != 0 ? slack : 0;
-    size_t share = resident / (cb_options.purge == CB_PURGE_LAZY ? 4 : 64);
+    size_t share = resident / (cb_options.purge == CB_PURGE_LAZY ? 4 : 8);
     return (cb_options.reserve / 4 >> UNIT_SHIFT) + share + slack;
 }
 

@@ -481,8 +481,12 @@ static size_t purge_to(size_t keep) {
 }
 
 void cb_pages_give(uintptr_t start, size_t size) {
+    cb_pages_give_partly(start, size, size);
+}
+
+void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty) {
     enter();
-    insert_merged(start, size, (struct cb_dirty){start, start + size, size});
+    insert_merged(start, size, dirty != 0 ? (struct cb_dirty){start, start + size, dirty} : nothing);
     size_t keep = reserve();
     if (pages.dirty > keep) {
         size_t got = purge_to(keep - keep / 8);

@@ -50,6 +50,9 @@ uintptr_t cb_pages_take_block(struct cb_heap *owner);
 /* Gives them back; any part of what was taken will do. Its map bytes must be zero. May purge. */
 void cb_pages_give(uintptr_t start, size_t size);
 
+/* The same, when only so many bytes of it are dirty, nobody knows where. */
+void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty);
+
 /* Adds `more` bytes behind `end` to an object that ends there, if those are free. */
 bool cb_pages_extend(uintptr_t end, size_t more);
 

@@ -18,7 +18,6 @@
 #include <pthread.h>
 
 #define AMOUNT ((size_t)200 << 20)
-#define BOUND (2 * MIB)
 #define BOUND_AGAIN (AMOUNT / 2)
 #define MOST ((size_t)4 << 20) /* objects */
 
@@ -121,9 +120,10 @@ static void in_thread(void *(*work)(void *)) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) {
+    if (argc != 5) {
         return 2;
     }
+    size_t bound = strtoul(argv[4], NULL, 10) * 1024;
     kind = argv[1], order = argv[2], by = argv[3];
     object = bed_own(MOST * sizeof *object);
     turn = bed_own(MOST * sizeof *turn);
@@ -148,7 +148,7 @@ int main(int argc, char **argv) {
     bed_note("%s, %s, %s: %zu objects, %ld KiB when full, %ld KiB after the last free\n", kind, order, by,
              count, bed_kib(full, base), bed_kib(freed, base));
     demand(full > base + AMOUNT - AMOUNT / 8);
-    if (freed > base + (again ? BOUND_AGAIN : BOUND)) {
+    if (freed > base + (again ? BOUND_AGAIN : bound)) {
         bed_fail("%ld KiB more than at the start", bed_kib(freed, base));
     }
     return bed_failed;

@@ -129,9 +129,10 @@ void cb_tell_damage(const char *where, const struct cb_record *object, struct cb
 }
 
 void cb_debug_report_misuse(const char *function, const char *what, uintptr_t address, size_t bytes) {
-    char where[32] = "";
-    strncat(where, function, sizeof where - 3);
-    strcat(where, "()");
+    char where[32];
+    size_t length = strnlen(function, sizeof where - 3);
+    memcpy(where, function, length);
+    memcpy(where + length, "()", 3);
     cb_tell(&(struct cb_finding){
         .where = where, .what = what, .address = address, .bytes = bytes, .place = "called at"});
 }

@@ -18,7 +18,6 @@
 #define LEAST ((size_t)1 << 8) /* granules */
 #define LEAST_ENTRIES 8
 #define LEAST_BYTES 16384
-#define PREFETCH_AHEAD 8
 #define SHRINK_AT_ONCE 8
 
 /* What a ring may always hold: a few entries, fewer of large ones. */
@@ -78,9 +77,6 @@ static void flush(struct cb_heap *heap, unsigned index, uint32_t count) {
     struct cb_ring *ring = &heap->ring[index];
     size_t granules = cb_ring_granules(index);
     for (uint32_t i = 0; i < count; i++) {
-        if (i + PREFETCH_AHEAD < count) {
-            __builtin_prefetch(cb_map_at(ring->slot[i + PREFETCH_AHEAD]), 1);
-        }
         uintptr_t p = ring->slot[i];
         cb_map_erase(cb_map_at(p), granules);
         cb_block_die(heap, cb_block_of(p), p, granules);

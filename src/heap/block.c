@@ -8,10 +8,13 @@
 #include "heap/options.h"
 #include "heap/pages.h"
 
+#include <string.h>
+
 #define UNIT_SHIFT 12 /* what a bit of dead_pages and purged_pages stands for */
 #define UNIT_GRANULES ((size_t)1 << (UNIT_SHIFT - CB_GRANULE_SHIFT))
 #define EIGHTH (CB_BLOCK_GRANULES / 8)
-#define RUNS_SEEN 8 /* of a list, in search of one that is long enough */
+#define LEAST_STEP 8 /* granules that die before a block is looked at again */
+#define RUNS_SEEN 8  /* of a list, in search of one that is long enough */
 
 struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     uintptr_t start = cb_pages_take_block(heap);
@@ -100,25 +103,11 @@ static bool drop_if_empty(struct cb_heap *heap, struct cb_block *block) {
     return true;
 }
 
-/* When the block must be looked at next: when another eighth has died, or all of it. */
+/* When the block must be looked at next: another eighth has died, or half of what was left, or all of it. */
 static void set_mark(struct cb_block *block) {
-    size_t next = block->dead + EIGHTH;
+    size_t half = (size_t)(block->fresh - block->dead) / 2;
+    size_t next = block->dead + (half > EIGHTH ? EIGHTH : half > LEAST_STEP ? half : LEAST_STEP);
     block->mark = (uint16_t)(next < block->fresh || block->dead == block->fresh ? next : block->fresh);
-}
-
-/* dead has reached the mark. True when the block went back. */
-static CB_NOINLINE bool risen(struct cb_heap *heap, struct cb_block *block) {
-    if (drop_if_empty(heap, block)) {
-        return true;
-    }
-    if (heap->space[block->space].run_block != block) {
-        unqueue(heap, block);
-        if (block->dead >= EIGHTH) {
-            enqueue(heap, block);
-        }
-    }
-    set_mark(block);
-    return false;
 }
 
 void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept) {
@@ -170,6 +159,12 @@ static uint64_t units_touched(uintptr_t p, size_t granules) {
     return units_inside(from, (to - from) >> CB_GRANULE_SHIFT);
 }
 
+/* The bits of the units of a block's first page. */
+static uint64_t units_of_page(void) {
+    size_t units = cb_page_size >> UNIT_SHIFT;
+    return units >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << units) - 1;
+}
+
 /*
  * When pages without live objects go back. A stretch of LONG of them is cheap to give back per page and goes
  * as soon as the heap holds more than its share of the reserve. Shorter ones, which die one by one when
@@ -205,9 +200,24 @@ static bool purge_units(struct cb_heap *heap, struct cb_block *block, unsigned f
     return true;
 }
 
-static CB_NOINLINE void pages_died(struct cb_heap *heap, struct cb_block *block, struct cb_dead_run run) {
-    uint64_t inside = units_inside(run.start, run.granules);
-    uint64_t born = inside & ~block->dead_pages & ~block->purged_pages;
+/* Purges the stretches of at least so many dead pages; one system call for each. */
+static bool purge_stretches(struct cb_heap *heap, struct cb_block *block, unsigned least) {
+    uint64_t left = block->dead_pages;
+    while (left != 0) {
+        unsigned first = (unsigned)__builtin_ctzll(left);
+        uint64_t above = ~(left >> first);
+        unsigned count = above != 0 ? (unsigned)__builtin_ctzll(above) : 64;
+        if (count >= least && !purge_units(heap, block, first, count)) {
+            return false;
+        }
+        left = first + count < 64 ? left >> (first + count) << (first + count) : 0;
+    }
+    return true;
+}
+
+/* These pages of a block hold nothing live. */
+static void pages_died(struct cb_heap *heap, struct cb_block *block, uint64_t dead) {
+    uint64_t born = dead & ~block->dead_pages & ~block->purged_pages;
     if (born == 0) {
         return;
     }
@@ -217,22 +227,81 @@ static CB_NOINLINE void pages_died(struct cb_heap *heap, struct cb_block *block,
     if (heap->dead_pages <= reserve || cb_options.purge == CB_PURGE_NEVER) {
         return;
     }
-    uint64_t dirty = inside & block->dead_pages;
-    if (__builtin_popcountll(dirty) >= LONG) {
-        unsigned first = (unsigned)__builtin_ctzll(dirty);
-        purge_units(heap, block, first, 64 - (unsigned)__builtin_clzll(dirty) - first);
-    } else if (heap->dead_pages > reserve + resident_units(heap) / 4) {
+    purge_stretches(heap, block, LONG);
+    if (heap->dead_pages > reserve + resident_units(heap) / 4) {
         cb_block_purge(heap, heap->dead_pages / 2);
     }
 }
 
 /*
- * A run without room left marks where its sweep goes on, which must not be inside a dead run: when what lies
- * before and what lies behind it have died and merged, it moves to the start of both.
+ * Small space: a page has nothing live in it when all map bytes in it are zero or those of dead runs, and
+ * what reaches into it from below is a dead run too. Runs and fresh parts have no heads at all: whoever calls
+ * sees to those.
  */
-static CB_NOINLINE void move_empty_run(struct cb_heap *heap, struct cb_block *block,
-                                       struct cb_dead_run dead) {
-    struct cb_run *run = block->space == CB_SMALL ? &cb_thread.run : &heap->space[block->space].run;
+static bool page_is_dead(const uint8_t *m, size_t granules, bool first) {
+    for (size_t i = 0; i < granules; i += 8) {
+        uint64_t eight = __atomic_load_n((const uint64_t *)(const void *)(m + i), __ATOMIC_RELAXED);
+        uint64_t dead = eight & eight << 1 & 0x8080808080808080ULL;
+        if ((eight & ~((dead >> 7) * 0xFF)) != 0) {
+            return false;
+        }
+    }
+    if (first || cb_map_get(m) != 0) {
+        return true;
+    }
+    size_t back = 1;
+    while (back < CB_SMALL_GRANULES && cb_map_get(m - back) == 0) {
+        back++;
+    }
+    return cb_map_get(m - back) >= CB_DEAD;
+}
+
+/* Looks at a block of the small space for pages that have died since the last time. */
+static void look_for_dead_pages(struct cb_heap *heap, struct cb_block *block) {
+    const uint8_t *map = cb_map_at(cb_block_start(block));
+    size_t page = cb_page_size >> CB_GRANULE_SHIFT;
+    uint64_t dead = 0;
+    if (block->dead < page || heap->dead / UNIT_GRANULES <= reserve_units(heap)) {
+        return; /* no page, or too little is dead for any to go back */
+    }
+    uint64_t known = block->dead_pages | block->purged_pages, units = units_of_page();
+    for (size_t at = 0; at + page <= block->fresh; at += page) {
+        uint64_t bits = units << (at / UNIT_GRANULES);
+        if ((known & bits) == 0 && page_is_dead(map + at, page, at == 0)) {
+            dead |= bits;
+        }
+    }
+    if (heap->space[CB_SMALL].run_block == block) {
+        const struct cb_run *run = &cb_thread.run;
+        dead &= ~units_touched(run->cursor << CB_GRANULE_SHIFT, run->limit - run->cursor);
+    }
+    pages_died(heap, block, dead);
+}
+
+/* What is dead in a block has reached the mark. True when the block went back. */
+CB_NOINLINE bool cb_block_risen(struct cb_heap *heap, struct cb_block *block) {
+    if (drop_if_empty(heap, block)) {
+        return true;
+    }
+    if (heap->space[block->space].run_block != block) {
+        unqueue(heap, block);
+        if (block->dead >= EIGHTH) {
+            enqueue(heap, block);
+        }
+    }
+    set_mark(block);
+    if (block->space == CB_SMALL) {
+        look_for_dead_pages(heap, block);
+    }
+    return false;
+}
+
+/*
+ * A run without room left must not be inside a dead run: when what lies before and what lies behind it have
+ * died and merged, it moves to the start of both.
+ */
+static CB_NOINLINE void move_empty_run(struct cb_heap *heap, struct cb_dead_run dead) {
+    struct cb_run *run = &heap->space[CB_MEDIUM].run;
     size_t start = dead.start >> CB_GRANULE_SHIFT;
     if (run->cursor == run->limit && run->cursor - start < dead.granules) {
         run->cursor = run->limit = start;
@@ -282,15 +351,19 @@ static void unlist_run(struct cb_heap *heap, uint8_t *m, size_t granules) {
     cb_map_set_link(m + PREV, NULL);
 }
 
-static void tag(struct cb_heap *heap, struct cb_block *block, uint8_t *m, size_t granules) {
+static void tag(struct cb_heap *heap, uint8_t *m, size_t granules) {
     cb_map_dead_tag(m, granules);
-    if (block->space == CB_MEDIUM && granules >= CB_RUN_LEAST) {
+    if (granules >= CB_RUN_LEAST) {
         list_run(heap, m, granules);
     }
 }
 
 static void untag(struct cb_heap *heap, struct cb_block *block, uint8_t *m, size_t granules) {
-    if (block->space == CB_MEDIUM && granules >= CB_RUN_LEAST) {
+    if (block->space == CB_SMALL) {
+        memset(m, 0, granules);
+        return;
+    }
+    if (granules >= CB_RUN_LEAST) {
         unlist_run(heap, m, granules);
     }
     cb_map_dead_untag(m, granules);
@@ -310,7 +383,9 @@ struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules) {
     return (struct cb_dead_run){0, 0};
 }
 
-struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
+/* Medium space: merges with dead neighbours at once. */
+static struct cb_dead_run die_medium(struct cb_heap *heap, struct cb_block *block, uintptr_t p,
+                                     size_t granules) {
     uint8_t *m = cb_map_at(p);
     struct cb_dead_run run = {p, granules};
     if (cb_map_get(m - 1) >= CB_DEAD) {
@@ -324,17 +399,27 @@ struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, ui
         untag(heap, block, m + granules, behind);
         run.granules += behind;
     }
-    tag(heap, block, cb_map_at(run.start), run.granules);
-    if (CB_UNLIKELY(block == heap->space[block->space].run_block)) {
-        move_empty_run(heap, block, run);
+    tag(heap, cb_map_at(run.start), run.granules);
+    if (CB_UNLIKELY(block == heap->space[CB_MEDIUM].run_block)) {
+        move_empty_run(heap, run);
+    }
+    return run;
+}
+
+struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
+    struct cb_dead_run run = {p, granules};
+    if (block->space == CB_SMALL) {
+        cb_map_dead_tag_short(cb_map_at(p), granules);
+    } else {
+        run = die_medium(heap, block, p, granules);
     }
     block->dead = (uint16_t)(block->dead + granules);
     cb_count(&heap->dead, granules);
-    if (CB_UNLIKELY(block->dead >= block->mark) && risen(heap, block)) {
+    if (CB_UNLIKELY(block->dead >= block->mark) && cb_block_risen(heap, block)) {
         return (struct cb_dead_run){0, 0};
     }
     if (CB_UNLIKELY(run.granules >= UNIT_GRANULES)) {
-        pages_died(heap, block, run);
+        pages_died(heap, block, units_inside(run.start, run.granules));
     }
     return run;
 }
@@ -355,23 +440,19 @@ void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
     }
 }
 
-/* One system call per stretch of neighbouring pages. */
-static bool purge_block(struct cb_heap *heap, struct cb_block *block) {
-    while (block->dead_pages != 0) {
-        unsigned first = (unsigned)__builtin_ctzll(block->dead_pages);
-        uint64_t above = ~(block->dead_pages >> first);
-        if (!purge_units(heap, block, first, above != 0 ? (unsigned)__builtin_ctzll(above) : 64)) {
-            return false;
+void cb_block_look_at_all(struct cb_heap *heap) {
+    for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
+        if (block->space == CB_SMALL) {
+            look_for_dead_pages(heap, block);
         }
     }
-    return true;
 }
 
 void cb_block_purge(struct cb_heap *heap, size_t keep) {
     for (int least = 32; heap->dead_pages > keep; least /= 2) {
         for (struct cb_block *block = heap->all; block != NULL && heap->dead_pages > keep;
              block = block->all_next) {
-            if (__builtin_popcountll(block->dead_pages) >= least && !purge_block(heap, block)) {
+            if (__builtin_popcountll(block->dead_pages) >= least && !purge_stretches(heap, block, 1)) {
                 return;
             }
         }

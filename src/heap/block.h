@@ -19,13 +19,30 @@ struct cb_dead_run {
 struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space);
 
 /*
- * The [p, p + granules), whose map bytes are zero, is dead from now on: it merges with dead neighbours, and
- * pages and the block itself go back when nothing in them lives. Returns the merged run; none when the block
- * went back.
+ * The [p, p + granules), whose map bytes are zero, is dead from now on; pages and the block itself go back
+ * when nothing in them lives. In the medium space it merges with dead neighbours; in the small space the next
+ * sweep joins them, which costs a third as much per object. Returns the dead run; none when the block went
+ * back.
  */
 struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
-/* Takes a whole dead run out: its map bytes are zero afterwards and it counts as in use. */
+/* What is dead in the block has reached its mark: looks at it. True when it went back. */
+bool cb_block_risen(struct cb_heap *heap, struct cb_block *block);
+
+/* cb_block_die for a whole object of the small space, whose map byte is that of an object. */
+static inline void cb_block_die_small(struct cb_heap *heap, struct cb_block *block, uintptr_t p,
+                                      size_t granules) {
+    uint8_t *m = cb_map_at(p);
+    cb_map_set(m + granules - 1, CB_DEAD | granules);
+    cb_map_set(m, CB_DEAD | granules);
+    cb_count(&heap->dead, granules);
+    block->dead = (uint16_t)(block->dead + granules);
+    if (CB_UNLIKELY(block->dead >= block->mark)) {
+        cb_block_risen(heap, block);
+    }
+}
+
+/* Takes a dead run, or several side by side, out: the map bytes are zero and it counts as in use. */
 void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
 /* The emptiest block of the small space that waits for a sweep, taken off the queue; NULL when none is worth
@@ -44,6 +61,9 @@ void cb_block_requeue_all(struct cb_heap *heap);
  * enough of it is dead and it was not swept just now; otherwise it waits until more of it dies.
  */
 void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept);
+
+/* Looks at every block of the small space for pages without live objects. */
+void cb_block_look_at_all(struct cb_heap *heap);
 
 /* Purges pages without live objects, of the emptiest blocks first, until no more than `keep` units are
  * resident. */

@@ -29,7 +29,7 @@ static bool check_one(uint8_t *m, const uint8_t *end, bool medium, bool after_de
                       uint8_t **next) {
     size_t state = cb_map_get(m) & CB_STATE, length = cb_map_length(m);
     size_t head = length > CB_LENGTH ? 4 : 1;
-    if (length == 0 || m + length > end) {
+    if (length == 0 || m + length > end || (!medium && length > CB_SMALL_GRANULES)) {
         return false;
     }
     *next = m + length;
@@ -43,7 +43,8 @@ static bool check_one(uint8_t *m, const uint8_t *end, bool medium, bool after_de
     if (medium && length >= CB_RUN_LEAST) {
         head += 16; /* the links */
     }
-    return !after_dead && cb_map_dead_before(*next - 1) == length && all_zero(m + head, *next - foot);
+    return !(medium && after_dead) && cb_map_dead_before(*next - 1) == length &&
+           all_zero(m + head, *next - foot);
 }
 
 static const char *check_block(struct cb_heap *heap, struct cb_block *block, struct tally *all) {

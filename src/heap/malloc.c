@@ -5,9 +5,8 @@
  * and one byte of the map; they take no lock, write nothing that another thread writes, and call nothing.
  *
  *   malloc -> (ring, or run: done) -> cb_malloc_slow -> medium, large, refill, first use of a thread
- *   free   -> (top of the run: done) -> cb_free_aside -> (small, own block: parked) -> cb_free_odd -> (own
- * block: done)
- *          -> cb_free_far -> remote, large, foreign
+ *   free   -> (top of the run: done) -> cb_free_aside -> (small, own block: parked)
+ *          -> cb_free_odd -> (own block: done) -> cb_free_far -> remote, large, foreign
  */
 #include "heap/malloc.h"
 
@@ -69,14 +68,13 @@ CB_EXPORT void CB_NAME(free)(void *ptr) {
     cb_free_aside(ptr);
 }
 
-/* The cursor falls back to p and over the dead run that ends there. */
+/* The cursor falls back to p and over the dead runs that end there. */
 CB_NOINLINE void cb_rewind_over_dead(uintptr_t p) {
     cb_lock_take(&cb_thread.heap->lock);
-    size_t granules = cb_map_dead_before(cb_map_at(p) - 1);
-    uintptr_t start = p - (granules << CB_GRANULE_SHIFT);
-    cb_block_revive(cb_thread.heap, cb_block_of(start), start, granules);
+    uint8_t *m = cb_map_at(p), *start = cb_map_dead_start(m);
+    cb_block_revive(cb_thread.heap, cb_block_of(p), cb_map_address(start), (size_t)(m - start));
     cb_lock_drop(&cb_thread.heap->lock);
-    cb_thread.run.cursor = start >> CB_GRANULE_SHIFT;
+    cb_thread.run.cursor = cb_map_address(start) >> CB_GRANULE_SHIFT;
 }
 
 /* A medium object on top of its run: the same rule, in the medium space. True when it was. */

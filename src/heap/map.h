@@ -10,10 +10,13 @@
  * 64, so only a first byte (or the last of a dead run) can look like one.
  *
  *   00 none    inside something, or never used; as a first byte: freed by another thread, on its way to the
- * owner 01 live 10 parked  in a ring 11 dead    first and last byte of a dead run; the last is preceded by
- * the length where that is above 63
+ *              owner
+ *   01 live
+ *   10 parked  in a ring
+ *   11 dead    first and last byte of a dead run; the last is preceded by the length where that is above 63
  *
- * Inside a dead run of the medium space, behind the length, are the links of the list that the run is in.
+ * In the small space every length fits its byte: what is longer and dead is several runs side by side. Inside
+ * a dead run of the medium space, behind the length, are the links of the list that the run is in.
  */
 #ifndef CB_HEAP_MAP_H
 #define CB_HEAP_MAP_H
@@ -103,6 +106,33 @@ static inline void cb_map_dead_tag(uint8_t *m, size_t granules) {
         cb_map_set_digits(m + granules - 4, granules);
         cb_map_set(m + granules - 1, CB_DEAD);
     }
+}
+
+/* The same for the small space: in pieces short enough for the length to fit the byte. */
+static inline void cb_map_dead_tag_short(uint8_t *m, size_t granules) {
+    while (granules != 0) {
+        size_t piece = CB_LIKELY(granules <= CB_LENGTH) ? granules : CB_LENGTH;
+        cb_map_set(m + piece - 1, CB_DEAD | piece);
+        cb_map_set(m, CB_DEAD | piece);
+        m += piece;
+        granules -= piece;
+    }
+}
+
+/* The end of the stretch of dead runs, short ones all, that starts at m. The byte behind a block is zero. */
+static inline uint8_t *cb_map_dead_end(uint8_t *m) {
+    do {
+        m += cb_map_get(m) & CB_LENGTH;
+    } while (cb_map_get(m) >= CB_DEAD);
+    return m;
+}
+
+/* The start of the stretch of short dead runs that ends before m. */
+static inline uint8_t *cb_map_dead_start(uint8_t *m) {
+    while (cb_map_get(m - 1) >= CB_DEAD) {
+        m -= cb_map_get(m - 1) & CB_LENGTH;
+    }
+    return m;
 }
 
 static inline void cb_map_dead_untag(uint8_t *m, size_t granules) {

@@ -5,8 +5,10 @@
  *
  * Call tree, from malloc:
  *   cb_malloc_slow -> cb_refill -> (1) small: go on sweeping the block of the run that was used up, then
- * waiting blocks, the emptiest first; medium: a listed dead run that fits well (2) a step of the fresh part
- * of the newest block (3) a new block
+ *                                      waiting blocks, the emptiest first
+ *                                      medium: a listed dead run that fits well
+ *                                  (2) a step of the fresh part of the newest block
+ *                                  (3) a new block
  */
 #include "heap/refill.h"
 
@@ -76,8 +78,9 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
     heap->space[CB_SMALL].run_block = block;
     heap->space[CB_SMALL].run_is_fresh = false;
     for (uint8_t *m = cb_map_find_dead(cb_map_at(from), end); m < end; m = cb_map_find_dead(m, end)) {
-        size_t length = cb_map_length(m);
         uintptr_t p = cb_map_address(m);
+        uint8_t *behind = cb_map_dead_end(m);
+        size_t length = (size_t)(behind - m);
         if (to_ring(heap, length)) {
             cb_block_revive(heap, block, p, length);
             cb_ring_park(heap, (unsigned)length, p);
@@ -91,7 +94,7 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
             set_run(heap, CB_SMALL, block, p, p + (length << CB_GRANULE_SHIFT), false);
             return true;
         }
-        m += length;
+        m = behind;
     }
     heap->space[CB_SMALL].run_block = NULL;
     cb_block_settle(heap, block, true);

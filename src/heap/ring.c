@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define SMALL_FLOOR ((size_t)80 << 10) /* granules: 1.25 MiB */
-#define SMALL_SHARE 8
+#define SMALL_SHARE 32
 #define MEDIUM_FLOOR ((size_t)32 << 10) /* granules: 512 KiB */
 #define MEDIUM_SHARE 32
 #define BIG ((size_t)1 << 20)  /* granules: 16 MiB */
@@ -53,7 +53,7 @@ static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
     size_t in_use = heap->used - heap->dead; /* what is parked counts too: close enough */
     size_t floor = space == CB_SMALL ? SMALL_FLOOR : MEDIUM_FLOOR;
     if (heap->used_most > BIG) {
-        floor /= 8;
+        floor /= 32;
     }
     size_t share = floor + in_use / (space == CB_SMALL ? SMALL_SHARE : MEDIUM_SHARE);
     if (in_use < heap->used / 2) {
@@ -64,6 +64,13 @@ static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
 
 static size_t parked(const struct cb_heap *heap, enum cb_space_kind space) {
     size_t granules = 0;
+    if (space == CB_SMALL) {
+        for (uint64_t filled = cb_thread.rings; filled != 0; filled &= filled - 1) {
+            unsigned i = (unsigned)__builtin_ctzll(filled);
+            granules += heap->ring[i].count * i;
+        }
+        return granules;
+    }
     for (unsigned i = first_of(space); i < end_of(space); i++) {
         if (heap->ring[i].count != 0) {
             granules += heap->ring[i].count * cb_ring_granules(i);
@@ -78,8 +85,13 @@ static void flush(struct cb_heap *heap, unsigned index, uint32_t count) {
     size_t granules = cb_ring_granules(index);
     for (uint32_t i = 0; i < count; i++) {
         uintptr_t p = ring->slot[i];
-        cb_map_erase(cb_map_at(p), granules);
-        cb_block_die(heap, cb_block_of(p), p, granules);
+        struct cb_block *block = cb_block_of(p);
+        if (CB_LIKELY(block->space == CB_SMALL)) {
+            cb_block_die_small(heap, block, p, granules);
+        } else {
+            cb_map_erase(cb_map_at(p), granules);
+            cb_block_die(heap, block, p, granules);
+        }
     }
     ring->count = (uint16_t)(ring->count - count);
     memmove(ring->slot, ring->slot + count, ring->count * sizeof *ring->slot);

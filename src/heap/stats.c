@@ -128,6 +128,7 @@ CB_EXPORT int CB_NAME(malloc_trim)(size_t pad) {
         cb_remote_take_in(heap);
         cb_ring_empty_all(heap);
         cb_lock_take(&heap->lock);
+        cb_block_look_at_all(heap);
         cb_block_purge(heap, 0);
         cb_lock_drop(&heap->lock);
     }

@@ -5,33 +5,36 @@
  *
  * Glossary
  *   granule      16 bytes, the unit of size and alignment. Sizes named `granules` or `g` are in it.
- *   granule map  one byte per granule of memory, out of band, at cb_map + (address >> 4) (map.h says what it
- * holds). object       what malloc hands out. Small: up to 63 granules. Medium: up to 32 KiB, rounded up to
- * one of 16 sizes per doubling. Large: whole pages. block        256 KiB, aligned, owned by one heap, holding
- * objects of one space. space        small or medium: each has its own blocks and its own cursor. run the
- * stretch [cursor, limit) of a block through which a heap allocates: the fresh part of a block, or a dead run
- * that a sweep found. fresh        the part of a block that was never handed to a run; its map bytes are
- * zero. dead run     a maximal stretch of freed granules; its first and its last map byte carry its length.
+ *   granule map  one byte per granule of memory, out of band, at cb_map + (address >> 4); see map.h.
+ *   object       what malloc hands out. Small: up to 63 granules. Medium: up to 32 KiB, rounded up to one of
+ *                16 sizes per doubling. Large: whole pages.
+ *   block        256 KiB, aligned, owned by one heap, holding objects of one space.
+ *   space        small or medium: each has its own blocks and its own cursor.
+ *   run          the stretch [cursor, limit) of a block through which a heap allocates: the front of its
+ *                fresh part, or dead memory that a sweep (small space) or a list (medium space) yielded.
+ *   fresh        the part of a block that was never handed to a run; its map bytes are zero.
+ *   dead run     a stretch of freed granules; its first and its last map byte carry its length.
  *   ring         per size, the most recent frees, newest on top. An object in a ring is parked.
  *   sweep        the walk over a block's map that turns dead runs into runs and ring entries.
  *   extent       a stretch of whole pages: free, a large object, or one block.
  *   purge        giving pages without live objects back to the system, the addresses kept.
  *   remote free  a free by a thread that does not own the block. It is collected in an outbox and handed over
- * in batches; the owner finds it in its inbox.
+ *                in batches; the owner finds it in its inbox.
  *
  * Invariants (check.c verifies them)
  *   - The map bytes of a block, from its first granule to the end of its fresh part, are a sequence of
- * objects (live, parked or handed to the owner) and dead runs, with nothing between but the current run,
- * whose bytes are zero.
- *   - Two dead runs never touch.
+ *     objects (live, parked or handed to the owner) and dead runs, with nothing between but the current run,
+ *     whose bytes are zero.
+ *   - Small space: a dead run is no longer than 63 granules; neighbours stay apart until a sweep joins them.
+ *     Medium space: two dead runs never touch, and those of CB_RUN_LEAST granules and more are in a list.
  *   - block->dead is the sum of its dead runs' lengths; heap->dead the sum over its blocks.
  *   - The last granule of a block belongs to no object and its map byte is zero, and so is the last map byte
- * of every page that belongs to no block: looking at the byte before an object never finds a foreign dead
- * run.
+ *     of every page that belongs to no block: looking at the byte before an object never finds a foreign
+ *     dead run.
  *   - An entry of a ring is parked, and every parked object is in exactly one ring.
  *
- * Lock ranks, in the order of taking: cb_heaps.lock (1), a heap's lock (2), cb_pages.lock (3), cb_meta.lock
- * (4). No other locks exist.
+ * Lock ranks, in the order of taking: cb_heaps.lock (1), a heap's lock (2), cb_pages.lock (3),
+ * cb_meta.lock (4). No other locks exist.
  */
 #ifndef CB_HEAP_TYPES_H
 #define CB_HEAP_TYPES_H

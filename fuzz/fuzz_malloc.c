@@ -14,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MOST_STEPS = 400, CHECK_EACH = 8 };
+enum { MOST_STEPS = 400, CHECK_EACH = 16 };
 
 static void demand(const char *fault, size_t step) {
     if (fault != NULL) {
@@ -29,6 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     steps = steps < MOST_STEPS ? steps : MOST_STEPS;
     model_start(&model);
     model.inject = true;
+    model.stand_in = true;
     for (size_t step = 0; step < steps; step++) {
         model.check_each_step = step % CHECK_EACH == 0 || steps <= 32;
         demand(model_step(&model, data + step * MODEL_STEP), step);

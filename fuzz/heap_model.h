@@ -5,6 +5,9 @@
  *
  * A second thread with a heap of its own, the helper, takes part: a step says which of the two threads makes
  * the call. Both run in turn, never at the same time, so a script does the same each time that it is run.
+ * To the heap a thread is its cb_thread. Where switching threads would be most of the work, the calls of the
+ * helper are made by the model's own thread with the helper's cb_thread in the place of its own; the helper
+ * has it only when it begins and when it ends.
  *
  * Layer:     tests. Includes the heap's public functions and check.h.
  * Threading: one model belongs to one thread; the helper works only while that thread waits for it.
@@ -66,6 +69,7 @@ struct model {
     uint8_t next_pattern;
     bool check_each_step;
     bool inject;                         /* scripts may make system calls fail */
+    bool stand_in;                       /* the model's thread makes the helper's calls */
     unsigned order[MODEL_BULK], ordered; /* the objects made last, newest at the end, for LIFO frees */
 
     pthread_t thread; /* the helper; only while `helping` */
@@ -74,6 +78,7 @@ struct model {
     pthread_cond_t changed;
     struct model_call *job; /* guarded by lock, as is `quit`; NULL: nothing to do */
     bool quit;
+    struct cb_thread lent; /* the helper's, while the model's thread stands in for it; guarded by lock */
 };
 
 static inline void model_make_call(struct model_call *call) {
@@ -113,24 +118,44 @@ static inline void model_make_call(struct model_call *call) {
     call->error = errno;
 }
 
+static inline void model_make_checked_call(struct model *model, struct model_call *call) {
+    model_make_call(call);
+    if (call->fault == NULL && (model->check_each_step || call->what == MODEL_CHECK)) {
+        call->fault = cb_heap_check();
+    }
+}
+
 /* The helper: makes the calls that it is given until it is told to go. */
 static inline void *model_help(void *argument) {
     struct model *model = argument;
     pthread_mutex_lock(&model->lock);
+    if (model->stand_in) {
+        cb_free(cb_malloc(1)); /* so that its end is the end of a thread that had a heap */
+        model->lent = cb_thread;
+    }
     while (!model->quit) {
         if (model->job == NULL) {
             pthread_cond_wait(&model->changed, &model->lock);
             continue;
         }
-        model_make_call(model->job);
-        if (model->job->fault == NULL && (model->check_each_step || model->job->what == MODEL_CHECK)) {
-            model->job->fault = cb_heap_check();
-        }
+        model_make_checked_call(model, model->job);
         model->job = NULL;
         pthread_cond_broadcast(&model->changed);
     }
+    if (model->stand_in) {
+        cb_thread = model->lent;
+    }
     pthread_mutex_unlock(&model->lock);
     return NULL;
+}
+
+/* The model's thread makes a call of the helper's. */
+static inline void model_stand_in(struct model *model, struct model_call *call) {
+    struct cb_thread own = cb_thread;
+    cb_thread = model->lent;
+    model_make_checked_call(model, call);
+    model->lent = cb_thread;
+    cb_thread = own;
 }
 
 static inline void model_start(struct model *model) {
@@ -152,17 +177,8 @@ static inline void model_end_helper(struct model *model) {
     model->helping = model->quit = false;
 }
 
-/* Makes the call in this thread, or in the helper, and lets that thread's heap be checked. Returns the fault.
- */
-static inline const char *model_call(struct model *model, struct model_call *call, bool helper) {
-    if (helper && !model->helping) {
-        model->helping = pthread_create(&model->thread, NULL, model_help, model) == 0;
-    }
-    if (!helper || !model->helping) {
-        model_make_call(call);
-        bool check = model->check_each_step || call->what == MODEL_CHECK;
-        return call->fault != NULL || !check ? call->fault : cb_heap_check();
-    }
+/* Hands the call to the helper and waits until it is made. */
+static inline void model_ask_helper(struct model *model, struct model_call *call) {
     pthread_mutex_lock(&model->lock);
     model->job = call;
     pthread_cond_broadcast(&model->changed);
@@ -170,6 +186,29 @@ static inline const char *model_call(struct model *model, struct model_call *cal
         pthread_cond_wait(&model->changed, &model->lock);
     }
     pthread_mutex_unlock(&model->lock);
+}
+
+static inline void model_start_helper(struct model *model) {
+    model->helping = pthread_create(&model->thread, NULL, model_help, model) == 0;
+    if (model->helping && model->stand_in) {
+        struct model_call begin = {.what = MODEL_CHECK};
+        model_ask_helper(model, &begin);
+    }
+}
+
+/* Makes the call in this thread, or in the helper, and lets that thread's heap be checked. Returns the fault.
+ */
+static inline const char *model_call(struct model *model, struct model_call *call, bool helper) {
+    if (helper && !model->helping) {
+        model_start_helper(model);
+    }
+    if (!helper || !model->helping) {
+        model_make_checked_call(model, call);
+    } else if (model->stand_in) {
+        model_stand_in(model, call);
+    } else {
+        model_ask_helper(model, call);
+    }
     return call->fault;
 }
 
@@ -415,6 +454,9 @@ static inline const char *model_step(struct model *model, const uint8_t bytes[MO
     struct model_call call = {.size = size, .flavour = (int)more};
     struct model_object *o = model_vacant(model, at), *old = model_taken(model, at);
     const char *fault = NULL;
+    if (helper && model->stand_in && !model->helping) {
+        model_start_helper(model); /* where nothing fails: it must get its heap */
+    }
     if (may_fail) {
         cb_os_inject(bytes[7] & 7);
     }

@@ -14,11 +14,18 @@ struct tally {
     size_t dead, parked, listed;
 };
 
+/* Eight map bytes; aligned, other threads may be changing bytes near by. */
+typedef uint64_t __attribute__((may_alias)) eight_bytes;
+
+/* The long stretches are those of blocks that are hardly used: they go by eight bytes. */
 static bool all_zero(const uint8_t *from, const uint8_t *to) {
-    for (; from < to; from++) {
-        if (cb_map_get(from) != 0) {
+    while (from < to) {
+        bool eight = ((uintptr_t)from & 7) == 0 && to - from >= 8;
+        if (eight ? __atomic_load_n((const eight_bytes *)(const void *)from, __ATOMIC_RELAXED) != 0
+                  : cb_map_get(from) != 0) {
             return false;
         }
+        from += eight ? 8 : 1;
     }
     return true;
 }

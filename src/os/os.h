@@ -54,6 +54,12 @@ bool cb_os_renew(void *start, size_t size);
  */
 bool cb_os_wipe_on_fork(void *page);
 
+/*
+ * False when reading the byte at `address` would certainly fault; true when it would not, or when the system
+ * does not say. Asked by madvise, the one call for it that a filter which lets the heap work allows.
+ */
+bool cb_os_readable(uintptr_t address);
+
 /* Advises (or forbids) huge pages for the range. */
 void cb_os_huge(void *start, size_t size, bool wanted);
 

@@ -28,6 +28,9 @@
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 
 #ifdef CB_INJECT
 static _Atomic int inject = -1; /* relaxed: set and read by the one thread of a test */
@@ -132,6 +135,22 @@ bool cb_os_wipe_on_fork(void *page) {
     bool done = madvise(page, cb_os_page_size(), MADV_WIPEONFORK) == 0;
     errno = saved;
     return done;
+}
+
+/* What the system says to an advice for the page of the address: 0, or why not. */
+static int advice(uintptr_t address, int which) {
+    size_t page = cb_os_page_size();
+    return madvise((void *)(address & ~(page - 1)), page, which) == 0 ? 0 : errno;
+}
+
+bool cb_os_readable(uintptr_t address) {
+    int saved = errno, answer = advice(address, MADV_POPULATE_READ);
+    if (answer == EINVAL && advice((uintptr_t)&saved, MADV_POPULATE_READ) != 0) {
+        /* Linux before 5.14: it can only be asked whether anything is there. */
+        answer = advice(address, MADV_WILLNEED) == ENOMEM ? ENOMEM : 0;
+    }
+    errno = saved;
+    return answer != ENOMEM && answer != EINVAL && answer != EFAULT;
 }
 
 void cb_os_huge(void *start, size_t size, bool wanted) {

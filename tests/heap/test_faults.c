@@ -136,6 +136,7 @@ static void expect(const char *fault, const char *what) {
     FAULT(free_of_inaccessible, "cutback: free(): pointer to " NOWHERE)                                      \
     FAULT(free_behind_end_of_file, "cutback: free(): pointer to " NOWHERE)                                   \
     FAULT(free_of_mapping, "cutback: free(): pointer to " NOT_MALLOC)                                        \
+    FAULT(free_of_unaligned_in_mapping, "cutback: free(): unaligned pointer %s")                             \
     FAULT(free_of_filled_mapping, "cutback: free(): pointer to " NOT_MALLOC)                                 \
     FAULT(free_of_file_mapping, "cutback: free(): pointer to " NOT_MALLOC)                                   \
     FAULT(free_of_forged_before_free, "cutback: free(): pointer to " NOT_MALLOC)                             \
@@ -172,10 +173,23 @@ static void free_of_the_start_of_a_mapping_is_told(void **state) {
     assert_true(WIFSIGNALED(start.status) && WTERMSIG(start.status) == SIGABRT);
 }
 
+/* Also when the program has closed standard error before it exits. */
+static void statistics_are_told_at_exit(void **state) {
+    (void)state;
+    static const char *const names[] = {"none", "close_stderr"};
+    for (size_t i = 0; i < 2; i++) {
+        struct run none = run(names[i], "stats=1");
+        assert_ptr_equal(strstr(none.err, "cutback: mapped: "), none.err);
+        assert_ptr_equal(strchr(none.err, '\n'), none.err + strlen(none.err) - 1);
+        assert_int_equal(none.status, 0);
+    }
+}
+
 int main(void) {
 #define ENTRY(fault, report) cmocka_unit_test(fault##_is_told),
     const struct CMUnitTest tests[] = {
         FAULTS(ENTRY) cmocka_unit_test(no_fault_is_not_told),
+        cmocka_unit_test(statistics_are_told_at_exit),
         cmocka_unit_test(free_of_the_start_of_a_mapping_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -248,12 +249,87 @@ TEST(growing_object)
 TEST(trim)
 TEST(freed_elsewhere)
 
+/* Threads that come while nothing can be had: at some point there is no heap for the next one. */
+enum { THREADS_MOST = 400 };
+static pthread_mutex_t waiting = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t end = PTHREAD_COND_INITIALIZER;
+static bool ended; /* guarded by waiting */
+
+static void *begin_without_memory(void *answer) {
+    _Atomic int *refusal = answer;
+    void *p = cb_malloc(100); /* refused as well to a thread that has a heap, but no block for it */
+    bool no_heap = cb_thread.heap == NULL;
+    if (no_heap) {
+        DEMAND(p == NULL && refused(cb_calloc(1, 10)) && refused(cb_memalign(64, 10)) &&
+               refused(cb_malloc(100000)));
+        DEMAND(refused(cb_calloc(1, 100000)) && refused(cb_memalign(4096, 10)));
+        DEMAND(refused(cb_realloc(NULL, 10)));
+        cb_free(NULL);
+    }
+    atomic_store(refusal, no_heap ? 2 : 1);
+    pthread_mutex_lock(&waiting);
+    while (!ended) {
+        pthread_cond_wait(&end, &waiting);
+    }
+    pthread_mutex_unlock(&waiting);
+    DEMAND(!refused(p != NULL ? p : (p = cb_malloc(100))));
+    demand_heap();
+    cb_free(p);
+    return NULL;
+}
+
+static void begin_many(void) {
+    static pthread_t thread[THREADS_MOST];
+    static _Atomic int refusal[THREADS_MOST];
+    size_t count = 0;
+    cb_free(cb_malloc(1));
+    cb_os_inject(0);
+    bool one_refused = false;
+    for (; count < THREADS_MOST && !one_refused; count++) {
+        DEMAND(pthread_create(&thread[count], NULL, begin_without_memory, &refusal[count]) == 0);
+        int answer;
+        while ((answer = atomic_load(&refusal[count])) == 0) {
+            sched_yield();
+        }
+        one_refused = answer == 2;
+    }
+    DEMAND(one_refused);
+    cb_os_inject(-1);
+    pthread_mutex_lock(&waiting);
+    ended = true;
+    pthread_cond_broadcast(&end);
+    pthread_mutex_unlock(&waiting);
+    for (size_t i = 0; i < count; i++) {
+        pthread_join(thread[i], NULL);
+    }
+    demand_heap();
+}
+
+static void threads_that_get_no_heap_survive(void **state) {
+    (void)state;
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        alarm(60);
+        begin_many();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_objects_survive),  cmocka_unit_test(medium_objects_survive),
-        cmocka_unit_test(large_objects_survive),  cmocka_unit_test(aligned_objects_survive),
-        cmocka_unit_test(zeroed_objects_survive), cmocka_unit_test(growing_object_survive),
-        cmocka_unit_test(trim_survive),           cmocka_unit_test(freed_elsewhere_survive),
+        cmocka_unit_test(small_objects_survive),
+        cmocka_unit_test(medium_objects_survive),
+        cmocka_unit_test(large_objects_survive),
+        cmocka_unit_test(aligned_objects_survive),
+        cmocka_unit_test(zeroed_objects_survive),
+        cmocka_unit_test(growing_object_survive),
+        cmocka_unit_test(trim_survive),
+        cmocka_unit_test(freed_elsewhere_survive),
+        cmocka_unit_test(threads_that_get_no_heap_survive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

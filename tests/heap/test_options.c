@@ -9,6 +9,8 @@
 #include "heap/options.h"
 #include "heap/report.h"
 
+#include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static struct cb_options parse(const char *text, unsigned bad) {
@@ -111,6 +113,30 @@ static void misuse_is_told_as_documented(void **state) {
                                            "cutback: realloc(): unaligned pointer 0x1\n");
 }
 
+static _Alignas(16) char no_object[64];
+
+/* With prefixed names there is no other allocator to ask. */
+static void misuses(void) {
+    unsigned saved = cb_options.on_error;
+    char *mapped = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cb_options.on_error = CB_ERROR_WARN;
+    cb_free(mapped);
+    errno = 0;
+    assert_null(cb_realloc(no_object, 10));
+    assert_int_equal(errno, ENOMEM);
+    assert_int_equal(cb_malloc_usable_size(mapped + 8), 0);
+    cb_options.on_error = saved;
+    munmap(mapped, 4096);
+}
+
+static void what_is_not_ours_is_told(void **state) {
+    (void)state;
+    const char *text = written(misuses);
+    assert_ptr_equal(strstr(text, "cutback: free(): invalid pointer 0x"), text);
+    assert_non_null(strstr(text, "cutback: realloc(): pointer into a program or library: 0x"));
+    assert_non_null(strstr(text, "cutback: malloc_usable_size(): unaligned pointer 0x"));
+}
+
 static void a_long_line_is_cut(void **state) {
     (void)state;
     struct cb_line line = {.length = 0};
@@ -145,6 +171,17 @@ static void statistics_are_one_line(void **state) {
     assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
 
+static void mallopt_sets_the_reserve(void **state) {
+    (void)state;
+    size_t before = cb_options.reserve;
+    assert_int_equal(cb_mallopt(M_TRIM_THRESHOLD, 123456), 1);
+    assert_int_equal(cb_options.reserve, 123456);
+    assert_int_equal(cb_mallopt(M_TRIM_THRESHOLD, -1), 1);
+    assert_int_equal(cb_mallopt(M_MMAP_THRESHOLD, 1), 1);
+    assert_int_equal(cb_options.reserve, 123456);
+    cb_options.reserve = before;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_understood),
@@ -153,9 +190,11 @@ int main(void) {
         cmocka_unit_test(several_are_read_in_order),
         cmocka_unit_test(bad_options_are_told_in_a_line_each),
         cmocka_unit_test(misuse_is_told_as_documented),
+        cmocka_unit_test(what_is_not_ours_is_told),
         cmocka_unit_test(a_long_line_is_cut),
         cmocka_unit_test(numbers_are_written_in_full),
         cmocka_unit_test(statistics_are_one_line),
+        cmocka_unit_test(mallopt_sets_the_reserve),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

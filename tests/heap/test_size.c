@@ -142,6 +142,42 @@ static void a_bad_alignment_is_refused(void **state) {
     }
 }
 
+static void memalign_takes_what_glibc_takes(void **state) {
+    (void)state;
+    static const size_t align[] = {0, 1, 3, 24, 100, 5000}, got[] = {16, 16, 16, 32, 128, 8192};
+    for (size_t i = 0; i < 6; i++) {
+        void *p = cb_memalign(align[i], 100);
+        assert_non_null(p);
+        assert_int_equal((uintptr_t)p & (got[i] - 1), 0);
+        cb_free(p);
+    }
+    errno = 0;
+    assert_null(cb_memalign(SIZE_MAX / 2 + 2, 1));
+    assert_int_equal(errno, EINVAL);
+    errno = 0;
+    assert_null(cb_aligned_alloc(64, (size_t)PTRDIFF_MAX + 1));
+    assert_int_equal(errno, ENOMEM);
+    assert_heap();
+}
+
+static void whole_pages_are_whole_pages(void **state) {
+    (void)state;
+    size_t page = cb_os_page_size();
+    void *p = cb_valloc(10), *q = cb_pvalloc(page + 1), *none = cb_pvalloc(0);
+    assert_int_equal((uintptr_t)p & (page - 1), 0);
+    assert_int_equal((uintptr_t)q & (page - 1), 0);
+    assert_true(cb_malloc_usable_size(q) >= 2 * page);
+    assert_int_equal((uintptr_t)none & (page - 1), 0);
+    cb_cfree(p);
+    cb_free_sized(q, page + 1);
+    cb_free_aligned_sized(none, page, 0);
+    errno = 0;
+    assert_null(cb_pvalloc(SIZE_MAX - 1));
+    assert_int_equal(errno, ENOMEM);
+    assert_int_equal(cb_malloc_usable_size(NULL), 0);
+    assert_heap();
+}
+
 /*
  * What is written past an object may hit other objects, but nothing that the heap keeps: it goes on as
  * before. The writes stay in memory that belongs to the heap.
@@ -193,6 +229,8 @@ int main(void) {
         cmocka_unit_test(every_alignment_is_kept_for_every_size),
         cmocka_unit_test(an_aligned_object_can_be_resized),
         cmocka_unit_test(a_bad_alignment_is_refused),
+        cmocka_unit_test(memalign_takes_what_glibc_takes),
+        cmocka_unit_test(whole_pages_are_whole_pages),
         cmocka_unit_test(an_overflow_does_no_harm_to_the_heap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

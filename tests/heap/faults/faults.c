@@ -285,6 +285,10 @@ static void free_of_mapping(void) {
     free(say(map(PROT_READ | PROT_WRITE, -1) + MAPPED_WHERE));
 }
 
+static void free_of_unaligned_in_mapping(void) {
+    free(say(map(PROT_READ | PROT_WRITE, -1) + MAPPED_WHERE + 8));
+}
+
 static void free_of_start_of_mapping(void) {
     free(say(map(PROT_READ | PROT_WRITE, -1)));
 }
@@ -438,6 +442,10 @@ static void none(void) {
     free(NULL);
 }
 
+static void close_stderr(void) {
+    close(STDERR_FILENO);
+}
+
 #define FAULT(name)                                                                                          \
     { #name, name }
 static const struct {
@@ -479,6 +487,7 @@ static const struct {
     FAULT(realloc_of_nowhere),
     FAULT(usable_size_of_nowhere),
     FAULT(free_of_mapping),
+    FAULT(free_of_unaligned_in_mapping),
     FAULT(free_of_start_of_mapping),
     FAULT(free_of_filled_mapping),
     FAULT(free_of_inaccessible),
@@ -493,6 +502,7 @@ static const struct {
     FAULT(free_of_interior_of_foreign),
     FAULT(free_of_stack_of_other),
     FAULT(none),
+    FAULT(close_stderr),
     FAULT(foreign),
     FAULT(foreign_from_threads),
     FAULT(foreign_without_break),

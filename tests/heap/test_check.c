@@ -1,0 +1,140 @@
+/*
+ * The check of the invariants notices what it is there for: each is broken in turn, and mended.
+ *
+ * Layer:     tests; reaches into the heap.
+ * Threading: none.
+ */
+#include "bed.h"
+
+#include "heap/map.h"
+
+enum { OBJECTS = 24 };
+
+static char *small[OBJECTS], *medium[OBJECTS];
+
+/* Live, parked and dead objects in both spaces. */
+static int prepare(void **state) {
+    (void)state;
+    for (size_t i = 0; i < OBJECTS; i++) {
+        small[i] = cb_malloc(64);
+        medium[i] = cb_malloc(5000);
+    }
+    for (size_t i = 0; i < OBJECTS / 2; i += 2) {
+        cb_free(small[i]);
+        cb_free(medium[i]);
+    }
+    cb_malloc_trim(0); /* what was parked is dead now */
+    for (size_t i = OBJECTS / 2; i < OBJECTS; i += 2) {
+        cb_free(small[i]);
+        cb_free(medium[i]);
+    }
+    return cb_heap_check() == NULL ? 0 : -1;
+}
+
+static void finds(const char *fault) {
+    const char *found = cb_heap_check();
+    assert_non_null(found);
+    assert_string_equal(found, fault);
+}
+
+/* Breaks what `place` holds, expects the fault, and mends it. */
+#define BREAK(place, value, fault)                                                                           \
+    do {                                                                                                     \
+        __typeof__(place) good = (place);                                                                    \
+        (place) = (__typeof__(place))(value);                                                                \
+        finds(fault);                                                                                        \
+        (place) = good;                                                                                      \
+        assert_heap();                                                                                       \
+    } while (0)
+
+static struct cb_block *block_of(void *p) {
+    return cb_block_of((uintptr_t)p);
+}
+
+static uint8_t *map_of(void *p) {
+    return cb_map_at((uintptr_t)p);
+}
+
+static void wrong_map_bytes_are_found(void **state) {
+    (void)state;
+    static const char sequence[] = "the map of a block is not a sequence of objects and dead runs";
+    BREAK(map_of(small[1])[1], 1, sequence);            /* inside an object */
+    BREAK(map_of(small[1])[0], 0, sequence);            /* nothing where an object was */
+    BREAK(map_of(small[1])[0], CB_LIVE | 63, sequence); /* others inside it */
+    BREAK(map_of(medium[1])[1], 63, sequence);          /* another length, far too long */
+    BREAK(map_of(small[0])[3], 0, sequence);            /* the end of a dead run */
+    BREAK(map_of(medium[0])[200], 1, sequence);         /* inside one */
+    BREAK(cb_map[cb_thread.run.cursor], 1, "the map bytes of a run are not zero");
+    uint8_t *last = cb_map_at(cb_block_start(block_of(small[0]))) + CB_BLOCK_GRANULES - 1;
+    BREAK(*last, CB_LIVE | 1, "the fresh part of a block is not zero in the map");
+}
+
+static void dead_runs_that_touch_are_found(void **state) {
+    (void)state;
+    uint8_t *m = map_of(small[0]), saved[4];
+    assert_int_equal(m[0], CB_DEAD | 4);
+    memcpy(saved, m, 4);
+    m[0] = m[1] = CB_DEAD | 2;
+    m[2] = m[3] = CB_DEAD | 2;
+    finds("the map of a block is not a sequence of objects and dead runs");
+    memcpy(m, saved, 4);
+    assert_heap();
+}
+
+static void wrong_counts_are_found(void **state) {
+    (void)state;
+    struct cb_heap *heap = cb_thread.heap;
+    struct cb_block *block = block_of(small[0]);
+    BREAK(block->dead, block->dead + 1, "a block's count of dead granules is wrong");
+    BREAK(heap->dead, heap->dead - 1, "a heap's totals are wrong");
+    BREAK(heap->used, heap->used + 1, "a heap's totals are wrong");
+    BREAK(heap->dead_pages, heap->dead_pages + 1, "a heap's totals are wrong");
+    uint64_t dead = block->dead_pages, purged = block->purged_pages;
+    block->dead_pages |= 4;
+    block->purged_pages |= 4;
+    finds("a page is both purged and resident");
+    block->dead_pages = dead;
+    block->purged_pages = purged;
+    assert_heap();
+}
+
+static void wrong_rings_are_found(void **state) {
+    (void)state;
+    struct cb_ring *ring = &cb_thread.heap->ring[4];
+    assert_true(ring->count >= 2);
+    BREAK(cb_thread.rings, cb_thread.rings ^ 1 << 4, "the mask of filled rings is wrong");
+    BREAK(ring->bound, ring->count - 1, "a ring holds more than its bound");
+    BREAK(ring->bound, ring->room + 1, "a ring holds more than its bound");
+    BREAK(ring->count, ring->count - 1, "objects are parked that are in no ring");
+    BREAK(ring->slot[0], ring->slot[1] + 16, "a ring holds what is not parked");
+    BREAK(*cb_map_at(ring->slot[0]), CB_LIVE | 4, "a ring holds what is not parked");
+}
+
+static void wrong_lists_are_found(void **state) {
+    (void)state;
+    struct cb_heap *heap = cb_thread.heap;
+    assert_true(heap->runs_filled != 0);
+    int filled = __builtin_ctzll(heap->runs_filled), vacant = __builtin_ctzll(~heap->runs_filled);
+    BREAK(heap->runs_filled, heap->runs_filled ^ (uint64_t)1 << filled,
+          "the mask of filled lists of runs is wrong");
+    BREAK(heap->runs_filled, heap->runs_filled ^ (uint64_t)1 << vacant,
+          "the mask of filled lists of runs is wrong");
+    BREAK(heap->runs[filled], map_of(medium[1]), "a list of runs holds what is not a dead run");
+    uint64_t mask = heap->runs_filled;
+    uint8_t *list = heap->runs[filled];
+    heap->runs_filled ^= (uint64_t)1 << filled;
+    heap->runs[filled] = NULL;
+    finds("a long dead run is in no list");
+    heap->runs[filled] = list;
+    heap->runs_filled = mask;
+    assert_heap();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_map_bytes_are_found), cmocka_unit_test(dead_runs_that_touch_are_found),
+        cmocka_unit_test(wrong_counts_are_found),    cmocka_unit_test(wrong_rings_are_found),
+        cmocka_unit_test(wrong_lists_are_found),
+    };
+    return cmocka_run_group_tests(tests, prepare, NULL);
+}

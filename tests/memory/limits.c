@@ -2,9 +2,12 @@
  * Allocates until there is no more, under a limit that somebody else has set; frees; and goes on.
  *
  * usage: limits small|mixed|large|threads
+ *        limits killed
  *
  * The first line printed is the number of KiB it got before the first NULL. Fails unless running out gives
  * ENOMEM, freeing most of it then helps, and the second time yields as much as the first (nothing was lost).
+ * `killed` is for where no NULL comes, but the end: it writes to all that it gets, of 16 bytes to 32 KiB, and
+ * prints how many KiB that are so far, a line for each MiB.
  *
  * Runs on any malloc.
  *
@@ -103,11 +106,37 @@ static void refill(struct chain **all, size_t keep) {
     }
 }
 
+#define KILLED_BY ((size_t)1 << 30) /* nobody did, then */
+
+static void until_killed(void) {
+    uint64_t random = 7;
+    size_t told = 0;
+    for (size_t got = 0; got < KILLED_BY;) {
+        size_t size = bed_size(&random, 16, 32 * KIB);
+        void *p = malloc(size);
+        if (p == NULL) {
+            bed_fail("NULL after %zu KiB", got / KIB);
+            return;
+        }
+        memset(p, 1, size);
+        got += size;
+        if (got >= told + MIB) {
+            told = got;
+            bed_note("%zu\n", got / KIB);
+        }
+    }
+    bed_fail("still alive with %zu KiB", KILLED_BY / KIB);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) {
         return 2;
     }
     kind = argv[1];
+    if (strcmp(kind, "killed") == 0) {
+        until_killed();
+        return bed_failed;
+    }
     if (strcmp(kind, "threads") == 0) {
         threads();
         return bed_failed;

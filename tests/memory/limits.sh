@@ -4,9 +4,10 @@
 #
 # usage: limits.sh PROGRAM address KIB KIND     ulimit -v: the limit on addresses
 #        limits.sh PROGRAM data KIB KIND        ulimit -d: on private writable mappings, which strict overcommit counts
-#        limits.sh PROGRAM strict - KIND        /proc/sys/vm/overcommit_memory is 2 already; it is never changed here,
-#                                               for it is the whole machine's
-#        limits.sh PROGRAM cgroup KIB KIND      a control group (version 2) of its own
+#        limits.sh PROGRAM strict - KIND        strict overcommit: /proc/sys/vm/overcommit_memory is 2. It is the whole
+#                                               machine's, so it is set for the test, and set back, only where the
+#                                               environment says CUTBACK_TEST_SYSCTL=1
+#        limits.sh PROGRAM cgroup KIB killed    a control group of its own, of version 1 or 2
 #        limits.sh - start KIB                  programs start under ulimit -v
 set -u
 unset LD_PRELOAD CUTBACK_OPTIONS GLIBC_TUNABLES MALLOC_PERTURB_
@@ -22,21 +23,39 @@ skip() {
     exit 77
 }
 
+# Makes a control group below the one we are in (version 1) or the root that we see (version 2), limited to $limit KiB.
+make_group() {
+    local parent bytes=memory.max more='memory.swap.max 0'
+    parent=$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
+    if [ -n "$parent" ]; then
+        parent=/sys/fs/cgroup/memory${parent%/}
+        bytes=memory.limit_in_bytes more="memory.memsw.limit_in_bytes ${limit}K"
+    else
+        parent=/sys/fs/cgroup
+        grep -qw memory $parent/cgroup.controllers 2>/dev/null || skip "no control groups with memory"
+    fi
+    group=$parent/cutback-test-$$
+    mkdir "$group" 2>/dev/null || skip "control groups cannot be made here"
+    trap 'rmdir "$group"' EXIT
+    [ -w "$group/$bytes" ] || skip "this control group cannot limit memory"
+    echo "${limit}K" >"$group/$bytes" || skip "this control group cannot be limited"
+    [ ! -e "$group/${more% *}" ] || echo "${more#* }" >"$group/${more% *}" # no swapping instead
+}
+
+overcommit=/proc/sys/vm/overcommit_memory
 group=
 case $what in
 strict)
-    [ "$(cat /proc/sys/vm/overcommit_memory)" = 2 ] || skip "overcommit_memory is not 2 here, and is not ours to set"
+    if [ "$(cat $overcommit)" != 2 ]; then
+        [ "${CUTBACK_TEST_SYSCTL:-}" = 1 ] || skip "overcommit_memory is not 2; CUTBACK_TEST_SYSCTL=1 lets me set it"
+        before=$(cat $overcommit)
+        # shellcheck disable=SC2064
+        trap "echo $before >$overcommit" EXIT
+        { echo 2 >$overcommit; } 2>/dev/null || skip "overcommit_memory is not 2 here, and cannot be set"
+    fi
     limit=262144
     ;;
-cgroup)
-    grep -qw memory /sys/fs/cgroup/cgroup.controllers 2>/dev/null || skip "no control groups of version 2 with memory"
-    group=/sys/fs/cgroup/cutback-test-$$
-    mkdir "$group" 2>/dev/null || { group=; skip "control groups cannot be made here"; }
-    trap 'rmdir "$group"' EXIT
-    [ -w "$group/memory.max" ] || skip "this control group cannot limit memory"
-    echo "${limit}K" >"$group/memory.max"
-    [ ! -e "$group/memory.swap.max" ] || echo 0 >"$group/memory.swap.max"
-    ;;
+cgroup) make_group ;;
 esac
 if [ "${limit//[0-9]/}" = "" ] && [ "$limit" -ge 4194304 ]; then
     available=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)
@@ -66,7 +85,7 @@ if [ "$what" = start ]; then
     exit 0
 fi
 
-# A control group kills who has too much: there, programs with less than the limit run, and no more is asked.
+# A control group kills who has too much. The program says until then how far it got.
 if [ "$what" = cgroup ]; then
     for command in 'echo {1..20000} | tr " " "\n" | sort -n | tail -n 1' \
         'awk "BEGIN { for (i = 0; i < 99999; i++) a[i] = i \"x\"; print i }"'; do
@@ -74,6 +93,21 @@ if [ "$what" = cgroup ]; then
         ours=$(limited "$preload" bash -c "$command") || fail "$command"
         [ "$plain" = "$ours" ] || fail "$command: $ours"
     done
+fi
+
+# killed LIBRARY: how many KiB the program had when it was killed.
+killed() {
+    local said status
+    said=$(limited "$1" "$program" "$kind")
+    status=$?
+    [ $status = 137 ] || fail "the program was not killed: exit status $status"
+    echo "${said##*$'\n'}"
+}
+if [ "$kind" = killed ]; then
+    with_glibc=$(killed '') || { echo "$with_glibc"; exit 1; }
+    got=$(killed "$preload") || { echo "$got"; exit 1; }
+    echo "$what, $limit KiB: killed with $got KiB; with glibc $with_glibc ($((got * 1000 / with_glibc)) per mille)"
+    [ "$((got * 10))" -ge "$((with_glibc * 9))" ] || fail "less than 90 % of what glibc gives"
     exit 0
 fi
 

@@ -22,11 +22,15 @@ struct seen {
     size_t drained;  /* the same when AMOUNT of all sizes has been freed in random order */
     size_t trimmed;  /* and after malloc_trim */
     size_t half;     /* and over what is live, when 32 of 64 blocks of 1 MiB have been freed */
+    size_t huge;     /* in huge pages, of a block of AMOUNT that was written to */
     char flags[256]; /* of the mapping in which the objects are */
 };
 
-static void flags_of(const void *p, char *flags, size_t room) {
+/* What /proc/self/smaps says of the mapping with this address: its flags, and how much of it is in huge
+ * pages. */
+static size_t look_at(const void *p, char *flags, size_t room) {
     bool inside = false;
+    size_t huge = 0;
     char *next;
     for (char *line = bed_read("/proc/self/smaps"); *line != 0; line = next) {
         next = strchr(line, '\n');
@@ -35,6 +39,8 @@ static void flags_of(const void *p, char *flags, size_t room) {
         uintptr_t from = strtoull(line, &dash, 16);
         if (*dash == '-') {
             inside = (uintptr_t)p >= from && (uintptr_t)p < strtoull(dash + 1, NULL, 16);
+        } else if (inside && strncmp(line, "AnonHugePages:", 14) == 0) {
+            huge = strtoull(line + 14, NULL, 10) * KIB;
         } else if (inside && strncmp(line, "VmFlags:", 8) == 0) {
             size_t length = (size_t)(next - line - 8);
             length = length < room ? length - 1 : room - 1;
@@ -42,6 +48,7 @@ static void flags_of(const void *p, char *flags, size_t room) {
             flags[length] = 0;
         }
     }
+    return huge;
 }
 
 static int measure(void) {
@@ -54,7 +61,6 @@ static int measure(void) {
     memset(&seen, 0, sizeof seen);
     void *block = malloc(1 * MIB);
     memset(block, 1, 1 * MIB);
-    flags_of(block, seen.flags, sizeof seen.flags);
     free(block);
     seen.block = bed_resident() - base;
     for (; live < AMOUNT; count++) {
@@ -81,7 +87,17 @@ static int measure(void) {
     return bed_failed;
 }
 
-/* In a process of its own: what has been given back before makes a heap keep more. */
+/* In processes of their own: what has been given back before makes a heap keep more. */
+static int measure_huge(void) {
+    struct seen seen;
+    bed_begin();
+    memset(&seen, 0, sizeof seen);
+    void *block = malloc(AMOUNT);
+    memset(block, 1, AMOUNT);
+    seen.huge = look_at(block, seen.flags, sizeof seen.flags);
+    return write(STDOUT_FILENO, &seen, sizeof seen) != sizeof seen;
+}
+
 static int measure_half(void) {
     struct seen seen;
     char *block[64];
@@ -133,10 +149,15 @@ static struct seen run(const char *setting, const char *what) {
 
 static struct seen with(const char *setting) {
     struct seen seen = run(setting, "measure");
+    struct seen huge = run(setting, "huge");
     seen.half = run(setting, "half").half;
-    bed_note("%-16s a block freed: %zu KiB, half of 64 MiB: %zu, drained: %zu, trimmed: %zu; flags:%s\n",
-             *setting != 0 ? setting : "(default)", seen.block / KIB, seen.half / KIB, seen.drained / KIB,
-             seen.trimmed / KIB, seen.flags);
+    seen.huge = huge.huge;
+    memcpy(seen.flags, huge.flags, sizeof seen.flags);
+    bed_note(
+        "%-16s a block freed: %zu KiB, half of 64 MiB: %zu, drained: %zu, trimmed: %zu; in huge pages, of "
+        "64 MiB: %zu; flags:%s\n",
+        *setting != 0 ? setting : "(default)", seen.block / KIB, seen.half / KIB, seen.drained / KIB,
+        seen.trimmed / KIB, seen.huge / KIB, seen.flags);
     return seen;
 }
 
@@ -154,6 +175,9 @@ int main(int argc, char **argv) {
     }
     if (strcmp(argv[1], "half") == 0) {
         return measure_half();
+    }
+    if (strcmp(argv[1], "huge") == 0) {
+        return measure_huge();
     }
     if (strcmp(argv[1], "purge") == 0) {
         struct seen now = with("purge=now"), usual = with(""), never = with("purge=never");
@@ -184,6 +208,14 @@ int main(int argc, char **argv) {
         demand(!flag(&usual, "hg") && !flag(&usual, "nh"));
         demand(flag(&always, "hg"));
         demand(flag(&never, "nh"));
+        demand(never.huge == 0);
+        if (strstr(bed_read("/sys/kernel/mm/transparent_hugepage/enabled"), "[never]") == NULL) {
+            demand(always.huge > AMOUNT / 2);
+            /* what dies inside a huge page comes back all the same */
+            demand(always.half < 6 * MIB);
+            demand(always.drained < AMOUNT / 4);
+            demand(always.trimmed < 8 * MIB);
+        }
     } else {
         bed_begin();
         size_t base = bed_resident();

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Draws the four pictures of a results file, from that file alone.
+"""Draws the pictures of a results file, from that file alone.
 
     bench/plot.py bench/results/DATE-MACHINE.json [--into FOLDER]
 
 Writes, as SVG and PNG beside the results file: STEM-time (ratio to the best, per workload), STEM-memory, STEM-pareto
 (time against memory, geometric means, with the Pareto front) and STEM-drain (resident memory while everything is
-freed). Every allocator has the same size of mark and width of line. Needs matplotlib.
+freed); of the results of bench/longrun.py, STEM-resident (resident memory over time). Every allocator has the same
+size of mark and width of line. Needs matplotlib.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import matplotlib  # noqa: E402
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.ticker  # noqa: E402
 
 # Okabe and Ito's colours, which stay apart for the colour-blind; the marks tell them apart without any colour.
 STYLES = [("#000000", "o", "-"), ("#E69F00", "s", "--"), ("#56B4E9", "^", "-."), ("#CC79A7", "D", ":"),
@@ -36,8 +38,9 @@ def style_of(name, names):
 
 
 def caption(results):
-    return (f"{results['date']}, {results['machine']}: {results['cpu']}, {results['cores']} cores, "
-            f"{results['rounds']} rounds{', quick' if results['quick'] else ''}, commit {results['commit'][:10]}")
+    rounds = f"{results['rounds']} rounds{', quick' if results['quick'] else ''}, " if "rounds" in results else ""
+    return (f"{results['date']}, {results['machine']}: {results['cpu']}, {results['cores']} cores, {rounds}"
+            f"commit {results['commit'][:10]}")
 
 
 def finish(figure, results, stem, name):
@@ -221,6 +224,38 @@ def draw_drain(results, stem):
     finish(figure, results, stem, "drain")
 
 
+def draw_services(results, stem):
+    """Resident memory of services over time, a panel for each kind."""
+    names = [a["name"] for a in results["allocators"]]
+    kinds = {"redis": "redis-server: keys that expire, busy and quiet by turns", "python": "python: a web-like loop"}
+    figure, all_axes = plt.subplots(len(kinds), 1, figsize=(8, 6.4), sharex=True, layout="constrained")
+    figure.get_layout_engine().set(rect=(0, 0.03, 1, 1 - 0.03 - LEGEND / 6.4))
+    for axes, (kind, title) in zip(all_axes, kinds.items()):
+        for s in (s for s in results["services"] if s["load"] == kind):
+            colour, mark, line = style_of(s["allocator"], names)
+            xs, ys = [t / 60 for t, _ in s["samples"]], [b / 1e6 for _, b in s["samples"]]
+            axes.plot(xs, ys, linestyle=line, color=colour, linewidth=1.5, marker=mark, markersize=4,
+                      markevery=[len(xs) - 1], label=s["allocator"])
+            if s["allocator"] == names[-1] and s.get("live"):
+                axes.fill_between([t / 60 for t, _ in s["live"]], [b / 1e6 for _, b in s["live"]], color="#eeeeee",
+                                  zorder=0)
+                axes.text(0.995, 0.02, "grey: what redis-server says it uses", fontsize=8, color="#555555", ha="right",
+                          va="bottom", transform=axes.transAxes)
+        axes.set_title(title, fontsize=10)
+        axes.set_ylabel("resident, MB", fontsize=9)
+        axes.set_ylim(0, None)
+        axes.set_xlim(0, results["seconds"] / 60)
+        axes.grid(axis="y", color="#eeeeee")
+        axes.tick_params(labelsize=9)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    all_axes[-1].xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(10, integer=True))
+    all_axes[-1].set_xlabel("minutes", fontsize=9)
+    handles, labels = all_axes[0].get_legend_handles_labels()
+    legend(figure, handles, labels, "Resident memory over time")
+    finish(figure, results, stem, "resident")
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("results", type=Path)
@@ -230,6 +265,9 @@ def main():
     stem = (args.into or args.results.parent) / args.results.stem
     stem.parent.mkdir(parents=True, exist_ok=True)
     plt.rcParams.update({"font.family": "DejaVu Sans", "svg.hashsalt": "cutback", "figure.facecolor": "white"})
+    if "services" in results:
+        draw_services(results, stem)
+        return
     draw_ratios(results, "time", "Time", stem, "time")
     draw_ratios(results, "memory", "Peak resident memory", stem, "memory")
     draw_pareto(results, stem)

@@ -91,7 +91,8 @@ class Allocator:
 
     def record(self):
         digest = hashlib.sha256(Path(self.library).read_bytes()).hexdigest() if self.library else None
-        return {"name": self.name, "library": self.library, "version": self.version, "sha256": digest}
+        library = self.library.removeprefix(f"{ROOT}/") if self.library else None
+        return {"name": self.name, "library": library, "version": self.version, "sha256": digest}
 
 
 def library_path(name):

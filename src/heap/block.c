@@ -168,23 +168,41 @@ static uint64_t units_of_page(void) {
 /*
  * When pages without live objects go back. A stretch of LONG of them is cheap to give back per page and goes
  * as soon as the heap holds more than its share of the reserve. Shorter ones, which die one by one when
- * objects are freed in random order, wait until they are a quarter of the heap: most of their neighbours die
- * meanwhile, and one call does for all.
+ * objects are freed in random order, wait until they are another eighth of the heap: most of their neighbours
+ * die meanwhile, and one call does for all.
+ *
+ * What is used again after it was purged makes the reserve grow, up to three eighths of what is resident.
+ * That halves every second: it is for programs that would have pages back as fast as they give them, and
+ * giving back what is wanted again after seconds costs next to nothing.
  */
-#define LONG 16 /* units */
+#define LONG 16     /* units */
+#define SHARE 8     /* of what is resident, one part stays */
+#define SECOND 1000 /* milliseconds */
 
 /* Units of the heap's blocks that may be resident. */
 static size_t resident_units(const struct cb_heap *heap) {
     return heap->used / UNIT_GRANULES + 1 - heap->purged_pages;
 }
 
-/* It grows by what is used again after it was purged, up to an eighth of what is resident. */
-static size_t reserve_units(const struct cb_heap *heap) {
-    size_t resident = resident_units(heap);
-    size_t slack = heap->slack < resident / 8 ? heap->slack : resident / 8;
-    slack = cb_options.reserve != 0 ? slack : 0;
-    size_t share = resident / (cb_options.purge == CB_PURGE_LAZY ? 4 : 8);
-    return (cb_options.reserve / 4 >> UNIT_SHIFT) + share + slack;
+static size_t slack_most(const struct cb_heap *heap) {
+    return cb_options.reserve != 0 ? resident_units(heap) / 8 * 3 : 0;
+}
+
+/* What stays in any case. */
+static size_t share_units(const struct cb_heap *heap) {
+    size_t share = resident_units(heap) / (cb_options.purge == CB_PURGE_LAZY ? 4 : SHARE);
+    return (cb_options.reserve / 4 >> UNIT_SHIFT) + share;
+}
+
+/* What the reserve has grown by. */
+static size_t slack_units(struct cb_heap *heap) {
+    uint64_t now = cb_os_milliseconds(), seconds = (now - heap->slack_at) / SECOND;
+    if (seconds != 0) {
+        heap->slack = seconds < 64 ? heap->slack >> seconds : 0;
+        heap->slack_at = now;
+    }
+    size_t most = slack_most(heap);
+    return heap->slack < most ? heap->slack : most;
 }
 
 static bool purge_units(struct cb_heap *heap, struct cb_block *block, unsigned first, unsigned count) {
@@ -223,12 +241,16 @@ static void pages_died(struct cb_heap *heap, struct cb_block *block, uint64_t de
     }
     block->dead_pages |= born;
     cb_count(&heap->dead_pages, (size_t)__builtin_popcountll(born));
-    size_t reserve = reserve_units(heap);
+    size_t reserve = share_units(heap);
     if (heap->dead_pages <= reserve || cb_options.purge == CB_PURGE_NEVER) {
         return;
     }
+    reserve += slack_units(heap);
+    if (heap->dead_pages <= reserve) {
+        return;
+    }
     purge_stretches(heap, block, LONG);
-    if (heap->dead_pages > reserve + resident_units(heap) / 4) {
+    if (heap->dead_pages > reserve + resident_units(heap) / 8) {
         cb_block_purge(heap, heap->dead_pages / 2);
     }
 }
@@ -261,7 +283,7 @@ static void look_for_dead_pages(struct cb_heap *heap, struct cb_block *block) {
     const uint8_t *map = cb_map_at(cb_block_start(block));
     size_t page = cb_page_size >> CB_GRANULE_SHIFT;
     uint64_t dead = 0;
-    if (block->dead < page || heap->dead / UNIT_GRANULES <= reserve_units(heap)) {
+    if (block->dead < page || heap->dead / UNIT_GRANULES <= share_units(heap)) {
         return; /* no page, or too little is dead for any to go back */
     }
     uint64_t known = block->dead_pages | block->purged_pages, units = units_of_page();
@@ -433,8 +455,10 @@ void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
         cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & touched));
         size_t again = (size_t)__builtin_popcountll(block->purged_pages & touched);
         heap->purged_pages -= again;
-        heap->slack =
-            heap->slack + again < resident_units(heap) / 8 ? heap->slack + again : resident_units(heap) / 8;
+        if (again != 0) {
+            size_t most = slack_most(heap);
+            heap->slack = heap->slack + again < most ? heap->slack + again : most;
+        }
         block->dead_pages &= ~touched;
         block->purged_pages &= ~touched;
     }

@@ -152,7 +152,8 @@ struct cb_heap {
     size_t used_last;  /* the same, lately: see follow_shrinking in ring.c */
     size_t dead_pages; /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
-    size_t slack;                  /* what the reserve of dead pages has grown by */
+    size_t slack;                  /* what the reserve of dead pages has grown by ... */
+    uint64_t slack_at;             /* ... when it was last looked at, in milliseconds */
     unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
     struct cb_block *all;          /* every block of the heap */
     struct cb_outbox outbox[CB_OUTBOXES];

@@ -51,6 +51,8 @@ static struct {
     size_t slack;                   /* what the reserve has grown by, see reserve() */
     size_t missed;                  /* bytes purged lately and not taken again since */
     uint64_t missed_at;             /* milliseconds: when the last of them were purged */
+    size_t idle;                    /* the least that was dirty since idle_since: nobody needed it */
+    uint64_t idle_since;            /* milliseconds */
     uint16_t generation;            /* of the lists; rises when a forked child abandons them */
 } pages;
 
@@ -283,8 +285,8 @@ static struct candidate find(size_t size, size_t align) {
 /*
  * How many dirty bytes may stay in free extents: the reserve against thrashing. It is small, and grows where
  * purging proves wrong: by what is taken from the system within moments of being given back to it. It shrinks
- * again when that has not happened for a while, and it is bounded by SLACK_MOST, or one and a half times what
- * is in use if that is more.
+ * again when purging does no harm any more, and by half of what nobody has taken for a moment; and it is
+ * bounded by SLACK_MOST, or one and a half times what is in use if that is more.
  */
 #define SLACK_MOST ((size_t)32 << 20) /* bytes */
 #define MOMENT 2000                   /* milliseconds */
@@ -293,14 +295,33 @@ static size_t slack_most(size_t in_use) {
     return in_use + in_use / 2 > SLACK_MOST ? in_use + in_use / 2 : SLACK_MOST;
 }
 
+/* What stays in any case. */
+static size_t share(size_t in_use) {
+    return cb_options.reserve / 2 + in_use / (cb_options.purge == CB_PURGE_LAZY ? 4 : 64);
+}
+
+static void forget_idle(size_t in_use) {
+    size_t needed = share(in_use), most = slack_most(in_use);
+    uint64_t now = cb_os_milliseconds();
+    if (now - pages.idle_since > MOMENT) {
+        size_t excess = pages.idle > needed ? (pages.idle - needed) / 2 : 0;
+        pages.slack = pages.slack < most ? pages.slack : most;
+        pages.slack -= excess < pages.slack ? excess : pages.slack;
+        pages.idle = pages.dirty;
+        pages.idle_since = now;
+    }
+}
+
 static size_t reserve(void) {
     size_t in_use = cb_range_total() - pages.free;
     if (cb_options.purge == CB_PURGE_NEVER) {
         return SIZE_MAX;
     }
+    if (pages.slack != 0) {
+        forget_idle(in_use);
+    }
     size_t most = cb_options.reserve != 0 ? slack_most(in_use) : 0;
-    size_t share = in_use / (cb_options.purge == CB_PURGE_LAZY ? 4 : 64);
-    return cb_options.reserve / 2 + share + (pages.slack < most ? pages.slack : most);
+    return share(in_use) + (pages.slack < most ? pages.slack : most);
 }
 
 static void note_purge(size_t size) {
@@ -333,6 +354,7 @@ static struct cb_dirty cut(struct extent *e, uintptr_t at, size_t size) {
     if (end < was_end) {
         insert(end, was_end - end, dirty_part(was.dirty, end, was_end));
     }
+    pages.idle = pages.dirty < pages.idle ? pages.dirty : pages.idle;
     struct cb_dirty dirty = dirty_part(was.dirty, at, end);
     note_clean(size - dirty.bytes);
     return dirty;

@@ -25,6 +25,7 @@ import platform
 import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -254,6 +255,7 @@ def main():
                "python": platform.python_version(), "redis": run.output("redis-server", "--version")}
     seconds = args.minutes * 60
     services = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the services end with this
     with tempfile.TemporaryDirectory(prefix="cutback-longrun-") as folder:  # a socket's path must be short
         try:
             for allocator in allocators:

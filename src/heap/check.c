@@ -54,20 +54,29 @@ static bool check_one(uint8_t *m, const uint8_t *end, bool medium, bool after_de
            all_zero(m + head, *next - foot);
 }
 
+/* The bits of the 4 KiB units that [from, to) of a block touches; both count granules of it. */
+static uint64_t units(size_t from, size_t to) {
+    size_t first = from / 256, count = (to + 255) / 256 - first;
+    return (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
+}
+
 static const char *check_block(struct cb_heap *heap, struct cb_block *block, struct tally *all) {
-    uint8_t *m = cb_map_at(cb_block_start(block));
+    uint8_t *map = cb_map_at(cb_block_start(block)), *m = map;
     uint8_t *end = m + block->fresh, *last = m + CB_BLOCK_GRANULES;
     struct tally tally = {0, 0, 0};
     struct cb_run run = *cb_run_of(heap, block->space);
     bool running = heap->space[block->space].run_block == block;
     uint8_t *run_from = running ? cb_map + run.cursor : NULL, *run_to = running ? cb_map + run.limit : NULL;
     bool after_dead = false;
+    uint64_t live = 0;
     while (m < end) {
+        const uint8_t *from = m;
         if (m == run_from && run_from != run_to) {
             if (!all_zero(run_from, run_to)) {
                 return "the map bytes of a run are not zero";
             }
             m = run_to;
+            live |= units((size_t)(from - map), (size_t)(m - map));
             after_dead = false;
             continue;
         }
@@ -75,6 +84,7 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
         if (!check_one(m, end, block->space == CB_MEDIUM, after_dead, &tally, &m)) {
             return "the map of a block is not a sequence of objects and dead runs";
         }
+        live |= dead ? 0 : units((size_t)(from - map), (size_t)(m - map));
         after_dead = dead;
     }
     all->dead += tally.dead;
@@ -86,7 +96,12 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
     if (tally.dead != block->dead) {
         return "a block's count of dead granules is wrong";
     }
-    return (block->dead_pages & block->purged_pages) == 0 ? NULL : "a page is both purged and resident";
+    if ((block->dead_pages & block->purged_pages) != 0) {
+        return "a page is both purged and resident";
+    }
+    return ((block->dead_pages | block->purged_pages) & live) == 0
+               ? NULL
+               : "a page that holds something live counts as dead";
 }
 
 static const char *check_rings(struct cb_heap *heap, size_t parked) {

@@ -69,15 +69,24 @@ static void wrong_map_bytes_are_found(void **state) {
     BREAK(*last, CB_LIVE | 1, "the fresh part of a block is not zero in the map");
 }
 
+/* In the medium space; in the small one they are joined later. */
 static void dead_runs_that_touch_are_found(void **state) {
     (void)state;
-    uint8_t *m = map_of(small[0]), saved[4];
+    uint8_t *m = map_of(small[0]), saved[1024];
     assert_int_equal(m[0], CB_DEAD | 4);
     memcpy(saved, m, 4);
-    m[0] = m[1] = CB_DEAD | 2;
-    m[2] = m[3] = CB_DEAD | 2;
-    finds("the map of a block is not a sequence of objects and dead runs");
+    cb_map_dead_tag(m, 2);
+    cb_map_dead_tag(m + 2, 2);
+    assert_heap();
     memcpy(m, saved, 4);
+    m = map_of(medium[0]);
+    size_t length = cb_map_length(m);
+    assert_in_range(length, 128, sizeof saved);
+    memcpy(saved, m, length);
+    cb_map_dead_tag(m, length - 20);
+    cb_map_dead_tag(m + length - 20, 20);
+    finds("the map of a block is not a sequence of objects and dead runs");
+    memcpy(m, saved, length);
     assert_heap();
 }
 
@@ -94,6 +103,8 @@ static void wrong_counts_are_found(void **state) {
     block->purged_pages |= 4;
     finds("a page is both purged and resident");
     block->dead_pages = dead;
+    block->purged_pages = purged | 1; /* small[1] is in the block's first page */
+    finds("a page that holds something live counts as dead");
     block->purged_pages = purged;
     assert_heap();
 }

@@ -269,7 +269,8 @@ static void allocate_late(void *value) {
     }
     cb_free(p);
     cb_free(value);
-    const int most = BED_SANITIZED ? 3 : 4; /* in the last round the thread sanitizer is done with the thread */
+    const int most =
+        BED_SANITIZED ? 3 : 4; /* in the last round the thread sanitizer is done with the thread */
     if (atomic_fetch_add(&rounds, 1) % most != most - 1) {
         pthread_setspecific(late, cb_malloc(50));
     }

@@ -169,15 +169,11 @@ static uintptr_t align_up(uintptr_t p, size_t align) {
 
 /* An object from a ring among whose newest entries one happens to be aligned. */
 static void *aligned_from_ring(struct cb_heap *heap, unsigned index, size_t align) {
-    struct cb_ring *ring = &heap->ring[index];
-    uint32_t seen = ring->count < ENTRIES_SEEN ? ring->count : ENTRIES_SEEN;
-    for (uint32_t i = ring->count; i > ring->count - seen; i--) {
-        uintptr_t p = ring->slot[i - 1];
-        if ((p & (align - 1)) == 0) {
-            ring->slot[i - 1] = ring->slot[--ring->count];
-            if (index < 64 && ring->count == 0) {
-                cb_thread.rings &= ~((uint64_t)1 << index);
-            }
+    const size_t *slot = heap->ring[index].slot;
+    size_t count = cb_ring_count(heap, index), seen = count < ENTRIES_SEEN ? count : ENTRIES_SEEN;
+    for (size_t i = count; i > count - seen; i--) {
+        if ((slot[i - 1] & ((align >> CB_GRANULE_SHIFT) - 1)) == 0) {
+            uintptr_t p = cb_ring_take(heap, index, i - 1);
             cb_map_set(cb_map_at(p), index < 64 ? CB_LIVE | index : CB_LIVE);
             return (void *)p;
         }

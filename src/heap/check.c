@@ -105,22 +105,28 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
 }
 
 static const char *check_rings(struct cb_heap *heap, size_t parked) {
-    size_t entries = 0;
+    size_t entries = 0, medium = 0;
     for (unsigned i = 1; i < CB_RINGS; i++) {
-        struct cb_ring *ring = &heap->ring[i];
-        entries += ring->count;
-        if (ring->count > ring->bound || ring->bound > ring->room) {
+        const struct cb_ring *ring = &heap->ring[i];
+        size_t count = cb_ring_count(heap, i), bound = cb_ring_bound(heap, i);
+        if (count > bound || bound > ring->room ||
+            heap->ring_ends[i].empty != (uint32_t)(uintptr_t)ring->slot) {
             return "a ring holds more than its bound";
         }
-        if (i < 64 && (cb_thread.rings >> i & 1) != (ring->count != 0)) {
+        if (i < 64 && (cb_thread.rings >> i & 1) != (count != 0)) {
             return "the mask of filled rings is wrong";
         }
-        for (uint32_t k = 0; k < ring->count; k++) {
-            uint8_t *m = cb_map_at(ring->slot[k]);
+        entries += count;
+        medium += i < 64 ? 0 : count * cb_ring_granules(i);
+        for (size_t k = 0; k < count; k++) {
+            const uint8_t *m = cb_map + ring->slot[k];
             if ((cb_map_get(m) & CB_STATE) != CB_PARKED || cb_map_length(m) != cb_ring_granules(i)) {
                 return "a ring holds what is not parked";
             }
         }
+    }
+    if (medium != heap->parked_medium) {
+        return "the count of what is parked is wrong";
     }
     return entries == parked ? NULL : "objects are parked that are in no ring";
 }

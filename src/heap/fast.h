@@ -19,11 +19,11 @@ static inline size_t cb_granules(size_t size) {
 static inline __attribute__((always_inline)) void *cb_fast_alloc(struct cb_thread *t, size_t granules) {
     size_t at; /* the number of the object's first granule */
     if (CB_UNLIKELY(t->rings >> granules & 1)) {
-        struct cb_ring *ring = &t->heap->ring[granules];
-        uint16_t count = (uint16_t)(ring->count - 1);
-        ring->count = count;
-        at = ring->slot[count] >> CB_GRANULE_SHIFT;
-        if (CB_UNLIKELY(count == 0)) {
+        struct cb_heap *heap = t->heap;
+        size_t *top = heap->ring_top[granules] - 1;
+        heap->ring_top[granules] = top;
+        at = *top;
+        if (CB_UNLIKELY((uint32_t)(uintptr_t)top == heap->ring_ends[granules].empty)) {
             t->rings &= ~((uint64_t)1 << granules);
         }
     } else {

@@ -65,7 +65,7 @@ CB_EXPORT void CB_NAME(free)(void *ptr) {
             return;
         }
     }
-    cb_free_aside(ptr);
+    cb_free_aside(ptr, granule);
 }
 
 /* The cursor falls back to p and over the dead runs that end there. */
@@ -95,26 +95,41 @@ static inline bool rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granu
     return true;
 }
 
+/* A live medium object of an own block, at this granule, is taken back by the cursor or parked. */
+static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
+    size_t granules = cb_map_digits(cb_map + granule + 1);
+    uintptr_t p = granule << CB_GRANULE_SHIFT;
+    if (!rewind_medium(heap, p, granules)) {
+        cb_ring_park(heap, cb_medium_ring(granules << CB_GRANULE_SHIFT), p);
+    }
+}
+
 /*
  * An object that is not on top: of an own block it is parked in its ring. Small objects with room in their
- * ring are done here, without a call; everything else goes on to cb_free_odd.
+ * ring are done here, without a call. `granule` is the address rotated, as in free: what is not a multiple of
+ * a granule is outside of the range.
  */
-CB_NOINLINE void cb_free_aside(void *ptr) {
+CB_NOINLINE void cb_free_aside(void *ptr, size_t granule) {
     struct cb_thread *t = &cb_thread;
-    uintptr_t p = (uintptr_t)ptr;
     /* While the map byte is fetched: the next request of this size will write to the object. */
     __builtin_prefetch(ptr, 1);
-    if (CB_LIKELY(cb_range_is_main(p))) {
-        struct cb_heap *heap = atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed);
+    if (CB_LIKELY(cb_range_is_main_granule(granule))) {
+        struct cb_heap *heap =
+            atomic_load_explicit(&cb_block_of_granule(granule)->owner, memory_order_relaxed);
         if (CB_LIKELY(heap == t->owner)) {
-            uint8_t *m = t->map + (p >> CB_GRANULE_SHIFT);
+            uint8_t *m = t->map + granule;
             size_t byte = cb_map_get(m), index = byte - CB_LIVE;
-            struct cb_ring *ring = &heap->ring[index];
-            if (CB_LIKELY(index - 1 < CB_SMALL_GRANULES && (p & (CB_GRANULE - 1)) == 0 &&
-                          ring->count < ring->bound)) {
-                ring->slot[ring->count++] = p;
-                t->rings |= (uint64_t)1 << index;
-                cb_map_set(m, CB_PARKED | index);
+            if (CB_LIKELY(byte - (CB_LIVE + 1) < CB_SMALL_GRANULES)) {
+                size_t *top = heap->ring_top[index];
+                if (CB_LIKELY((uint32_t)(uintptr_t)top != heap->ring_ends[index].full)) {
+                    heap->ring_top[index] = top + 1;
+                    *top = granule;
+                    t->rings |= (uint64_t)1 << (byte & CB_LENGTH);
+                    cb_map_set(m, byte + (CB_PARKED - CB_LIVE));
+                    return;
+                }
+            } else if (byte == CB_LIVE) {
+                free_medium(heap, granule);
                 return;
             }
         }
@@ -122,7 +137,7 @@ CB_NOINLINE void cb_free_aside(void *ptr) {
     cb_free_odd(ptr);
 }
 
-/* Medium objects, full rings, further ranges, and what is not ours to free. */
+/* Full rings, further ranges, and what is not ours to free. */
 CB_NOINLINE void cb_free_odd(void *ptr) {
     uintptr_t p = (uintptr_t)ptr;
     struct cb_heap *heap = cb_thread.owner;
@@ -133,13 +148,10 @@ CB_NOINLINE void cb_free_odd(void *ptr) {
     size_t byte = cb_map_get(cb_map_at(p));
     if (CB_UNLIKELY((byte & CB_STATE) != CB_LIVE || (p & (CB_GRANULE - 1)) != 0)) {
         cb_bad_pointer("free", p);
-        return;
-    }
-    size_t granules = cb_map_length(cb_map_at(p));
-    if (granules <= CB_SMALL_GRANULES) {
-        cb_ring_park(heap, (unsigned)granules, p);
-    } else if (!rewind_medium(heap, p, granules)) {
-        cb_ring_park(heap, cb_medium_ring(granules << CB_GRANULE_SHIFT), p);
+    } else if (byte == CB_LIVE) {
+        free_medium(heap, p >> CB_GRANULE_SHIFT);
+    } else {
+        cb_ring_park(heap, (unsigned)(byte & CB_LENGTH), p);
     }
 }
 
@@ -181,11 +193,11 @@ CB_NOINLINE void *cb_malloc_medium(struct cb_heap *heap, size_t size) {
     size_t granules = cb_medium_size(index) >> CB_GRANULE_SHIFT;
     struct cb_run *run = &heap->space[CB_MEDIUM].run;
     for (;;) {
-        struct cb_ring *ring = &heap->ring[index];
-        if (ring->count != 0) {
-            uintptr_t p = ring->slot[--ring->count];
-            cb_map_set(cb_map_at(p), CB_LIVE); /* its length is still there */
-            return (void *)p;
+        if (CB_LIKELY(!cb_ring_is_empty(heap, index))) {
+            size_t granule = *--heap->ring_top[index];
+            heap->parked_medium -= granules;
+            cb_map_set(cb_map + granule, CB_LIVE); /* its length is still there */
+            return (void *)(granule << CB_GRANULE_SHIFT);
         }
         size_t at = run->cursor;
         if (CB_LIKELY(at + granules <= run->limit)) {
@@ -194,7 +206,7 @@ CB_NOINLINE void *cb_malloc_medium(struct cb_heap *heap, size_t size) {
             return (void *)(at << CB_GRANULE_SHIFT);
         }
         cb_remote_take_in(heap);
-        if (ring->count == 0 && !cb_refill(heap, CB_MEDIUM, granules, index)) {
+        if (cb_ring_is_empty(heap, index) && !cb_refill(heap, CB_MEDIUM, granules, index)) {
             return no_memory();
         }
     }

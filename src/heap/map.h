@@ -43,6 +43,10 @@ static inline struct cb_block *cb_block_of(uintptr_t p) {
     return cb_blocks + (p >> CB_BLOCK_SHIFT);
 }
 
+static inline struct cb_block *cb_block_of_granule(size_t granule) {
+    return cb_blocks + (granule >> (CB_BLOCK_SHIFT - CB_GRANULE_SHIFT));
+}
+
 static inline uintptr_t cb_block_start(const struct cb_block *block) {
     return (uintptr_t)(block - cb_blocks) << CB_BLOCK_SHIFT;
 }

@@ -134,6 +134,12 @@ static uintptr_t anywhere(struct cb_range *range, size_t size) {
     return start;
 }
 
+static void set_size(struct cb_range *range, size_t size) {
+    atomic_store_explicit(&range->granules, size >> CB_GRANULE_SHIFT, memory_order_relaxed);
+    /* release: partner of the acquire in cb_range_owns_other */
+    atomic_store_explicit(&range->size, size, memory_order_release);
+}
+
 static uintptr_t open_range(uint32_t index, size_t size) {
     struct cb_range *range = &cb_ranges[index];
     uintptr_t start = 0;
@@ -145,8 +151,9 @@ static uintptr_t open_range(uint32_t index, size_t size) {
     }
     if (start != 0) {
         atomic_store_explicit(&range->start, start, memory_order_relaxed);
+        atomic_store_explicit(&range->first, start >> CB_GRANULE_SHIFT, memory_order_relaxed);
+        set_size(range, size);
         /* release: partner of the acquire in cb_range_owns_other */
-        atomic_store_explicit(&range->size, size, memory_order_release);
         atomic_store_explicit(&cb_range_count, index + 1, memory_order_release);
     }
     return start;
@@ -159,7 +166,7 @@ static uintptr_t grow_by(size_t size) {
         size_t have = atomic_load_explicit(&last->size, memory_order_relaxed);
         uintptr_t end = atomic_load_explicit(&last->start, memory_order_relaxed) + have;
         if (extend(last, end, size)) {
-            atomic_store_explicit(&last->size, have + size, memory_order_release);
+            set_size(last, have + size);
             return end;
         }
     }

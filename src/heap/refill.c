@@ -65,7 +65,7 @@ static void retire(struct cb_heap *heap, enum cb_space_kind space) {
 /* True when a dead run of this length is better parked than run through. */
 static bool to_ring(const struct cb_heap *heap, size_t length) {
     return length < LEAST_RUN && (heap->wanted >> length & 1) != 0 &&
-           heap->ring[length].count < heap->ring[length].bound;
+           !cb_ring_is_full(heap, (unsigned)length);
 }
 
 /*
@@ -84,7 +84,7 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
         if (to_ring(heap, length)) {
             cb_block_revive(heap, block, p, length);
             cb_ring_park(heap, (unsigned)length, p);
-            if (length == ring && heap->ring[ring].count * 2 >= heap->ring[ring].bound) {
+            if (length == ring && cb_ring_count(heap, ring) * 2 >= cb_ring_bound(heap, ring)) {
                 set_run(heap, CB_SMALL, block, p + (length << CB_GRANULE_SHIFT),
                         p + (length << CB_GRANULE_SHIFT), false);
                 return true;
@@ -98,7 +98,7 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
     }
     heap->space[CB_SMALL].run_block = NULL;
     cb_block_settle(heap, block, true);
-    return ring != 0 && heap->ring[ring].count != 0;
+    return ring != 0 && !cb_ring_is_empty(heap, ring);
 }
 
 /* A run from the fresh part of the newest block. */

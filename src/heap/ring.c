@@ -21,16 +21,22 @@
 #define SHRINK_AT_ONCE 8
 
 /* What a ring may always hold: a few entries, fewer of large ones. */
-static uint16_t least_bound(unsigned index) {
+static size_t least_bound(unsigned index) {
     size_t entries = index == 0 ? 1 : LEAST_BYTES / (cb_ring_granules(index) << CB_GRANULE_SHIFT);
-    return (uint16_t)(entries < 1 ? 1 : entries > LEAST_ENTRIES ? LEAST_ENTRIES : entries);
+    return entries < 1 ? 1 : entries > LEAST_ENTRIES ? LEAST_ENTRIES : entries;
+}
+
+static void set_bound(struct cb_heap *heap, unsigned index, size_t bound) {
+    const size_t *slot = heap->ring[index].slot;
+    heap->ring_ends[index] =
+        (struct cb_ring_ends){(uint32_t)(uintptr_t)slot, (uint32_t)(uintptr_t)(slot + bound)};
 }
 
 void cb_ring_init(struct cb_heap *heap) {
     for (unsigned i = 0; i < CB_RINGS; i++) {
-        heap->ring[i].slot = heap->first_slots[i];
-        heap->ring[i].room = CB_RING_FIRST;
-        heap->ring[i].bound = least_bound(i);
+        heap->ring[i] = (struct cb_ring){heap->first_slots[i], CB_RING_FIRST};
+        heap->ring_top[i] = heap->first_slots[i];
+        set_bound(heap, i, least_bound(i));
     }
 }
 
@@ -63,28 +69,22 @@ static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
 }
 
 static size_t parked(const struct cb_heap *heap, enum cb_space_kind space) {
-    size_t granules = 0;
-    if (space == CB_SMALL) {
-        for (uint64_t filled = cb_thread.rings; filled != 0; filled &= filled - 1) {
-            unsigned i = (unsigned)__builtin_ctzll(filled);
-            granules += heap->ring[i].count * i;
-        }
-        return granules;
+    if (space == CB_MEDIUM) {
+        return heap->parked_medium;
     }
-    for (unsigned i = first_of(space); i < end_of(space); i++) {
-        if (heap->ring[i].count != 0) {
-            granules += heap->ring[i].count * cb_ring_granules(i);
-        }
+    size_t granules = 0;
+    for (uint64_t filled = cb_thread.rings; filled != 0; filled &= filled - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(filled);
+        granules += cb_ring_count(heap, i) * i;
     }
     return granules;
 }
 
 /* Lets the oldest `count` entries of a ring die. */
-static void flush(struct cb_heap *heap, unsigned index, uint32_t count) {
-    struct cb_ring *ring = &heap->ring[index];
-    size_t granules = cb_ring_granules(index);
-    for (uint32_t i = 0; i < count; i++) {
-        uintptr_t p = ring->slot[i];
+static void flush(struct cb_heap *heap, unsigned index, size_t count) {
+    size_t *slot = heap->ring[index].slot, granules = cb_ring_granules(index);
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t p = slot[i] << CB_GRANULE_SHIFT;
         struct cb_block *block = cb_block_of(p);
         if (CB_LIKELY(block->space == CB_SMALL)) {
             cb_block_die_small(heap, block, p, granules);
@@ -93,35 +93,47 @@ static void flush(struct cb_heap *heap, unsigned index, uint32_t count) {
             cb_block_die(heap, block, p, granules);
         }
     }
-    ring->count = (uint16_t)(ring->count - count);
-    memmove(ring->slot, ring->slot + count, ring->count * sizeof *ring->slot);
-    if (ring->count == 0 && index < 64) {
+    size_t left = cb_ring_count(heap, index) - count;
+    memmove(slot, slot + count, left * sizeof *slot);
+    heap->ring_top[index] = slot + left;
+    if (index >= 64) {
+        heap->parked_medium -= count * granules;
+    } else if (left == 0) {
         cb_thread.rings &= ~((uint64_t)1 << index);
     }
 }
 
 /* Room for twice as many entries. */
-static bool grow(struct cb_ring *ring, unsigned index, struct cb_heap *heap) {
-    if (ring->bound < ring->room) {
-        ring->bound = (uint16_t)(ring->bound * 2 < ring->room ? ring->bound * 2 : ring->room);
+static bool grow(struct cb_heap *heap, unsigned index) {
+    struct cb_ring *ring = &heap->ring[index];
+    size_t bound = cb_ring_bound(heap, index), count = cb_ring_count(heap, index);
+    if (bound < ring->room) {
+        set_bound(heap, index, bound * 2 < ring->room ? bound * 2 : ring->room);
         return true;
     }
     if (ring->room >= CB_RING_MOST) {
         return false;
     }
     size_t size = ring->room * sizeof *ring->slot;
-    uintptr_t *slot = cb_meta_take(size * 2);
+    size_t *slot = cb_meta_take(size * 2);
     if (slot == NULL) {
         return false;
     }
-    memcpy(slot, ring->slot, ring->count * sizeof *slot);
+    memcpy(slot, ring->slot, count * sizeof *slot);
     if (ring->slot != heap->first_slots[index]) {
         cb_meta_give(ring->slot, size);
     }
-    ring->slot = slot;
-    ring->room = (uint16_t)(ring->room * 2);
-    ring->bound = ring->room;
+    *ring = (struct cb_ring){slot, ring->room * 2};
+    heap->ring_top[index] = slot + count;
+    set_bound(heap, index, ring->room);
     return true;
+}
+
+/* A ring lets its oldest entries die, and may hold no more than is left for now. */
+static void shrink(struct cb_heap *heap, unsigned index, size_t count) {
+    flush(heap, index, count);
+    size_t left = cb_ring_count(heap, index), least = least_bound(index);
+    set_bound(heap, index, left > least ? left : least);
 }
 
 /*
@@ -134,12 +146,9 @@ static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
         if (index < first_of(space) || index >= end_of(space)) {
             index = heap->ring_hand[space] = first_of(space);
         }
-        struct cb_ring *ring = &heap->ring[index];
-        uint32_t count = (ring->count + 1U) / 2;
+        size_t count = (cb_ring_count(heap, index) + 1) / 2;
         if (count != 0) {
-            uint16_t least = least_bound(index);
-            flush(heap, index, count);
-            ring->bound = ring->count > least ? ring->count : least;
+            shrink(heap, index, count);
             return count * cb_ring_granules(index);
         }
     }
@@ -147,9 +156,10 @@ static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
 }
 
 /* Gives back the pages of a ring's memory that lie behind its bound. */
-static void trim_slots(struct cb_ring *ring) {
-    uintptr_t page = cb_page_size, from = ((uintptr_t)(ring->slot + ring->bound) + page - 1) & ~(page - 1);
-    uintptr_t to = (uintptr_t)(ring->slot + ring->room) & ~(page - 1);
+static void trim_slots(const struct cb_heap *heap, unsigned index) {
+    const struct cb_ring *ring = &heap->ring[index];
+    uintptr_t page = cb_page_size, to = (uintptr_t)(ring->slot + ring->room) & ~(page - 1);
+    uintptr_t from = ((uintptr_t)(ring->slot + cb_ring_bound(heap, index)) + page - 1) & ~(page - 1);
     if (from < to) {
         cb_os_purge((void *)from, to - from);
     }
@@ -159,14 +169,9 @@ static void trim_slots(struct cb_ring *ring) {
  */
 static void shrink_all(struct cb_heap *heap, enum cb_space_kind space, size_t held, size_t limit) {
     for (unsigned i = first_of(space); i < end_of(space); i++) {
-        struct cb_ring *ring = &heap->ring[i];
-        size_t keep = ring->count * limit / held;
-        uint16_t least = least_bound(i);
-        if (ring->count != 0) {
-            flush(heap, i, ring->count - (uint32_t)keep);
-        }
-        ring->bound = ring->count > least ? ring->count : least;
-        trim_slots(ring);
+        size_t count = cb_ring_count(heap, i);
+        shrink(heap, i, count - count * limit / held);
+        trim_slots(heap, i);
     }
 }
 
@@ -190,19 +195,18 @@ static void follow_shrinking(struct cb_heap *heap) {
 }
 
 static void make_room(struct cb_heap *heap, unsigned index) {
-    struct cb_ring *ring = &heap->ring[index];
     enum cb_space_kind space = index < 64 ? CB_SMALL : CB_MEDIUM;
     follow_shrinking(heap);
     size_t limit = budget(heap, space), held = parked(heap, space);
-    if (held + ring->count * cb_ring_granules(index) <= limit && grow(ring, index, heap)) {
+    if (held + cb_ring_count(heap, index) * cb_ring_granules(index) <= limit && grow(heap, index)) {
         return;
     }
     for (unsigned i = 0; i < SHRINK_AT_ONCE && held > limit; i++) {
         size_t less = shrink_next(heap, space);
         held = held > less ? held - less : 0;
     }
-    if (ring->count >= ring->bound) {
-        flush(heap, index, (ring->count + 1U) / 2);
+    if (cb_ring_is_full(heap, index)) {
+        flush(heap, index, (cb_ring_count(heap, index) + 1) / 2);
     }
 }
 
@@ -213,21 +217,32 @@ void cb_ring_full(struct cb_heap *heap, unsigned index) {
 }
 
 void cb_ring_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
-    struct cb_ring *ring = &heap->ring[index];
-    if (CB_UNLIKELY(ring->count >= ring->bound)) {
+    if (CB_UNLIKELY(cb_ring_is_full(heap, index))) {
         cb_ring_full(heap, index);
     }
-    uint8_t *m = cb_map_at(p);
-    cb_map_set(m, index < 64 ? CB_PARKED | index : CB_PARKED);
-    ring->slot[ring->count++] = p;
+    cb_map_set(cb_map_at(p), index < 64 ? CB_PARKED | index : CB_PARKED);
+    *heap->ring_top[index]++ = p >> CB_GRANULE_SHIFT;
     if (index < 64) {
         cb_thread.rings |= (uint64_t)1 << index;
+    } else {
+        heap->parked_medium += cb_ring_granules(index);
     }
+}
+
+uintptr_t cb_ring_take(struct cb_heap *heap, unsigned index, size_t entry) {
+    size_t *slot = heap->ring[index].slot, granule = slot[entry];
+    slot[entry] = *--heap->ring_top[index];
+    if (index >= 64) {
+        heap->parked_medium -= cb_ring_granules(index);
+    } else if (cb_ring_is_empty(heap, index)) {
+        cb_thread.rings &= ~((uint64_t)1 << index);
+    }
+    return granule << CB_GRANULE_SHIFT;
 }
 
 void cb_ring_drain(struct cb_heap *heap) {
     for (unsigned i = 1; i < CB_RINGS; i++) {
-        flush(heap, i, heap->ring[i].count);
+        flush(heap, i, cb_ring_count(heap, i));
     }
 }
 

@@ -22,6 +22,23 @@ static inline size_t cb_medium_size(unsigned ring) {
     return (size_t)(16 + (ring & 15) + 1) << (log - 4);
 }
 
+static inline size_t cb_ring_count(const struct cb_heap *heap, unsigned ring) {
+    return (size_t)(heap->ring_top[ring] - heap->ring[ring].slot);
+}
+
+/* How many entries it may have. */
+static inline size_t cb_ring_bound(const struct cb_heap *heap, unsigned ring) {
+    return (heap->ring_ends[ring].full - heap->ring_ends[ring].empty) / sizeof *heap->ring[ring].slot;
+}
+
+static inline bool cb_ring_is_empty(const struct cb_heap *heap, unsigned ring) {
+    return heap->ring_top[ring] == heap->ring[ring].slot;
+}
+
+static inline bool cb_ring_is_full(const struct cb_heap *heap, unsigned ring) {
+    return (uint32_t)(uintptr_t)heap->ring_top[ring] == heap->ring_ends[ring].full;
+}
+
 /* Granules of the objects in a ring. */
 static inline size_t cb_ring_granules(unsigned ring) {
     return ring < 64 ? ring : cb_medium_size(ring) >> CB_GRANULE_SHIFT;
@@ -29,6 +46,10 @@ static inline size_t cb_ring_granules(unsigned ring) {
 
 /* Parks a dead-to-be object whose map bytes say that it is live. Room is made if there is none. */
 void cb_ring_park(struct cb_heap *heap, unsigned ring, uintptr_t p);
+
+/* Takes the entry out of a ring that is not empty, puts the newest in its place, and returns its address. The
+ * map is left as it is. */
+uintptr_t cb_ring_take(struct cb_heap *heap, unsigned ring, size_t entry);
 
 /* Makes room in a full ring: it grows, or its older half dies. */
 void cb_ring_full(struct cb_heap *heap, unsigned ring);

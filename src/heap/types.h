@@ -95,13 +95,19 @@ struct cb_block {
     uint8_t bin; /* 0: not waiting for a sweep; else 1 + eighths dead */
 };
 
-/* The most recent frees of one size. 16 bytes, so that an index scales by a shift. */
+/*
+ * The most recent frees of one size, as numbers of granules. Where the newest is, and how far a ring may be
+ * filled, is in arrays of their own in the heap (ring_top, ring_ends), so that an index scales as it is.
+ */
 struct cb_ring {
-    uint16_t count; /* entries */
-    uint16_t bound; /* count may not exceed this; <= room */
-    uint16_t room;  /* entries that slot has memory for */
-    uint16_t unused;
-    uintptr_t *slot;
+    size_t *slot; /* the oldest */
+    size_t room;  /* entries that there is memory for */
+};
+
+/* The lower halves of two addresses, which is enough to know a ring's top when it gets there. */
+struct cb_ring_ends {
+    uint32_t empty; /* of slot */
+    uint32_t full;  /* behind the last entry that there may be */
 };
 
 /* A run: where the next object goes. Both are numbers of granules (address / 16), which index the map as they
@@ -152,6 +158,7 @@ struct cb_heap {
     size_t used_last;  /* the same, lately: see follow_shrinking in ring.c */
     size_t dead_pages; /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
+    size_t parked_medium;          /* granules in the rings of the medium space */
     size_t slack;                  /* what the reserve of dead pages has grown by ... */
     uint64_t slack_at;             /* ... when it was last looked at, in milliseconds */
     unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
@@ -171,8 +178,10 @@ struct cb_heap {
     _Atomic uint32_t state;                 /* enum cb_heap_state; relaxed, changed under cb_heaps.lock */
     cb_lock lock; /* rank 2: guards what is dead: runs, lists, blocks, their counts; remote.h says why */
 
-    _Alignas(64) struct cb_ring ring[CB_RINGS];
-    uintptr_t first_slots[CB_RINGS][CB_RING_FIRST];
+    _Alignas(64) size_t *ring_top[CB_RINGS]; /* behind the newest entry */
+    struct cb_ring_ends ring_ends[CB_RINGS];
+    struct cb_ring ring[CB_RINGS];
+    size_t first_slots[CB_RINGS][CB_RING_FIRST];
 };
 
 /* Changes a figure that only the owner writes and that other threads may read for statistics. */

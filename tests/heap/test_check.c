@@ -7,6 +7,7 @@
 #include "bed.h"
 
 #include "heap/map.h"
+#include "heap/ring.h"
 
 enum { OBJECTS = 24 };
 
@@ -111,14 +112,20 @@ static void wrong_counts_are_found(void **state) {
 
 static void wrong_rings_are_found(void **state) {
     (void)state;
-    struct cb_ring *ring = &cb_thread.heap->ring[4];
-    assert_true(ring->count >= 2);
+    struct cb_heap *heap = cb_thread.heap;
+    size_t *slot = heap->ring[4].slot, *top = heap->ring_top[4];
+    struct cb_ring_ends ends = heap->ring_ends[4];
+    assert_true(cb_ring_count(heap, 4) >= 2);
     BREAK(cb_thread.rings, cb_thread.rings ^ 1 << 4, "the mask of filled rings is wrong");
-    BREAK(ring->bound, ring->count - 1, "a ring holds more than its bound");
-    BREAK(ring->bound, ring->room + 1, "a ring holds more than its bound");
-    BREAK(ring->count, ring->count - 1, "objects are parked that are in no ring");
-    BREAK(ring->slot[0], ring->slot[1] + 16, "a ring holds what is not parked");
-    BREAK(*cb_map_at(ring->slot[0]), CB_LIVE | 4, "a ring holds what is not parked");
+    uint32_t full = (uint32_t)(uintptr_t)(top - 1),
+             far = (uint32_t)(uintptr_t)(slot + heap->ring[4].room + 1);
+    BREAK(heap->ring_ends[4].full, full, "a ring holds more than its bound");
+    BREAK(heap->ring_ends[4].full, far, "a ring holds more than its bound");
+    BREAK(heap->ring_ends[4].empty, ends.empty + sizeof *slot, "a ring holds more than its bound");
+    BREAK(heap->ring_top[4], top - 1, "objects are parked that are in no ring");
+    BREAK(slot[0], slot[1] + 1, "a ring holds what is not parked");
+    BREAK(*(cb_map + slot[0]), CB_LIVE | 4, "a ring holds what is not parked");
+    BREAK(heap->parked_medium, heap->parked_medium + 1, "the count of what is parked is wrong");
 }
 
 static void wrong_lists_are_found(void **state) {

@@ -176,6 +176,7 @@ static uint64_t units_of_page(void) {
  * giving back what is wanted again after seconds costs next to nothing.
  */
 #define LONG 16     /* units */
+#define SHORT 4     /* units */
 #define SHARE 8     /* of what is resident, one part stays */
 #define SECOND 1000 /* milliseconds */
 
@@ -233,6 +234,18 @@ static bool purge_stretches(struct cb_heap *heap, struct cb_block *block, unsign
     return true;
 }
 
+/* Purges stretches of at least so many dead pages, of the emptiest blocks first, until `keep` are left. */
+static void purge_all(struct cb_heap *heap, size_t keep, unsigned stretch) {
+    for (int least = 32; heap->dead_pages > keep && least >= (int)stretch; least /= 2) {
+        for (struct cb_block *block = heap->all; block != NULL && heap->dead_pages > keep;
+             block = block->all_next) {
+            if (__builtin_popcountll(block->dead_pages) >= least && !purge_stretches(heap, block, stretch)) {
+                return;
+            }
+        }
+    }
+}
+
 /* These pages of a block hold nothing live. */
 static void pages_died(struct cb_heap *heap, struct cb_block *block, uint64_t dead) {
     uint64_t born = dead & ~block->dead_pages & ~block->purged_pages;
@@ -250,8 +263,12 @@ static void pages_died(struct cb_heap *heap, struct cb_block *block, uint64_t de
         return;
     }
     purge_stretches(heap, block, LONG);
-    if (heap->dead_pages > reserve + resident_units(heap) / 8) {
-        cb_block_purge(heap, heap->dead_pages / 2);
+    size_t resident = resident_units(heap);
+    if (heap->dead_pages > reserve + resident / 8) {
+        purge_all(heap, heap->dead_pages / 2, SHORT);
+    }
+    if (heap->dead_pages > reserve + resident / 8 * 3) {
+        purge_all(heap, heap->dead_pages / 2, 1);
     }
 }
 
@@ -473,12 +490,5 @@ void cb_block_look_at_all(struct cb_heap *heap) {
 }
 
 void cb_block_purge(struct cb_heap *heap, size_t keep) {
-    for (int least = 32; heap->dead_pages > keep; least /= 2) {
-        for (struct cb_block *block = heap->all; block != NULL && heap->dead_pages > keep;
-             block = block->all_next) {
-            if (__builtin_popcountll(block->dead_pages) >= least && !purge_stretches(heap, block, 1)) {
-                return;
-            }
-        }
-    }
+    purge_all(heap, keep, 1);
 }

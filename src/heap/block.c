@@ -234,6 +234,14 @@ static bool purge_stretches(struct cb_heap *heap, struct cb_block *block, unsign
     return true;
 }
 
+static bool has_long_stretch(uint64_t pages) {
+    _Static_assert(LONG == 16, "each step doubles the length that is looked for");
+    pages &= pages >> 1;
+    pages &= pages >> 2;
+    pages &= pages >> 4;
+    return (pages & pages >> 8) != 0;
+}
+
 /* Purges stretches of at least so many dead pages, of the emptiest blocks first, until `keep` are left. */
 static void purge_all(struct cb_heap *heap, size_t keep, unsigned stretch) {
     for (int least = 32; heap->dead_pages > keep && least >= (int)stretch; least /= 2) {
@@ -262,10 +270,14 @@ static void pages_died(struct cb_heap *heap, struct cb_block *block, uint64_t de
     if (heap->dead_pages <= reserve) {
         return;
     }
-    purge_stretches(heap, block, LONG);
+    if (has_long_stretch(block->dead_pages)) {
+        purge_stretches(heap, block, LONG);
+    }
     size_t resident = resident_units(heap);
-    if (heap->dead_pages > reserve + resident / 8) {
+    if (heap->dead_pages > reserve + resident / 8 && heap->dead_pages >= heap->short_from) {
         purge_all(heap, heap->dead_pages / 2, SHORT);
+        heap->short_from =
+            heap->dead_pages + resident / 16; /* the rest are single pages: no use to look sooner */
     }
     if (heap->dead_pages > reserve + resident / 8 * 3) {
         purge_all(heap, heap->dead_pages / 2, 1);

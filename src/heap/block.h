@@ -62,11 +62,4 @@ void cb_block_requeue_all(struct cb_heap *heap);
  */
 void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept);
 
-/* Looks at every block of the small space for pages without live objects. */
-void cb_block_look_at_all(struct cb_heap *heap);
-
-/* Purges pages without live objects, of the emptiest blocks first, until no more than `keep` units are
- * resident. */
-void cb_block_purge(struct cb_heap *heap, size_t keep);
-
 #endif

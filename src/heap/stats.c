@@ -5,10 +5,10 @@
  */
 #include "heap/stats.h"
 
-#include "heap/block.h"
 #include "heap/malloc.h"
 #include "heap/meta.h"
 #include "heap/options.h"
+#include "heap/purge.h"
 #include "heap/range.h"
 #include "heap/remote.h"
 #include "heap/report.h"
@@ -128,8 +128,7 @@ CB_EXPORT int CB_NAME(malloc_trim)(size_t pad) {
         cb_remote_take_in(heap);
         cb_ring_empty_all(heap);
         cb_lock_take(&heap->lock);
-        cb_block_look_at_all(heap);
-        cb_block_purge(heap, 0);
+        cb_purge_everything(heap);
         cb_lock_drop(&heap->lock);
     }
     cb_pages_purge(pad);

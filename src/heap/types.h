@@ -158,7 +158,6 @@ struct cb_heap {
     size_t used_last;  /* the same, lately: see follow_shrinking in ring.c */
     size_t dead_pages; /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
-    size_t short_from;             /* units dead from which on short stretches are looked for again */
     size_t parked_medium;          /* granules in the rings of the medium space */
     size_t slack;                  /* what the reserve of dead pages has grown by ... */
     uint64_t slack_at;             /* ... when it was last looked at, in milliseconds */

@@ -1,0 +1,224 @@
+/*
+ * purge.c: see purge.h.
+ *
+ * Layer: heap. Threads: under the lock of the heap.
+ */
+#include "heap/purge.h"
+
+#include "heap/map.h"
+#include "heap/options.h"
+#include "heap/pages.h"
+#include "os/os.h"
+
+/* The bits for the units wholly inside [p, p + granules), system page by system page. */
+static uint64_t units_inside(uintptr_t p, size_t granules) {
+    size_t page = cb_page_size;
+    uintptr_t from = (p + page - 1) & ~(uintptr_t)(page - 1);
+    uintptr_t to = (p + (granules << CB_GRANULE_SHIFT)) & ~(uintptr_t)(page - 1);
+    if (from >= to) {
+        return 0;
+    }
+    size_t first = (from & (CB_BLOCK_SIZE - 1)) >> CB_UNIT_SHIFT, count = (to - from) >> CB_UNIT_SHIFT;
+    return (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
+}
+
+/* The bits for the units that [p, p + granules) touches. */
+static uint64_t units_touched(uintptr_t p, size_t granules) {
+    size_t page = cb_page_size;
+    uintptr_t from = p & ~(uintptr_t)(page - 1);
+    uintptr_t to = (p + (granules << CB_GRANULE_SHIFT) + page - 1) & ~(uintptr_t)(page - 1);
+    return units_inside(from, (to - from) >> CB_GRANULE_SHIFT);
+}
+
+/* The bits of the units of a block's first page. */
+static uint64_t units_of_page(void) {
+    size_t units = cb_page_size >> CB_UNIT_SHIFT;
+    return units >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << units) - 1;
+}
+
+/*
+ * When pages without live objects go back. A stretch of LONG of them is cheap to give back per page and goes
+ * as soon as the heap holds more than its share of the reserve. Shorter ones, which die one by one when
+ * objects are freed in random order, wait until they are another eighth of the heap: most of their neighbours
+ * die meanwhile, and one call does for all.
+ *
+ * What is used again after it was purged makes the reserve grow, up to three eighths of what is resident.
+ * That halves every second: it is for programs that would have pages back as fast as they give them, and
+ * giving back what is wanted again after seconds costs next to nothing.
+ */
+#define LONG 16     /* units */
+#define SHORT 4     /* units */
+#define SHARE 8     /* of what is resident, one part stays */
+#define SECOND 1000 /* milliseconds */
+
+/* Units of the heap's blocks that may be resident. */
+static size_t resident_units(const struct cb_heap *heap) {
+    return heap->used / CB_UNIT_GRANULES + 1 - heap->purged_pages;
+}
+
+static size_t slack_most(const struct cb_heap *heap) {
+    return cb_options.reserve != 0 ? resident_units(heap) / 8 * 3 : 0;
+}
+
+/* What stays in any case. */
+static size_t share_units(const struct cb_heap *heap) {
+    size_t share = resident_units(heap) / (cb_options.purge == CB_PURGE_LAZY ? 4 : SHARE);
+    return (cb_options.reserve / 4 >> CB_UNIT_SHIFT) + share;
+}
+
+/* What the reserve has grown by. */
+static size_t slack_units(struct cb_heap *heap) {
+    uint64_t now = cb_os_milliseconds(), seconds = (now - heap->slack_at) / SECOND;
+    if (seconds != 0) {
+        heap->slack = seconds < 64 ? heap->slack >> seconds : 0;
+        heap->slack_at = now;
+    }
+    size_t most = slack_most(heap);
+    return heap->slack < most ? heap->slack : most;
+}
+
+static bool purge_units(struct cb_heap *heap, struct cb_block *block, unsigned first, unsigned count) {
+    uint64_t bits = (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
+    if (!cb_pages_purge_part(cb_block_start(block) + ((uintptr_t)first << CB_UNIT_SHIFT),
+                             (size_t)count << CB_UNIT_SHIFT)) {
+        return false;
+    }
+    cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & bits));
+    heap->purged_pages += (size_t)__builtin_popcountll(bits & ~block->purged_pages);
+    block->purged_pages |= bits;
+    block->dead_pages &= ~bits;
+    return true;
+}
+
+/* Purges the stretches of at least so many dead pages; one system call for each. */
+static bool purge_stretches(struct cb_heap *heap, struct cb_block *block, unsigned least) {
+    uint64_t left = block->dead_pages;
+    while (left != 0) {
+        unsigned first = (unsigned)__builtin_ctzll(left);
+        uint64_t above = ~(left >> first);
+        unsigned count = above != 0 ? (unsigned)__builtin_ctzll(above) : 64;
+        if (count >= least && !purge_units(heap, block, first, count)) {
+            return false;
+        }
+        left = first + count < 64 ? left >> (first + count) << (first + count) : 0;
+    }
+    return true;
+}
+
+static bool has_long_stretch(uint64_t pages) {
+    _Static_assert(LONG == 16, "each step doubles the length that is looked for");
+    pages &= pages >> 1;
+    pages &= pages >> 2;
+    pages &= pages >> 4;
+    return (pages & pages >> 8) != 0;
+}
+
+/* Purges stretches of at least so many dead pages, of the emptiest blocks first, until `keep` are left. */
+static void purge_all(struct cb_heap *heap, size_t keep, unsigned stretch) {
+    for (int least = 32; heap->dead_pages > keep && least >= (int)stretch; least /= 2) {
+        for (struct cb_block *block = heap->all; block != NULL && heap->dead_pages > keep;
+             block = block->all_next) {
+            if (__builtin_popcountll(block->dead_pages) >= least && !purge_stretches(heap, block, stretch)) {
+                return;
+            }
+        }
+    }
+}
+
+/* These pages of a block hold nothing live. */
+static void units_died(struct cb_heap *heap, struct cb_block *block, uint64_t dead) {
+    uint64_t born = dead & ~block->dead_pages & ~block->purged_pages;
+    if (born == 0) {
+        return;
+    }
+    block->dead_pages |= born;
+    cb_count(&heap->dead_pages, (size_t)__builtin_popcountll(born));
+    size_t reserve = share_units(heap);
+    if (heap->dead_pages <= reserve || cb_options.purge == CB_PURGE_NEVER) {
+        return;
+    }
+    reserve += slack_units(heap);
+    if (heap->dead_pages <= reserve) {
+        return;
+    }
+    if (has_long_stretch(block->dead_pages)) {
+        purge_stretches(heap, block, LONG);
+    }
+    size_t most = reserve + resident_units(heap) / SHARE, keep = heap->dead_pages / 2;
+    if (heap->dead_pages > most) {
+        purge_all(heap, keep, SHORT);
+    }
+    if (heap->dead_pages > most) {
+        purge_all(heap, keep, 1); /* single pages cost a call each */
+    }
+}
+
+/*
+ * Small space: a page has nothing live in it when all map bytes in it are zero or those of dead runs, and
+ * what reaches into it from below is a dead run too. Runs and fresh parts have no heads at all: whoever calls
+ * sees to those.
+ */
+static bool page_is_dead(const uint8_t *m, size_t granules, bool first) {
+    for (size_t i = 0; i < granules; i += 8) {
+        uint64_t eight = __atomic_load_n((const uint64_t *)(const void *)(m + i), __ATOMIC_RELAXED);
+        uint64_t dead = eight & eight << 1 & 0x8080808080808080ULL;
+        if ((eight & ~((dead >> 7) * 0xFF)) != 0) {
+            return false;
+        }
+    }
+    if (first || cb_map_get(m) != 0) {
+        return true;
+    }
+    size_t back = 1;
+    while (back < CB_SMALL_GRANULES && cb_map_get(m - back) == 0) {
+        back++;
+    }
+    return cb_map_get(m - back) >= CB_DEAD;
+}
+
+void cb_purge_look(struct cb_heap *heap, struct cb_block *block, bool thoroughly) {
+    const uint8_t *map = cb_map_at(cb_block_start(block));
+    size_t page = cb_page_size >> CB_GRANULE_SHIFT;
+    uint64_t dead = 0;
+    if (block->dead < page || (!thoroughly && heap->dead / CB_UNIT_GRANULES <= share_units(heap))) {
+        return; /* no page, or too little is dead for any to go back */
+    }
+    uint64_t known = block->dead_pages | block->purged_pages, units = units_of_page();
+    for (size_t at = 0; at + page <= block->fresh; at += page) {
+        uint64_t bits = units << (at / CB_UNIT_GRANULES);
+        if ((known & bits) == 0 && page_is_dead(map + at, page, at == 0)) {
+            dead |= bits;
+        }
+    }
+    if (heap->space[CB_SMALL].run_block == block) {
+        const struct cb_run *run = &cb_thread.run;
+        dead &= ~units_touched(run->cursor << CB_GRANULE_SHIFT, run->limit - run->cursor);
+    }
+    units_died(heap, block, dead);
+}
+
+void cb_purge_died(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
+    units_died(heap, block, units_inside(p, granules));
+}
+
+void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
+    uint64_t touched = units_touched(p, granules);
+    cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & touched));
+    size_t again = (size_t)__builtin_popcountll(block->purged_pages & touched);
+    heap->purged_pages -= again;
+    if (again != 0) {
+        size_t most = slack_most(heap);
+        heap->slack = heap->slack + again < most ? heap->slack + again : most;
+    }
+    block->dead_pages &= ~touched;
+    block->purged_pages &= ~touched;
+}
+
+void cb_purge_everything(struct cb_heap *heap) {
+    for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
+        if (block->space == CB_SMALL) {
+            cb_purge_look(heap, block, true);
+        }
+    }
+    purge_all(heap, 0, 1);
+}

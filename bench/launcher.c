@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LAST_LOOK 128000 /* microseconds: 2 ms times a power of 4 */
+
 extern char **environ;
 
 struct options {
@@ -171,15 +173,15 @@ int main(int argc, char **argv) {
             return 2;
         }
         /* Look a few times, ever later, whether the library is really there; not at all in a long series. */
-        for (useconds_t wait = 2000; real && mapped != 1 && o.repeat == 1 && wait <= 128000; wait *= 4) {
+        for (useconds_t wait = 2000; real && mapped != 1 && o.repeat == 1 && wait <= LAST_LOOK; wait *= 4) {
             usleep(wait);
             siginfo_t info = {0};
             if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0) {
                 break;
             }
             int seen = is_mapped(pid, real);
-            if (seen >= 0) {
-                mapped = seen;
+            if (seen == 1 || (seen == 0 && wait == LAST_LOOK)) {
+                mapped = seen; /* looked at earlier, it may not have got to loading it */
             }
         }
         struct rusage usage;

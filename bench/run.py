@@ -415,6 +415,7 @@ def measure_all(args, allocators, workloads, results, skipped, deadline):
     progress = Progress(jobs, deadline, time.monotonic())
     for job in jobs:
         w, a, r = job
+        results["rounds"] = r  # that are complete
         if (w.name, a.name) in failures:
             progress.finished(job, 0)
             continue
@@ -433,8 +434,8 @@ def measure_all(args, allocators, workloads, results, skipped, deadline):
             skipped.append({"what": f"{w.name} under {a.name}", "why": f"FAILED: {why}"})
             say(f"\nrun.py: {w.name} under {a.name}: {why}")
         progress.finished(job, time.monotonic() - start)
-        if progress.done % (len(jobs) // args.rounds) == 0:
-            results["rounds"] = r + 1
+    else:
+        results["rounds"] = args.rounds
     if sys.stderr.isatty():
         say("")
     results["workloads"] = [w for w in results["workloads"] if any(w["results"].values())]

@@ -10,12 +10,12 @@
 
 #include <string.h>
 
-#define SMALL_FLOOR ((size_t)80 << 10) /* granules: 1.25 MiB */
-#define SMALL_SHARE 32
+#define SMALL_FLOOR ((size_t)80 << 10)  /* granules: 1.25 MiB */
 #define MEDIUM_FLOOR ((size_t)32 << 10) /* granules: 512 KiB */
-#define MEDIUM_SHARE 32
-#define BIG ((size_t)1 << 20)  /* granules: 16 MiB */
-#define LEAST ((size_t)1 << 8) /* granules */
+#define SHARE 32                        /* of what is in use, one part */
+#define BIG ((size_t)1 << 20)           /* granules: 16 MiB */
+#define BIG_LESS 32                     /* the floor is divided by it from then on */
+#define LEAST ((size_t)1 << 8)          /* granules */
 #define LEAST_ENTRIES 8
 #define LEAST_BYTES 16384
 #define SHRINK_AT_ONCE 8
@@ -59,9 +59,9 @@ static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
     size_t in_use = heap->used - heap->dead; /* what is parked counts too: close enough */
     size_t floor = space == CB_SMALL ? SMALL_FLOOR : MEDIUM_FLOOR;
     if (heap->used_most > BIG) {
-        floor /= 32;
+        floor /= BIG_LESS;
     }
-    size_t share = floor + in_use / (space == CB_SMALL ? SMALL_SHARE : MEDIUM_SHARE);
+    size_t share = floor + in_use / SHARE;
     if (in_use < heap->used / 2) {
         share = share * (in_use * 512 / heap->used) / 256;
     }

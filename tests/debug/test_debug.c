@@ -8,66 +8,7 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-struct run {
-    int status;
-    char out[256], err[8192];
-};
-
-static void read_all(int from, char *text, size_t room) {
-    size_t have = 0;
-    ssize_t got;
-    while (have < room - 1 && (got = read(from, text + have, room - 1 - have)) > 0) {
-        have += (size_t)got;
-    }
-    text[have] = '\0';
-    close(from);
-}
-
-static void become_fault(const char *fault, const char *options) {
-    const char *program = getenv("CUTBACK_FAULTS");
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    alarm(60);
-    setenv("LD_PRELOAD", getenv("CUTBACK_PRELOAD"), 1);
-    setenv("CUTBACK_OPTIONS", options, 1);
-    execl(program, program, fault, (char *)NULL);
-    _exit(127);
-}
-
-static struct run run(const char *fault, const char *options) {
-    struct run run;
-    int out[2], err[2];
-    assert_int_equal(pipe(out), 0);
-    assert_int_equal(pipe(err), 0);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        dup2(out[1], STDOUT_FILENO);
-        dup2(err[1], STDERR_FILENO);
-        become_fault(fault, options);
-    }
-    close(out[1]);
-    close(err[1]);
-    read_all(out[0], run.out, sizeof run.out);
-    read_all(err[0], run.err, sizeof run.err);
-    assert_int_equal(waitpid(child, &run.status, 0), child);
-    run.out[strcspn(run.out, "\n")] = '\0';
-    return run;
-}
+#include "../fault_run.h"
 
 /* Whether the trace with this title has a frame of this function. */
 static bool trace_has(const char *report, const char *title, const char *function) {

@@ -101,10 +101,10 @@ static bool drop_if_empty(struct cb_heap *heap, struct cb_block *block) {
     return true;
 }
 
-/* When the block must be looked at next: another eighth has died, or half of what was left, or all of it. */
+/* When the block must be looked at next: an eighth of it has died, or a quarter of what was left, or all. */
 static void set_mark(struct cb_block *block) {
-    size_t half = (size_t)(block->fresh - block->dead) / 2;
-    size_t next = block->dead + (half > EIGHTH ? EIGHTH : half > LEAST_STEP ? half : LEAST_STEP);
+    size_t part = (size_t)(block->fresh - block->dead) / 4;
+    size_t next = block->dead + (part > EIGHTH ? EIGHTH : part > LEAST_STEP ? part : LEAST_STEP);
     block->mark = (uint16_t)(next < block->fresh || block->dead == block->fresh ? next : block->fresh);
 }
 

@@ -174,7 +174,7 @@ static void *aligned_from_ring(struct cb_heap *heap, unsigned index, size_t alig
     for (size_t i = count; i > count - seen; i--) {
         if ((slot[i - 1] & ((align >> CB_GRANULE_SHIFT) - 1)) == 0) {
             uintptr_t p = cb_ring_take(heap, index, i - 1);
-            cb_map_set(cb_map_at(p), index < 64 ? CB_LIVE | index : CB_LIVE);
+            cb_map_set(cb_map_at(p), index < CB_MEDIUM_RING ? index : CB_LIVE);
             return (void *)p;
         }
     }
@@ -209,8 +209,8 @@ static void *aligned(size_t align, size_t size) {
         return NULL;
     }
     size_t granules = granules_for(size != 0 ? size : 1);
-    unsigned index =
-        granules <= CB_SMALL_GRANULES ? (unsigned)granules : cb_medium_ring(granules << CB_GRANULE_SHIFT);
+    unsigned index = granules <= CB_SMALL_GRANULES ? cb_small_ring(granules)
+                                                   : cb_medium_ring(granules << CB_GRANULE_SHIFT);
     enum cb_space_kind space = granules <= CB_SMALL_GRANULES && align <= 256 ? CB_SMALL : CB_MEDIUM;
     for (;;) {
         void *p = aligned_from_ring(heap, index, align);

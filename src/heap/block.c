@@ -14,12 +14,29 @@
 #define LEAST_STEP 8 /* granules that die before a block is looked at again */
 #define RUNS_SEEN 8  /* of a list, in search of one that is long enough */
 
+static void set_near(const struct cb_heap *heap, const struct cb_block *block) {
+    size_t number = (size_t)(block - cb_blocks);
+    uint64_t none = 0;
+    if (heap->tag != CB_NO_TAG) {
+        atomic_compare_exchange_strong_explicit(&cb_near[number % CB_NEAR], &none, heap->tag + number,
+                                                memory_order_relaxed, memory_order_relaxed);
+    }
+}
+
+static void clear_near(const struct cb_heap *heap, const struct cb_block *block) {
+    size_t number = (size_t)(block - cb_blocks);
+    if (cb_near_is_of(heap->tag, number)) {
+        atomic_store_explicit(&cb_near[number % CB_NEAR], 0, memory_order_relaxed);
+    }
+}
+
 struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     uintptr_t start = cb_pages_take_block(heap);
     if (start == 0) {
         return NULL;
     }
     struct cb_block *block = cb_block_of(start);
+    set_near(heap, block);
     block->next = block->prev = NULL;
     block->all_prev = NULL;
     block->all_next = heap->all;
@@ -51,6 +68,7 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
     }
     *(block->all_prev != NULL ? &block->all_prev->all_next : &heap->all) = block->all_next;
     cb_count(&heap->used, (size_t)0 - block->fresh);
+    clear_near(heap, block);
     /* release: partner of the acquire in the page allocator's in_page_land: the map bytes are zero by now */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
     size_t dirty = CB_BLOCK_SIZE - (purged << CB_UNIT_SHIFT), map = CB_BLOCK_SIZE >> CB_GRANULE_SHIFT;

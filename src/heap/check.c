@@ -106,18 +106,18 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
 
 static const char *check_rings(struct cb_heap *heap, size_t parked) {
     size_t entries = 0, medium = 0;
-    for (unsigned i = 1; i < CB_RINGS; i++) {
+    for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
         const struct cb_ring *ring = &heap->ring[i];
         size_t count = cb_ring_count(heap, i), bound = cb_ring_bound(heap, i);
         if (count > bound || bound > ring->room ||
             heap->ring_ends[i].empty != (uint32_t)(uintptr_t)ring->slot) {
             return "a ring holds more than its bound";
         }
-        if (i < 64 && (cb_thread.rings >> i & 1) != (count != 0)) {
-            return "the mask of filled rings is wrong";
+        if (i < CB_MEDIUM_RING && (cb_thread.rings >> cb_ring_granules(i) & 1) != 0 && count == 0) {
+            return "malloc is to look into an empty ring";
         }
         entries += count;
-        medium += i < 64 ? 0 : count * cb_ring_granules(i);
+        medium += i < CB_MEDIUM_RING ? 0 : count * cb_ring_granules(i);
         for (size_t k = 0; k < count; k++) {
             const uint8_t *m = cb_map + ring->slot[k];
             if ((cb_map_get(m) & CB_STATE) != CB_PARKED || cb_map_length(m) != cb_ring_granules(i)) {

@@ -20,10 +20,10 @@ static inline __attribute__((always_inline)) void *cb_fast_alloc(struct cb_threa
     size_t at; /* the number of the object's first granule */
     if (CB_UNLIKELY(t->rings >> granules & 1)) {
         struct cb_heap *heap = t->heap;
-        size_t *top = heap->ring_top[granules] - 1;
-        heap->ring_top[granules] = top;
+        size_t *top = heap->ring_top[CB_SMALL_RING + granules] - 1;
+        heap->ring_top[CB_SMALL_RING + granules] = top;
         at = *top;
-        if (CB_UNLIKELY((uint32_t)(uintptr_t)top == heap->ring_ends[granules].empty)) {
+        if (CB_UNLIKELY((uint32_t)(uintptr_t)top == heap->ring_ends[CB_SMALL_RING + granules].empty)) {
             t->rings &= ~((uint64_t)1 << granules);
         }
     } else {

@@ -107,41 +107,37 @@ static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
 /*
  * An object that is not on top: of an own block it is parked in its ring. Small objects with room in their
  * ring are done here, without a call. `granule` is the address rotated, as in free: what is not a multiple of
- * a granule is outside of the range.
+ * a granule gives no block's number. What is not a live small object has a map byte whose ring is full.
  */
 CB_NOINLINE void cb_free_aside(void *ptr, size_t granule) {
     struct cb_thread *t = &cb_thread;
     /* While the map byte is fetched: the next request of this size will write to the object. */
     __builtin_prefetch(ptr, 1);
-    if (CB_LIKELY(cb_range_is_main_granule(granule))) {
-        struct cb_heap *heap =
-            atomic_load_explicit(&cb_block_of_granule(granule)->owner, memory_order_relaxed);
-        if (CB_LIKELY(heap == t->owner)) {
-            uint8_t *m = t->map + granule;
-            size_t byte = cb_map_get(m), index = byte - CB_LIVE;
-            if (CB_LIKELY(byte - (CB_LIVE + 1) < CB_SMALL_GRANULES)) {
-                size_t *top = heap->ring_top[index];
-                if (CB_LIKELY((uint32_t)(uintptr_t)top != heap->ring_ends[index].full)) {
-                    heap->ring_top[index] = top + 1;
-                    *top = granule;
-                    t->rings |= (uint64_t)1 << (byte & CB_LENGTH);
-                    cb_map_set(m, byte + (CB_PARKED - CB_LIVE));
-                    return;
-                }
-            } else if (byte == CB_LIVE) {
-                free_medium(heap, granule);
-                return;
-            }
+    if (CB_LIKELY(cb_near_is_of(t->tag, granule >> (CB_BLOCK_SHIFT - CB_GRANULE_SHIFT)))) {
+        struct cb_heap *heap = t->heap;
+        uint8_t *m = t->map + granule;
+        size_t byte = cb_map_get(m);
+        size_t *top = heap->ring_top[byte];
+        if (CB_LIKELY((uint32_t)(uintptr_t)top != heap->ring_ends[byte].full)) {
+            heap->ring_top[byte] = top + 1;
+            *top = granule;
+            cb_map_set(m, byte + (CB_PARKED - CB_LIVE));
+            return;
+        }
+        if (byte == CB_LIVE) {
+            free_medium(heap, granule);
+            return;
         }
     }
     cb_free_odd(ptr);
 }
 
-/* Full rings, further ranges, and what is not ours to free. */
+/* Full rings, blocks that are not in cb_near, and what is not ours to free. */
 CB_NOINLINE void cb_free_odd(void *ptr) {
     uintptr_t p = (uintptr_t)ptr;
-    struct cb_heap *heap = cb_thread.owner;
-    if (!cb_range_owns(p) || atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) != heap) {
+    struct cb_heap *heap = cb_thread.heap;
+    if (heap == NULL || !cb_range_owns(p) ||
+        atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) != heap) {
         cb_free_far(ptr);
         return;
     }
@@ -151,7 +147,7 @@ CB_NOINLINE void cb_free_odd(void *ptr) {
     } else if (byte == CB_LIVE) {
         free_medium(heap, p >> CB_GRANULE_SHIFT);
     } else {
-        cb_ring_park(heap, (unsigned)(byte & CB_LENGTH), p);
+        cb_ring_park(heap, (unsigned)byte, p);
     }
 }
 
@@ -229,9 +225,11 @@ CB_NOINLINE void *cb_malloc_slow(size_t size) {
     uint64_t bit = (uint64_t)1 << granules;
     heap->wanted |= bit;
     cb_remote_take_in(heap);
-    if ((cb_thread.rings & bit) == 0 && cb_thread.run.limit - cb_thread.run.cursor < granules) {
+    if (!cb_ring_is_empty(heap, cb_small_ring(granules))) {
+        cb_thread.rings |= bit;
+    } else if (cb_thread.run.limit - cb_thread.run.cursor < granules) {
         cb_fork_notice();
-        if (!cb_refill(heap, CB_SMALL, granules, (unsigned)granules)) {
+        if (!cb_refill(heap, CB_SMALL, granules, cb_small_ring(granules))) {
             return no_memory();
         }
     }

@@ -31,6 +31,20 @@ enum { CB_NONE = 0x00, CB_LIVE = 0x40, CB_PARKED = 0x80, CB_DEAD = 0xC0, CB_STAT
 extern uint8_t *cb_map CB_HIDDEN;
 extern struct cb_block *cb_blocks CB_HIDDEN;
 
+/*
+ * The blocks that their owners know at once: by the lowest bits of a block's number, that number plus the tag
+ * of the heap that owns it. Tags are multiples of more than any block's number, so no other number and tag
+ * have the same sum. Where two blocks share an entry, the first has it; the other is found in cb_blocks.
+ *
+ * Relaxed: only the owner of a tag looks for it, and it has written what it looks for, or got the heap under
+ * a lock from the thread that has.
+ */
+extern _Atomic uint64_t cb_near[CB_NEAR] CB_HIDDEN;
+
+static inline bool cb_near_is_of(uint64_t tag, size_t number) {
+    return atomic_load_explicit(&cb_near[number % CB_NEAR], memory_order_relaxed) - number == tag;
+}
+
 static inline uint8_t *cb_map_at(uintptr_t p) {
     return cb_map + (p >> CB_GRANULE_SHIFT);
 }
@@ -123,11 +137,15 @@ static inline void cb_map_dead_tag_short(uint8_t *m, size_t granules) {
     }
 }
 
-/* The end of the stretch of dead runs, short ones all, that starts at m. The byte behind a block is zero. */
-static inline uint8_t *cb_map_dead_end(uint8_t *m) {
+/*
+ * The end of the stretch of dead runs, short ones all, that starts at m; or of its first so many that have at
+ * least `most` granules together. The byte behind a block is zero.
+ */
+static inline uint8_t *cb_map_dead_end(uint8_t *m, size_t most) {
+    const uint8_t *enough = m + most;
     do {
         m += cb_map_get(m) & CB_LENGTH;
-    } while (cb_map_get(m) >= CB_DEAD);
+    } while (m < enough && cb_map_get(m) >= CB_DEAD);
     return m;
 }
 

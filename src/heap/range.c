@@ -19,6 +19,7 @@
 
 uint8_t *cb_map;
 struct cb_block *cb_blocks;
+_Atomic uint64_t cb_near[CB_NEAR];
 struct cb_range cb_ranges[CB_RANGES_MAX];
 _Atomic uint32_t cb_range_count;
 
@@ -135,7 +136,6 @@ static uintptr_t anywhere(struct cb_range *range, size_t size) {
 }
 
 static void set_size(struct cb_range *range, size_t size) {
-    atomic_store_explicit(&range->granules, size >> CB_GRANULE_SHIFT, memory_order_relaxed);
     /* release: partner of the acquire in cb_range_owns_other */
     atomic_store_explicit(&range->size, size, memory_order_release);
 }
@@ -151,7 +151,6 @@ static uintptr_t open_range(uint32_t index, size_t size) {
     }
     if (start != 0) {
         atomic_store_explicit(&range->start, start, memory_order_relaxed);
-        atomic_store_explicit(&range->first, start >> CB_GRANULE_SHIFT, memory_order_relaxed);
         set_size(range, size);
         /* release: partner of the acquire in cb_range_owns_other */
         atomic_store_explicit(&cb_range_count, index + 1, memory_order_release);

@@ -21,8 +21,7 @@
 struct cb_range {
     _Atomic uintptr_t start; /* written once, before `size` */
     _Atomic size_t size;     /* bytes in use; grows. Release when it grows, so that the metadata is there */
-    _Atomic size_t first, granules; /* start and size in granules, written before size; relaxed */
-    uintptr_t table_end;            /* the block table is mapped up to here; guarded by cb_pages.lock */
+    uintptr_t table_end;     /* the block table is mapped up to here; guarded by cb_pages.lock */
 };
 
 extern struct cb_range cb_ranges[CB_RANGES_MAX] CB_HIDDEN;
@@ -50,12 +49,6 @@ static inline bool cb_range_is_main(uintptr_t p) {
     /* relaxed: whoever holds an address of ours learnt it from a thread that saw the range grow */
     return p - atomic_load_explicit(&cb_ranges[0].start, memory_order_relaxed) <
            atomic_load_explicit(&cb_ranges[0].size, memory_order_relaxed);
-}
-
-/* The same of a granule's number. */
-static inline bool cb_range_is_main_granule(size_t granule) {
-    return granule - atomic_load_explicit(&cb_ranges[0].first, memory_order_relaxed) <
-           atomic_load_explicit(&cb_ranges[0].granules, memory_order_relaxed);
 }
 
 /* True when the address is in a range of ours (then its map byte and its block entry may be read). */

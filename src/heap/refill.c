@@ -15,8 +15,15 @@
 #include "heap/block.h"
 #include "heap/ring.h"
 
-#define FRESH_STEP ((size_t)32 << 10) /* bytes of a fresh part that become a run at a time */
-#define LEAST_RUN 8                   /* granules; shorter dead runs rather go to the ring of their size */
+/*
+ * Bytes that become a run at a time: short ones in the small space, so that the rings are asked again soon.
+ * What they hold was in use lately; what is behind the end of a run was not. Every SMALL_STEPS of them that
+ * come from a fresh part a sweep is tried first, as before each step in the medium space.
+ */
+#define FRESH_STEP ((size_t)32 << 10)
+#define SMALL_STEP ((size_t)2 << 10)
+#define SMALL_STEPS (FRESH_STEP / SMALL_STEP)
+#define LEAST_RUN 8 /* granules; shorter dead runs rather go to the ring of their size */
 
 static void set_run(struct cb_heap *heap, enum cb_space_kind space, struct cb_block *block, uintptr_t from,
                     uintptr_t to, bool fresh) {
@@ -65,7 +72,7 @@ static void retire(struct cb_heap *heap, enum cb_space_kind space) {
 /* True when a dead run of this length is better parked than run through. */
 static bool to_ring(const struct cb_heap *heap, size_t length) {
     return length < LEAST_RUN && (heap->wanted >> length & 1) != 0 &&
-           !cb_ring_is_full(heap, (unsigned)length);
+           !cb_ring_is_full(heap, cb_small_ring(length));
 }
 
 /*
@@ -79,12 +86,12 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
     heap->space[CB_SMALL].run_is_fresh = false;
     for (uint8_t *m = cb_map_find_dead(cb_map_at(from), end); m < end; m = cb_map_find_dead(m, end)) {
         uintptr_t p = cb_map_address(m);
-        uint8_t *behind = cb_map_dead_end(m);
+        uint8_t *behind = cb_map_dead_end(m, SMALL_STEP >> CB_GRANULE_SHIFT);
         size_t length = (size_t)(behind - m);
         if (to_ring(heap, length)) {
             cb_block_revive(heap, block, p, length);
-            cb_ring_park(heap, (unsigned)length, p);
-            if (length == ring && cb_ring_count(heap, ring) * 2 >= cb_ring_bound(heap, ring)) {
+            cb_ring_park(heap, cb_small_ring(length), p);
+            if (cb_small_ring(length) == ring && cb_ring_count(heap, ring) * 2 >= cb_ring_bound(heap, ring)) {
                 set_run(heap, CB_SMALL, block, p + (length << CB_GRANULE_SHIFT),
                         p + (length << CB_GRANULE_SHIFT), false);
                 return true;
@@ -112,7 +119,7 @@ static bool run_fresh(struct cb_heap *heap, enum cb_space_kind space, size_t gra
     if (left < granules) {
         return false;
     }
-    size_t step = FRESH_STEP >> CB_GRANULE_SHIFT;
+    size_t step = (space == CB_SMALL ? SMALL_STEP : FRESH_STEP) >> CB_GRANULE_SHIFT;
     if (step < granules) {
         step = granules;
     }
@@ -184,7 +191,23 @@ static bool last_resort(struct cb_heap *heap, enum cb_space_kind space, size_t g
     return run_fresh(heap, space, granules);
 }
 
+/* The run was fresh and goes on, without a sweep. */
+static bool run_on(struct cb_heap *heap, size_t granules) {
+    struct cb_space *s = &heap->space[CB_SMALL];
+    uintptr_t from;
+    if (!s->run_is_fresh || s->run_block == NULL || s->fresh_steps == SMALL_STEPS) {
+        return false;
+    }
+    end_run(heap, CB_SMALL, &from);
+    return run_fresh(heap, CB_SMALL, granules);
+}
+
 static bool refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
+    if (space == CB_SMALL && run_on(heap, granules)) {
+        heap->space[CB_SMALL].fresh_steps++;
+        return true;
+    }
+    heap->space[space].fresh_steps = 1;
     if (space == CB_SMALL ? refill_by_sweep(heap, granules, ring) : refill_by_list(heap, granules)) {
         return true;
     }

@@ -183,7 +183,8 @@ void cb_remote_flush(struct cb_heap *heap) {
 /* The ring that an object whose map byte is at m belongs to. */
 static unsigned ring_at(const uint8_t *m) {
     size_t granules = cb_map_length(m);
-    return granules <= CB_SMALL_GRANULES ? (unsigned)granules : cb_medium_ring(granules << CB_GRANULE_SHIFT);
+    return granules <= CB_SMALL_GRANULES ? cb_small_ring(granules)
+                                         : cb_medium_ring(granules << CB_GRANULE_SHIFT);
 }
 
 void cb_remote_take_in(struct cb_heap *heap) {

@@ -22,7 +22,7 @@
 
 /* What a ring may always hold: a few entries, fewer of large ones. */
 static size_t least_bound(unsigned index) {
-    size_t entries = index == 0 ? 1 : LEAST_BYTES / (cb_ring_granules(index) << CB_GRANULE_SHIFT);
+    size_t entries = LEAST_BYTES / (cb_ring_granules(index) << CB_GRANULE_SHIFT);
     return entries < 1 ? 1 : entries > LEAST_ENTRIES ? LEAST_ENTRIES : entries;
 }
 
@@ -33,20 +33,21 @@ static void set_bound(struct cb_heap *heap, unsigned index, size_t bound) {
 }
 
 void cb_ring_init(struct cb_heap *heap) {
-    for (unsigned i = 0; i < CB_RINGS; i++) {
-        heap->ring[i] = (struct cb_ring){heap->first_slots[i], CB_RING_FIRST};
-        heap->ring_top[i] = heap->first_slots[i];
+    size_t(*slots)[CB_RING_FIRST] = heap->first_slots;
+    for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
+        heap->ring[i] = (struct cb_ring){*slots, CB_RING_FIRST};
+        heap->ring_top[i] = *slots++;
         set_bound(heap, i, least_bound(i));
     }
 }
 
 /* The rings of one space: small ones come first. */
 static unsigned first_of(enum cb_space_kind space) {
-    return space == CB_SMALL ? 1 : 64;
+    return space == CB_SMALL ? cb_small_ring(1) : CB_MEDIUM_RING;
 }
 
 static unsigned end_of(enum cb_space_kind space) {
-    return space == CB_SMALL ? 64 : CB_RINGS;
+    return space == CB_SMALL ? cb_small_ring(64) : CB_RINGS;
 }
 
 /*
@@ -73,9 +74,8 @@ static size_t parked(const struct cb_heap *heap, enum cb_space_kind space) {
         return heap->parked_medium;
     }
     size_t granules = 0;
-    for (uint64_t filled = cb_thread.rings; filled != 0; filled &= filled - 1) {
-        unsigned i = (unsigned)__builtin_ctzll(filled);
-        granules += cb_ring_count(heap, i) * i;
+    for (unsigned i = first_of(space); i < end_of(space); i++) {
+        granules += cb_ring_count(heap, i) * cb_ring_granules(i);
     }
     return granules;
 }
@@ -96,10 +96,10 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
     size_t left = cb_ring_count(heap, index) - count;
     memmove(slot, slot + count, left * sizeof *slot);
     heap->ring_top[index] = slot + left;
-    if (index >= 64) {
+    if (index >= CB_MEDIUM_RING) {
         heap->parked_medium -= count * granules;
     } else if (left == 0) {
-        cb_thread.rings &= ~((uint64_t)1 << index);
+        cb_thread.rings &= ~((uint64_t)1 << cb_ring_granules(index));
     }
 }
 
@@ -120,7 +120,7 @@ static bool grow(struct cb_heap *heap, unsigned index) {
         return false;
     }
     memcpy(slot, ring->slot, count * sizeof *slot);
-    if (ring->slot != heap->first_slots[index]) {
+    if (ring->room != CB_RING_FIRST) {
         cb_meta_give(ring->slot, size);
     }
     *ring = (struct cb_ring){slot, ring->room * 2};
@@ -195,7 +195,7 @@ static void follow_shrinking(struct cb_heap *heap) {
 }
 
 static void make_room(struct cb_heap *heap, unsigned index) {
-    enum cb_space_kind space = index < 64 ? CB_SMALL : CB_MEDIUM;
+    enum cb_space_kind space = index < CB_MEDIUM_RING ? CB_SMALL : CB_MEDIUM;
     follow_shrinking(heap);
     size_t limit = budget(heap, space), held = parked(heap, space);
     if (held + cb_ring_count(heap, index) * cb_ring_granules(index) <= limit && grow(heap, index)) {
@@ -220,10 +220,10 @@ void cb_ring_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
     if (CB_UNLIKELY(cb_ring_is_full(heap, index))) {
         cb_ring_full(heap, index);
     }
-    cb_map_set(cb_map_at(p), index < 64 ? CB_PARKED | index : CB_PARKED);
+    cb_map_set(cb_map_at(p), index < CB_MEDIUM_RING ? CB_PARKED | cb_ring_granules(index) : CB_PARKED);
     *heap->ring_top[index]++ = p >> CB_GRANULE_SHIFT;
-    if (index < 64) {
-        cb_thread.rings |= (uint64_t)1 << index;
+    if (index < CB_MEDIUM_RING) {
+        cb_thread.rings |= (uint64_t)1 << cb_ring_granules(index);
     } else {
         heap->parked_medium += cb_ring_granules(index);
     }
@@ -232,16 +232,16 @@ void cb_ring_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
 uintptr_t cb_ring_take(struct cb_heap *heap, unsigned index, size_t entry) {
     size_t *slot = heap->ring[index].slot, granule = slot[entry];
     slot[entry] = *--heap->ring_top[index];
-    if (index >= 64) {
+    if (index >= CB_MEDIUM_RING) {
         heap->parked_medium -= cb_ring_granules(index);
     } else if (cb_ring_is_empty(heap, index)) {
-        cb_thread.rings &= ~((uint64_t)1 << index);
+        cb_thread.rings &= ~((uint64_t)1 << cb_ring_granules(index));
     }
     return granule << CB_GRANULE_SHIFT;
 }
 
 void cb_ring_drain(struct cb_heap *heap) {
-    for (unsigned i = 1; i < CB_RINGS; i++) {
+    for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
         flush(heap, i, cb_ring_count(heap, i));
     }
 }

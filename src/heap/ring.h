@@ -10,15 +10,20 @@
 
 #include "heap/block.h"
 
+/* The ring for objects of 1 to 63 granules. */
+static inline unsigned cb_small_ring(size_t granules) {
+    return CB_SMALL_RING + (unsigned)granules;
+}
+
 /* The ring for medium objects of this many bytes (a class size), and back. */
 static inline unsigned cb_medium_ring(size_t size) {
     size_t s = size - 1;
     unsigned log = 63 - (unsigned)__builtin_clzl(s | 512);
-    return 64 + (log - 9) * 16 + (unsigned)(s >> (log - 4) & 15);
+    return CB_MEDIUM_RING + (log - 9) * 16 + (unsigned)(s >> (log - 4) & 15);
 }
 
 static inline size_t cb_medium_size(unsigned ring) {
-    unsigned log = 9 + (ring - 64) / 16;
+    unsigned log = 9 + (ring - CB_MEDIUM_RING) / 16;
     return (size_t)(16 + (ring & 15) + 1) << (log - 4);
 }
 
@@ -39,9 +44,14 @@ static inline bool cb_ring_is_full(const struct cb_heap *heap, unsigned ring) {
     return (uint32_t)(uintptr_t)heap->ring_top[ring] == heap->ring_ends[ring].full;
 }
 
+/* To go through all rings, from CB_RING_BEGIN to CB_RINGS. */
+static inline unsigned cb_ring_next(unsigned ring) {
+    return ring == CB_SMALL_RING + CB_SMALL_GRANULES ? CB_MEDIUM_RING : ring + 1;
+}
+
 /* Granules of the objects in a ring. */
 static inline size_t cb_ring_granules(unsigned ring) {
-    return ring < 64 ? ring : cb_medium_size(ring) >> CB_GRANULE_SHIFT;
+    return ring < CB_MEDIUM_RING ? ring - CB_SMALL_RING : cb_medium_size(ring) >> CB_GRANULE_SHIFT;
 }
 
 /* Parks a dead-to-be object whose map bytes say that it is live. Room is made if there is none. */

@@ -27,12 +27,13 @@
     1000 /* requests that get pages of their own; it is the thread that runs exit() that has more */
 
 _Thread_local struct cb_thread cb_thread CB_TLS_MODEL = {.run = {(size_t)1 << 62, (size_t)1 << 62},
-                                                         .owner = CB_NO_OWNER};
+                                                         .tag = CB_NO_TAG};
 
 static struct {
     cb_lock lock;        /* rank 1 */
     struct cb_heap *all; /* guarded by lock, as is all that follows */
     struct cb_heap *idle;
+    uint64_t made; /* heaps, since the start */
     pthread_key_t key;
     bool have_key;
     bool started;
@@ -46,7 +47,7 @@ enum { FORK_REPAIR = 0, FORK_REPAIRING = 1, FORK_GOOD = 2 };
 /* The thread has no heap from now on. */
 static void leave(void) {
     uint32_t exits = cb_thread.exits;
-    cb_thread = (struct cb_thread){.run = CB_NO_RUN, .owner = CB_NO_OWNER, .exits = exits};
+    cb_thread = (struct cb_thread){.run = CB_NO_RUN, .tag = CB_NO_TAG, .exits = exits};
 }
 
 static void repair_child(void) {
@@ -107,7 +108,8 @@ static void attach(struct cb_heap *heap) {
     cb_thread.run = heap->space[CB_SMALL].run;
     cb_thread.rings = heap->rings;
     cb_thread.map = cb_map;
-    cb_thread.heap = cb_thread.owner = heap;
+    cb_thread.heap = heap;
+    cb_thread.tag = heap->tag;
 }
 
 static void thread_exit(void *argument) {
@@ -174,6 +176,8 @@ static bool start(void) {
 static struct cb_heap *new_heap(void) {
     struct cb_heap *heap = cb_meta_take(sizeof *heap);
     if (heap != NULL) {
+        heaps.made++;
+        heap->tag = heaps.made < CB_TAGS ? heaps.made << CB_TAG_SHIFT : CB_NO_TAG;
         heap->space[CB_SMALL].run = heap->space[CB_MEDIUM].run = CB_NO_RUN;
         cb_ring_init(heap);
         heap->next = heaps.all;

@@ -59,14 +59,20 @@
 #define CB_SMALL_MAX (CB_SMALL_GRANULES * CB_GRANULE) /* bytes */
 #define CB_MEDIUM_MAX ((size_t)32 << 10)              /* bytes */
 #define CB_MEDIUM_CLASSES 96
-#define CB_RINGS (64 + CB_MEDIUM_CLASSES) /* 1 to 63: granules; 64 and up: medium classes */
-#define CB_RING_FIRST 16                  /* entries a ring has room for at first */
-#define CB_RING_MOST 4096                 /* and at most */
+#define CB_SMALL_RING 64   /* ring of small objects of g granules: 64 + g, their map byte while they live */
+#define CB_MEDIUM_RING 256 /* ring of the first medium class; what is before it and not small is no ring */
+#define CB_RINGS (CB_MEDIUM_RING + CB_MEDIUM_CLASSES)
+#define CB_RING_BEGIN (CB_SMALL_RING + 1)
+#define CB_RING_FIRST 16  /* entries a ring has room for at first */
+#define CB_RING_MOST 4096 /* and at most */
 #define CB_BLOCK_BINS 8
 #define CB_RUN_LEAST 64 /* granules of a dead run of the medium space that is in a list */
 #define CB_RUN_LISTS 64
 #define CB_OUTBOXES 16
 #define CB_BATCH 124
+#define CB_NEAR ((size_t)1 << 16) /* entries of cb_near */
+#define CB_TAG_SHIFT 50           /* a block's number is below 1 << CB_TAG_SHIFT, whatever the address */
+#define CB_TAGS ((uint64_t)1 << (64 - CB_TAG_SHIFT))
 #define CB_SPARE_BATCHES 16 /* empty ones that a heap keeps; half as many change hands at a time */
 
 #define CB_LIKELY(x) __builtin_expect(!!(x), 1)
@@ -124,6 +130,7 @@ struct cb_space {
     struct cb_run run;
     struct cb_block *run_block;          /* holds the run; NULL: no run */
     bool run_is_fresh;                   /* the run is the front of the fresh part of fresh_block */
+    unsigned fresh_steps;                /* taken since the last sweep; small space only */
     struct cb_block *fresh_block;        /* the block with a fresh part to hand out; NULL: none */
     struct cb_block *bin[CB_BLOCK_BINS]; /* blocks that wait for a sweep, by eighths dead; small space only */
 };
@@ -166,6 +173,7 @@ struct cb_heap {
     struct cb_outbox outbox[CB_OUTBOXES];
     struct cb_batch *spare; /* empty batches */
     unsigned spares;
+    uint64_t tag;                /* its number << CB_TAG_SHIFT, or CB_NO_TAG; constant once linked */
     struct cb_heap *next;        /* in cb_heaps.all; constant once linked */
     struct cb_heap *next_idle;   /* guarded by cb_heaps.lock */
     uint64_t runs_filled;        /* bit per list of runs that has one */
@@ -179,9 +187,9 @@ struct cb_heap {
     cb_lock lock; /* rank 2: guards what is dead: runs, lists, blocks, their counts; remote.h says why */
 
     _Alignas(64) size_t *ring_top[CB_RINGS]; /* behind the newest entry */
-    struct cb_ring_ends ring_ends[CB_RINGS];
+    struct cb_ring_ends ring_ends[CB_RINGS]; /* of what is no ring all are zero: empty, and full */
     struct cb_ring ring[CB_RINGS];
-    size_t first_slots[CB_RINGS][CB_RING_FIRST];
+    size_t first_slots[64 + CB_MEDIUM_CLASSES][CB_RING_FIRST];
 };
 
 /* Changes a figure that only the owner writes and that other threads may read for statistics. */
@@ -195,16 +203,15 @@ static inline void cb_count(size_t *figure, size_t change) {
  */
 struct cb_thread {
     struct cb_run run; /* the small space's */
-    uint64_t rings;    /* bit g: ring g has an entry */
+    uint64_t rings;    /* bit g: ring g has an entry, and malloc takes it rather than advance the cursor */
     uint8_t *map;      /* cb_map, or NULL without a heap */
     struct cb_heap *heap;
-    struct cb_heap
-        *owner;     /* the same, but without a heap a value that is no block's owner, and not NULL either */
+    uint64_t tag;   /* the heap's; CB_NO_TAG without one */
     uint32_t exits; /* how often the thread's destructor has run */
 };
 
 #define CB_TLS_MODEL __attribute__((tls_model("initial-exec")))
-#define CB_NO_OWNER ((struct cb_heap *)1)
+#define CB_NO_TAG ((uint64_t)1) /* of no entry of cb_near */
 
 extern _Thread_local struct cb_thread cb_thread CB_TLS_MODEL CB_HIDDEN;
 

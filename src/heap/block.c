@@ -11,11 +11,10 @@
 #include <string.h>
 
 #define EIGHTH (CB_BLOCK_GRANULES / 8)
-#define LEAST_STEP 8 /* granules that die before a block is looked at again */
-#define RUNS_SEEN 8  /* of a list, in search of one that is long enough */
+#define RUNS_SEEN 8 /* of a list, in search of one that is long enough */
 
 static void set_near(const struct cb_heap *heap, const struct cb_block *block) {
-    size_t number = (size_t)(block - cb_blocks);
+    size_t number = cb_block_number(block);
     uint64_t none = 0;
     if (heap->tag != CB_NO_TAG) {
         atomic_compare_exchange_strong_explicit(&cb_near[number % CB_NEAR], &none, heap->tag + number,
@@ -24,7 +23,7 @@ static void set_near(const struct cb_heap *heap, const struct cb_block *block) {
 }
 
 static void clear_near(const struct cb_heap *heap, const struct cb_block *block) {
-    size_t number = (size_t)(block - cb_blocks);
+    size_t number = cb_block_number(block);
     if (cb_near_is_of(heap->tag, number)) {
         atomic_store_explicit(&cb_near[number % CB_NEAR], 0, memory_order_relaxed);
     }
@@ -37,10 +36,11 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     }
     struct cb_block *block = cb_block_of(start);
     set_near(heap, block);
-    block->next = block->prev = NULL;
+    block->next = block->prev = 0;
     block->all_prev = NULL;
     block->all_next = heap->all;
-    block->dead_pages = block->purged_pages = 0;
+    block->full = block->dead_pages = block->purged_pages = 0;
+    memset(block->unit_dead, 0, sizeof block->unit_dead);
     block->dead = block->fresh = 0;
     block->mark = EIGHTH;
     block->space = (uint8_t)space;
@@ -76,16 +76,24 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
                          dirty > map ? dirty : map); /* the map is dirty */
 }
 
+static struct cb_block *by_number(uint32_t number) {
+    return number != 0 ? cb_blocks + number : NULL;
+}
+
 static void unqueue(struct cb_heap *heap, struct cb_block *block) {
     if (block->bin == 0) {
         return;
     }
-    if (block->next != NULL) {
-        block->next->prev = block->prev;
+    struct cb_block *next = by_number(block->next), *prev = by_number(block->prev);
+    if (next != NULL) {
+        next->prev = block->prev;
     }
-    *(block->prev != NULL ? &block->prev->next : &heap->space[block->space].bin[block->bin - 1]) =
-        block->next;
-    block->next = block->prev = NULL;
+    if (prev != NULL) {
+        prev->next = block->next;
+    } else {
+        heap->space[block->space].bin[block->bin - 1] = next;
+    }
+    block->next = block->prev = 0;
     block->bin = 0;
 }
 
@@ -96,10 +104,10 @@ static void enqueue(struct cb_heap *heap, struct cb_block *block) {
     unsigned eighths = block->dead / EIGHTH;
     unsigned bin = eighths < CB_BLOCK_BINS ? eighths : CB_BLOCK_BINS - 1;
     struct cb_block **head = &heap->space[block->space].bin[bin];
-    block->prev = NULL;
-    block->next = *head;
+    block->prev = 0;
+    block->next = *head != NULL ? (uint32_t)cb_block_number(*head) : 0;
     if (*head != NULL) {
-        (*head)->prev = block;
+        (*head)->prev = (uint32_t)cb_block_number(block);
     }
     *head = block;
     block->bin = (uint8_t)(bin + 1);
@@ -119,10 +127,9 @@ static bool drop_if_empty(struct cb_heap *heap, struct cb_block *block) {
     return true;
 }
 
-/* When the block must be looked at next: an eighth of it has died, or a quarter of what was left, or all. */
+/* When the block must be looked at next: an eighth of it has died, or all. */
 static void set_mark(struct cb_block *block) {
-    size_t part = (size_t)(block->fresh - block->dead) / 4;
-    size_t next = block->dead + (part > EIGHTH ? EIGHTH : part > LEAST_STEP ? part : LEAST_STEP);
+    size_t next = (size_t)block->dead + EIGHTH;
     block->mark = (uint16_t)(next < block->fresh || block->dead == block->fresh ? next : block->fresh);
 }
 
@@ -167,9 +174,6 @@ CB_NOINLINE bool cb_block_risen(struct cb_heap *heap, struct cb_block *block) {
         }
     }
     set_mark(block);
-    if (block->space == CB_SMALL) {
-        cb_purge_look(heap, block, false);
-    }
     return false;
 }
 
@@ -287,6 +291,7 @@ struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, ui
     struct cb_dead_run run = {p, granules};
     if (block->space == CB_SMALL) {
         cb_map_dead_tag_short(cb_map_at(p), granules);
+        cb_purge_count_dead(heap, block, p >> CB_GRANULE_SHIFT, granules);
     } else {
         run = die_medium(heap, block, p, granules);
     }
@@ -295,7 +300,7 @@ struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, ui
     if (CB_UNLIKELY(block->dead >= block->mark) && cb_block_risen(heap, block)) {
         return (struct cb_dead_run){0, 0};
     }
-    if (CB_UNLIKELY(run.granules >= CB_UNIT_GRANULES)) {
+    if (CB_UNLIKELY(run.granules >= CB_UNIT_GRANULES) && block->space == CB_MEDIUM) {
         cb_purge_died(heap, block, run.start, run.granules);
     }
     return run;
@@ -305,7 +310,5 @@ void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
     untag(heap, block, cb_map_at(p), granules);
     block->dead = (uint16_t)(block->dead - granules);
     cb_count(&heap->dead, 0 - granules);
-    if ((block->dead_pages | block->purged_pages) != 0) {
-        cb_purge_revive(heap, block, p, granules);
-    }
+    cb_purge_revive(heap, block, p, granules);
 }

@@ -7,6 +7,7 @@
 #define CB_HEAP_BLOCK_H
 
 #include "heap/map.h"
+#include "heap/purge.h"
 #include "heap/types.h"
 
 /* A dead run. granules 0: none. */
@@ -29,13 +30,15 @@ struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, ui
 /* What is dead in the block has reached its mark: looks at it. True when it went back. */
 bool cb_block_risen(struct cb_heap *heap, struct cb_block *block);
 
-/* cb_block_die for a whole object of the small space, whose map byte is that of an object. */
-static inline void cb_block_die_small(struct cb_heap *heap, struct cb_block *block, uintptr_t p,
-                                      size_t granules) {
-    uint8_t *m = cb_map_at(p);
+/*
+ * cb_block_die for a whole object of the small space, whose map byte, at m, is that of an object. What the
+ * heap counts as dead the caller has changed.
+ */
+static inline void cb_block_die_small(struct cb_heap *heap, struct cb_block *block, uint8_t *m,
+                                      size_t granule, size_t granules) {
     cb_map_set(m + granules - 1, CB_DEAD | granules);
     cb_map_set(m, CB_DEAD | granules);
-    cb_count(&heap->dead, granules);
+    cb_purge_count_dead(heap, block, granule, granules);
     block->dead = (uint16_t)(block->dead + granules);
     if (CB_UNLIKELY(block->dead >= block->mark)) {
         cb_block_risen(heap, block);

@@ -60,6 +60,18 @@ static uint64_t units(size_t from, size_t to) {
     return (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
 }
 
+/* What is dead in each unit of a block is counted, and known where it is all. */
+static bool units_are_right(const struct cb_block *block, const uint16_t *dead) {
+    for (size_t i = 0; i < 64; i++) {
+        bool full = (block->full >> i & 1) != 0;
+        size_t counted = full ? block->unit_dead[i] + CB_UNIT_GRANULES : block->unit_dead[i];
+        if (block->space == CB_SMALL ? counted != dead[i] : full) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static const char *check_block(struct cb_heap *heap, struct cb_block *block, struct tally *all) {
     uint8_t *map = cb_map_at(cb_block_start(block)), *m = map;
     uint8_t *end = m + block->fresh, *last = m + CB_BLOCK_GRANULES;
@@ -69,6 +81,7 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
     uint8_t *run_from = running ? cb_map + run.cursor : NULL, *run_to = running ? cb_map + run.limit : NULL;
     bool after_dead = false;
     uint64_t live = 0;
+    uint16_t dead_of[64] = {0};
     while (m < end) {
         const uint8_t *from = m;
         if (m == run_from && run_from != run_to) {
@@ -85,6 +98,9 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
             return "the map of a block is not a sequence of objects and dead runs";
         }
         live |= dead ? 0 : units((size_t)(from - map), (size_t)(m - map));
+        for (const uint8_t *at = from; dead && at < m; at++) {
+            dead_of[(size_t)(at - map) / CB_UNIT_GRANULES]++;
+        }
         after_dead = dead;
     }
     all->dead += tally.dead;
@@ -95,6 +111,9 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
     }
     if (tally.dead != block->dead) {
         return "a block's count of dead granules is wrong";
+    }
+    if (!units_are_right(block, dead_of)) {
+        return "what is dead in a page is miscounted";
     }
     if ((block->dead_pages & block->purged_pages) != 0) {
         return "a page is both purged and resident";

@@ -61,8 +61,12 @@ static inline struct cb_block *cb_block_of_granule(size_t granule) {
     return cb_blocks + (granule >> (CB_BLOCK_SHIFT - CB_GRANULE_SHIFT));
 }
 
+static inline size_t cb_block_number(const struct cb_block *block) {
+    return (size_t)(block - cb_blocks);
+}
+
 static inline uintptr_t cb_block_start(const struct cb_block *block) {
-    return (uintptr_t)(block - cb_blocks) << CB_BLOCK_SHIFT;
+    return cb_block_number(block) << CB_BLOCK_SHIFT;
 }
 
 static inline uint8_t cb_map_get(const uint8_t *m) {

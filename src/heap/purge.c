@@ -39,8 +39,8 @@ static uint64_t units_of_page(void) {
 /*
  * When pages without live objects go back. A stretch of LONG of them is cheap to give back per page and goes
  * as soon as the heap holds more than its share of the reserve. Shorter ones, which die one by one when
- * objects are freed in random order, wait until they are another eighth of the heap: most of their neighbours
- * die meanwhile, and one call does for all.
+ * objects are freed in random order, wait until there are some more, and half of them go at once: many of
+ * their neighbours have died meanwhile, and one call does for all.
  *
  * What is used again after it was purged makes the reserve grow, up to three eighths of what is resident.
  * That halves every second: it is for programs that would have pages back as fast as they give them, and
@@ -48,7 +48,8 @@ static uint64_t units_of_page(void) {
  */
 #define LONG 16     /* units */
 #define SHORT 4     /* units */
-#define SHARE 8     /* of what is resident, one part stays */
+#define SHARE 16    /* of what is resident, one part stays */
+#define MORE 32     /* and another part until short stretches go */
 #define SECOND 1000 /* milliseconds */
 
 /* Units of the heap's blocks that may be resident. */
@@ -144,7 +145,7 @@ static void units_died(struct cb_heap *heap, struct cb_block *block, uint64_t de
     if (has_long_stretch(block->dead_pages)) {
         purge_stretches(heap, block, LONG);
     }
-    size_t most = reserve + resident_units(heap) / SHARE, keep = heap->dead_pages / 2;
+    size_t most = reserve + resident_units(heap) / MORE, keep = heap->dead_pages / 2;
     if (heap->dead_pages > most) {
         purge_all(heap, keep, SHORT);
     }
@@ -153,48 +154,45 @@ static void units_died(struct cb_heap *heap, struct cb_block *block, uint64_t de
     }
 }
 
-/*
- * Small space: a page has nothing live in it when all map bytes in it are zero or those of dead runs, and
- * what reaches into it from below is a dead run too. Runs and fresh parts have no heads at all: whoever calls
- * sees to those.
- */
-static bool page_is_dead(const uint8_t *m, size_t granules, bool first) {
-    for (size_t i = 0; i < granules; i += 8) {
-        uint64_t eight = __atomic_load_n((const uint64_t *)(const void *)(m + i), __ATOMIC_RELAXED);
-        uint64_t dead = eight & eight << 1 & 0x8080808080808080ULL;
-        if ((eight & ~((dead >> 7) * 0xFF)) != 0) {
-            return false;
-        }
+/* The bits for the units of the system pages all of whose units are set. */
+static uint64_t whole_pages(uint64_t units) {
+    uint64_t page = units_of_page(), whole = 0;
+    for (uint64_t left = units; left != 0;) {
+        unsigned first = (unsigned)__builtin_ctzll(left) & ~((unsigned)__builtin_popcountll(page) - 1);
+        whole |= (units >> first & page) == page ? page << first : 0;
+        left &= ~(page << first);
     }
-    if (first || cb_map_get(m) != 0) {
-        return true;
-    }
-    size_t back = 1;
-    while (back < CB_SMALL_GRANULES && cb_map_get(m - back) == 0) {
-        back++;
-    }
-    return cb_map_get(m - back) >= CB_DEAD;
+    return whole;
 }
 
-void cb_purge_look(struct cb_heap *heap, struct cb_block *block, bool thoroughly) {
-    const uint8_t *map = cb_map_at(cb_block_start(block));
-    size_t page = cb_page_size >> CB_GRANULE_SHIFT;
-    uint64_t dead = 0;
-    if (block->dead < page || (!thoroughly && heap->dead / CB_UNIT_GRANULES <= share_units(heap))) {
-        return; /* no page, or too little is dead for any to go back */
+CB_NOINLINE void cb_purge_unit_is_full(struct cb_heap *heap, struct cb_block *block, size_t unit) {
+    uint64_t bit = (uint64_t)1 << unit;
+    block->full |= bit;
+    units_died(heap, block, cb_page_size >> CB_UNIT_SHIFT == 1 ? bit : whole_pages(block->full));
+}
+
+CB_NOINLINE void cb_purge_count_dead_long(struct cb_heap *heap, struct cb_block *block, size_t granule,
+                                          size_t granules) {
+    while (granules != 0) {
+        size_t room = CB_UNIT_GRANULES - granule % CB_UNIT_GRANULES;
+        size_t part = granules < room ? granules : room;
+        cb_purge_count_dead(heap, block, granule, part);
+        granule += part;
+        granules -= part;
     }
-    uint64_t known = block->dead_pages | block->purged_pages, units = units_of_page();
-    for (size_t at = 0; at + page <= block->fresh; at += page) {
-        uint64_t bits = units << (at / CB_UNIT_GRANULES);
-        if ((known & bits) == 0 && page_is_dead(map + at, page, at == 0)) {
-            dead |= bits;
-        }
+}
+
+/* Small space: so many granules of a block from this one on are in no dead run any more. */
+static void count_revived(struct cb_block *block, size_t granule, size_t granules) {
+    while (granules != 0) {
+        size_t unit = granule % CB_BLOCK_GRANULES / CB_UNIT_GRANULES;
+        size_t room = CB_UNIT_GRANULES - granule % CB_UNIT_GRANULES;
+        size_t part = granules < room ? granules : room;
+        block->unit_dead[unit] = (uint8_t)(block->unit_dead[unit] - part);
+        block->full &= ~((uint64_t)1 << unit);
+        granule += part;
+        granules -= part;
     }
-    if (heap->space[CB_SMALL].run_block == block) {
-        const struct cb_run *run = &cb_thread.run;
-        dead &= ~units_touched(run->cursor << CB_GRANULE_SHIFT, run->limit - run->cursor);
-    }
-    units_died(heap, block, dead);
 }
 
 void cb_purge_died(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
@@ -202,6 +200,12 @@ void cb_purge_died(struct cb_heap *heap, struct cb_block *block, uintptr_t p, si
 }
 
 void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
+    if (block->space == CB_SMALL) {
+        count_revived(block, p >> CB_GRANULE_SHIFT, granules);
+    }
+    if ((block->dead_pages | block->purged_pages) == 0) {
+        return;
+    }
     uint64_t touched = units_touched(p, granules);
     cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & touched));
     size_t again = (size_t)__builtin_popcountll(block->purged_pages & touched);
@@ -215,10 +219,5 @@ void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
 }
 
 void cb_purge_everything(struct cb_heap *heap) {
-    for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
-        if (block->space == CB_SMALL) {
-            cb_purge_look(heap, block, true);
-        }
-    }
     purge_all(heap, 0, 1);
 }

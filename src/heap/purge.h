@@ -4,7 +4,8 @@
  * Layer: heap, above the page allocator, below the blocks. Threads: under the lock of the heap.
  *
  * A block knows of each of its pages, in units of 4 KiB, whether it is dead (nothing in it lives, it is still
- * resident) or purged. The fresh part and the run count as living.
+ * resident) or purged. The fresh part and the run count as living. In the small space it counts the dead
+ * granules of each unit; in the medium space dead runs have merged, and a page that is dead is inside one.
  */
 #ifndef CB_HEAP_PURGE_H
 #define CB_HEAP_PURGE_H
@@ -14,14 +15,29 @@
 #define CB_UNIT_SHIFT 12 /* what a bit of dead_pages and purged_pages stands for */
 #define CB_UNIT_GRANULES ((size_t)1 << (CB_UNIT_SHIFT - CB_GRANULE_SHIFT))
 
-/* The [p, p + granules) of a block is dead: pages wholly inside may go back, now or later. */
+/* Medium space: the [p, p + granules) of a block is dead: pages wholly inside may go back, now or later. */
 void cb_purge_died(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
-/*
- * Looks at a block of the small space for pages that have died since the last time. Unless `thoroughly`, only
- * when so much is dead in the heap that some could go back.
- */
-void cb_purge_look(struct cb_heap *heap, struct cb_block *block, bool thoroughly);
+/* Small space: the unit is full of dead runs. */
+void cb_purge_unit_is_full(struct cb_heap *heap, struct cb_block *block, size_t unit);
+
+/* cb_purge_count_dead for any length. */
+void cb_purge_count_dead_long(struct cb_heap *heap, struct cb_block *block, size_t granule, size_t granules);
+
+/* Small space: so many granules of a block from this one on are in dead runs from now on. */
+static inline void cb_purge_count_dead(struct cb_heap *heap, struct cb_block *block, size_t granule,
+                                       size_t granules) {
+    size_t unit = granule % CB_BLOCK_GRANULES / CB_UNIT_GRANULES;
+    if (CB_UNLIKELY(granule % CB_UNIT_GRANULES + granules > CB_UNIT_GRANULES)) {
+        cb_purge_count_dead_long(heap, block, granule, granules);
+        return;
+    }
+    size_t dead = block->unit_dead[unit] + granules;
+    block->unit_dead[unit] = (uint8_t)dead;
+    if (CB_UNLIKELY(dead == CB_UNIT_GRANULES)) {
+        cb_purge_unit_is_full(heap, block, unit);
+    }
+}
 
 /* The [p, p + granules) of a block is used again. */
 void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);

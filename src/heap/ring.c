@@ -83,14 +83,18 @@ static size_t parked(const struct cb_heap *heap, enum cb_space_kind space) {
 /* Lets the oldest `count` entries of a ring die. */
 static void flush(struct cb_heap *heap, unsigned index, size_t count) {
     size_t *slot = heap->ring[index].slot, granules = cb_ring_granules(index);
+    uint8_t *map = cb_map;
+    struct cb_block *blocks = cb_blocks;
+    cb_count(&heap->dead, count * granules);
     for (size_t i = 0; i < count; i++) {
-        uintptr_t p = slot[i] << CB_GRANULE_SHIFT;
-        struct cb_block *block = cb_block_of(p);
+        size_t granule = slot[i];
+        struct cb_block *block = blocks + (granule >> (CB_BLOCK_SHIFT - CB_GRANULE_SHIFT));
         if (CB_LIKELY(block->space == CB_SMALL)) {
-            cb_block_die_small(heap, block, p, granules);
+            cb_block_die_small(heap, block, map + granule, granule, granules);
         } else {
-            cb_map_erase(cb_map_at(p), granules);
-            cb_block_die(heap, block, p, granules);
+            cb_count(&heap->dead, 0 - granules); /* cb_block_die counts it */
+            cb_map_erase(map + granule, granules);
+            cb_block_die(heap, block, granule << CB_GRANULE_SHIFT, granules);
         }
     }
     size_t left = cb_ring_count(heap, index) - count;

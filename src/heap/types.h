@@ -83,23 +83,28 @@
 enum cb_space_kind { CB_SMALL, CB_MEDIUM, CB_SPACES };
 
 /*
- * What is known of one block. 64 bytes; the table of all of them is indexed by address >> CB_BLOCK_SHIFT.
- * Written by the owner alone, but for `owner`, which other threads read.
+ * What is known of one block, on two cache lines; the table of all of them is indexed by address >>
+ * CB_BLOCK_SHIFT. Written by the owner alone, but for `owner`, which other threads read.
+ *
+ * Units are of 4 KiB. The last of a block is never full: its last granule belongs to nothing.
  */
 struct cb_block {
-    struct cb_heap
+    _Alignas(64) struct cb_heap
         *_Atomic owner; /* NULL: no block; the pages belong to the page allocator. Relaxed: a thread that
                            frees an object learnt its address after the owner was set. */
-    struct cb_block *next, *prev; /* in the bin of its owner, when bin != 0 */
     struct cb_block *all_next, *all_prev;
-    uint64_t dead_pages; /* bit per 4 KiB: nothing live in it, still resident; counted in heap->dead_pages */
-    uint64_t purged_pages; /* bit per 4 KiB: nothing live in it, given back */
+    uint32_t next, prev;   /* numbers of blocks: in the bin of its owner, when bin != 0; 0: none */
+    uint64_t full;         /* bit per unit: all of it is in dead runs; small space only, as unit_dead */
+    uint64_t dead_pages;   /* bit per unit: nothing live in it, still resident; counted in heap->dead_pages */
+    uint64_t purged_pages; /* bit per unit: nothing live in it, given back */
     uint16_t dead;         /* granules in dead runs */
     uint16_t fresh;        /* granules from the start of the block that were handed to runs */
     uint16_t mark;         /* when dead reaches this, the block is looked at again */
     uint8_t space;
-    uint8_t bin; /* 0: not waiting for a sweep; else 1 + eighths dead */
+    uint8_t bin;           /* 0: not waiting for a sweep; else 1 + eighths dead */
+    uint8_t unit_dead[64]; /* granules of each unit that are in dead runs; 0 when it is full */
 };
+_Static_assert(sizeof(struct cb_block) == 128, "two cache lines");
 
 /*
  * The most recent frees of one size, as numbers of granules. Where the newest is, and how far a ring may be

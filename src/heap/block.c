@@ -71,9 +71,9 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
     clear_near(heap, block);
     /* release: partner of the acquire in the page allocator's in_page_land: the map bytes are zero by now */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
-    size_t dirty = CB_BLOCK_SIZE - (purged << CB_UNIT_SHIFT), map = CB_BLOCK_SIZE >> CB_GRANULE_SHIFT;
-    cb_pages_give_partly(cb_block_start(block), CB_BLOCK_SIZE,
-                         dirty > map ? dirty : map); /* the map is dirty */
+    /* The map is dirty too; where something is purged its pages count as if they were the block's. */
+    size_t dirty = ((64 - purged) << CB_UNIT_SHIFT) + (CB_BLOCK_SIZE >> CB_GRANULE_SHIFT);
+    cb_pages_give_partly(cb_block_start(block), CB_BLOCK_SIZE, dirty < CB_BLOCK_SIZE ? dirty : CB_BLOCK_SIZE);
 }
 
 static struct cb_block *by_number(uint32_t number) {

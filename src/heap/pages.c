@@ -290,6 +290,7 @@ static struct candidate find(size_t size, size_t align) {
  */
 #define SLACK_MOST ((size_t)32 << 20) /* bytes */
 #define MOMENT 2000                   /* milliseconds */
+#define PART_OF_PURGED 8              /* what is given back takes one part of it from the reserve's growth */
 
 static size_t slack_most(size_t in_use) {
     return in_use + in_use / 2 > SLACK_MOST ? in_use + in_use / 2 : SLACK_MOST;
@@ -326,7 +327,8 @@ static size_t reserve(void) {
 
 static void note_purge(size_t size) {
     uint64_t now = cb_os_milliseconds();
-    pages.slack -= now - pages.missed_at > MOMENT ? pages.slack / 2 : pages.slack / 64;
+    size_t less = now - pages.missed_at > MOMENT ? pages.slack / 2 : size / PART_OF_PURGED;
+    pages.slack -= less < pages.slack ? less : pages.slack;
     if (now - pages.missed_at > MOMENT) {
         pages.missed = 0;
     }
@@ -458,7 +460,7 @@ static void purge_map(const struct extent *was, uintptr_t from, uintptr_t to) {
               high = end - to > slack ? to + slack : end;
     low = align_up((uintptr_t)cb_map_at(low), cb_page_size);
     high = (uintptr_t)cb_map_at(high) & ~(uintptr_t)(cb_page_size - 1);
-    if (low < high && to - from >= CB_BLOCK_SIZE) {
+    if (low < high) {
         cb_os_purge((void *)low, high - low);
     }
 }

@@ -37,19 +37,17 @@ static uint64_t units_of_page(void) {
 }
 
 /*
- * When pages without live objects go back. A stretch of LONG of them is cheap to give back per page and goes
- * as soon as the heap holds more than its share of the reserve. Shorter ones, which die one by one when
- * objects are freed in random order, wait until there are some more, and half of them go at once: many of
- * their neighbours have died meanwhile, and one call does for all.
+ * When pages without live objects go back: when there are more than the reserve and some more of them, half
+ * go at once, long stretches first, which are cheap per page, and single pages last. Those that stay may find
+ * that their neighbours die meanwhile, or their block does.
  *
  * What is used again after it was purged makes the reserve grow, up to three eighths of what is resident.
  * That halves every second: it is for programs that would have pages back as fast as they give them, and
  * giving back what is wanted again after seconds costs next to nothing.
  */
-#define LONG 16     /* units */
-#define SHORT 4     /* units */
+#define LONG 16     /* units; then a quarter of it, and single ones */
 #define SHARE 16    /* of what is resident, one part stays */
-#define MORE 32     /* and another part until short stretches go */
+#define MORE 32     /* and another part until some go */
 #define SECOND 1000 /* milliseconds */
 
 /* Units of the heap's blocks that may be resident. */
@@ -106,14 +104,6 @@ static bool purge_stretches(struct cb_heap *heap, struct cb_block *block, unsign
     return true;
 }
 
-static bool has_long_stretch(uint64_t pages) {
-    _Static_assert(LONG == 16, "each step doubles the length that is looked for");
-    pages &= pages >> 1;
-    pages &= pages >> 2;
-    pages &= pages >> 4;
-    return (pages & pages >> 8) != 0;
-}
-
 /* Purges stretches of at least so many dead pages, of the emptiest blocks first, until `keep` are left. */
 static void purge_all(struct cb_heap *heap, size_t keep, unsigned stretch) {
     for (int least = 32; heap->dead_pages > keep && least >= (int)stretch; least /= 2) {
@@ -142,15 +132,9 @@ static void units_died(struct cb_heap *heap, struct cb_block *block, uint64_t de
     if (heap->dead_pages <= reserve) {
         return;
     }
-    if (has_long_stretch(block->dead_pages)) {
-        purge_stretches(heap, block, LONG);
-    }
     size_t most = reserve + resident_units(heap) / MORE, keep = heap->dead_pages / 2;
-    if (heap->dead_pages > most) {
-        purge_all(heap, keep, SHORT);
-    }
-    if (heap->dead_pages > most) {
-        purge_all(heap, keep, 1); /* single pages cost a call each */
+    for (unsigned stretch = LONG; heap->dead_pages > most && stretch != 0; stretch /= 4) {
+        purge_all(heap, keep, stretch);
     }
 }
 

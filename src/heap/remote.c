@@ -12,6 +12,9 @@
 #include "heap/thread.h"
 
 #define COLLECT_FROM ((size_t)512 << 10)  /* bytes pending from which on others let them die */
+#define COLLECT_SPARSE ((size_t)4 << 10)  /* the same where little lives in the owner's blocks */
+#define SPARSE_BATCH 16                   /* objects; so many are handed over at a time then */
+#define SPARSE 8                          /* one part of what is used lives */
 #define HAND_OVER_FROM ((size_t)64 << 10) /* bytes in an outbox from which on it is full */
 
 static void hand_over(struct cb_heap *owner, struct cb_batch *batch) {
@@ -93,9 +96,15 @@ static void let_die(struct cb_heap *owner, struct cb_batch *batch) {
     batch->bytes = 0;
 }
 
+/* Little lives in the owner's blocks: each object on its way may keep a page, or a block. */
+static bool is_sparse(const struct cb_heap *owner) {
+    size_t used = __atomic_load_n(&owner->used, __ATOMIC_RELAXED);
+    return used - __atomic_load_n(&owner->dead, __ATOMIC_RELAXED) < used / SPARSE;
+}
+
 /* When the owner has not looked into its inbox for long: see remote.h. */
-static void collect_for(struct cb_heap *owner) {
-    if (atomic_load_explicit(&owner->pending, memory_order_relaxed) < COLLECT_FROM ||
+static void collect_for(struct cb_heap *owner, size_t from) {
+    if (atomic_load_explicit(&owner->pending, memory_order_relaxed) < from ||
         atomic_load_explicit(&owner->state, memory_order_relaxed) == CB_HEAP_FROZEN ||
         !cb_lock_try(&owner->lock)) {
         return;
@@ -122,9 +131,11 @@ static void collect_for(struct cb_heap *owner) {
 
 static void empty(struct cb_outbox *box) {
     if (box->batch != NULL && box->batch->count != 0) {
+        bool sparse = is_sparse(box->to);
         hand_over(box->to, box->batch);
         box->batch = NULL;
-        collect_for(box->to);
+        box->most = sparse ? SPARSE_BATCH : CB_BATCH;
+        collect_for(box->to, sparse ? COLLECT_SPARSE : COLLECT_FROM);
     }
 }
 
@@ -160,6 +171,7 @@ void cb_remote_free(struct cb_heap *owner, uintptr_t p) {
     if (box->to != owner) {
         empty(box);
         box->to = owner;
+        box->most = CB_BATCH;
     }
     if (box->batch == NULL) {
         box->batch = take_batch(heap);
@@ -169,7 +181,7 @@ void cb_remote_free(struct cb_heap *owner, uintptr_t p) {
     }
     box->batch->object[box->batch->count++] = p;
     box->batch->bytes += bytes;
-    if (box->batch->count == CB_BATCH || box->batch->bytes >= HAND_OVER_FROM) {
+    if (box->batch->count >= box->most || box->batch->bytes >= HAND_OVER_FROM) {
         empty(box);
     }
 }

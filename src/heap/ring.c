@@ -18,10 +18,19 @@
 #define LEAST ((size_t)1 << 8)          /* granules */
 #define LEAST_ENTRIES 8
 #define LEAST_BYTES 16384
+#define SPARSE 8 /* one part of what is used lives */
+#define LEAST_SPARSE 1
 #define SHRINK_AT_ONCE 8
+#define TRIM_LEAST ((size_t)16 << 10) /* bytes */
 
-/* What a ring may always hold: a few entries, fewer of large ones. */
-static size_t least_bound(unsigned index) {
+/*
+ * What a ring may always hold: a few entries, fewer of large ones, and one or none where little lives in the
+ * blocks: then an entry may well keep a whole block, or at least a page and a part of the map.
+ */
+static size_t least_bound(const struct cb_heap *heap, unsigned index) {
+    if (heap->used - heap->dead < heap->used / SPARSE) {
+        return index < CB_MEDIUM_RING ? LEAST_SPARSE : 0;
+    }
     size_t entries = LEAST_BYTES / (cb_ring_granules(index) << CB_GRANULE_SHIFT);
     return entries < 1 ? 1 : entries > LEAST_ENTRIES ? LEAST_ENTRIES : entries;
 }
@@ -37,7 +46,7 @@ void cb_ring_init(struct cb_heap *heap) {
     for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
         heap->ring[i] = (struct cb_ring){*slots, CB_RING_FIRST};
         heap->ring_top[i] = *slots++;
-        set_bound(heap, i, least_bound(i));
+        set_bound(heap, i, least_bound(heap, i));
     }
 }
 
@@ -80,6 +89,12 @@ static size_t parked(const struct cb_heap *heap, enum cb_space_kind space) {
     return granules;
 }
 
+static void die(struct cb_heap *heap, size_t granule, size_t granules) {
+    struct cb_block *block = cb_block_of_granule(granule);
+    cb_map_erase(cb_map + granule, granules);
+    cb_block_die(heap, block, granule << CB_GRANULE_SHIFT, granules);
+}
+
 /* Lets the oldest `count` entries of a ring die. */
 static void flush(struct cb_heap *heap, unsigned index, size_t count) {
     size_t *slot = heap->ring[index].slot, granules = cb_ring_granules(index);
@@ -93,8 +108,7 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
             cb_block_die_small(heap, block, map + granule, granule, granules);
         } else {
             cb_count(&heap->dead, 0 - granules); /* cb_block_die counts it */
-            cb_map_erase(map + granule, granules);
-            cb_block_die(heap, block, granule << CB_GRANULE_SHIFT, granules);
+            die(heap, granule, granules);
         }
     }
     size_t left = cb_ring_count(heap, index) - count;
@@ -112,7 +126,8 @@ static bool grow(struct cb_heap *heap, unsigned index) {
     struct cb_ring *ring = &heap->ring[index];
     size_t bound = cb_ring_bound(heap, index), count = cb_ring_count(heap, index);
     if (bound < ring->room) {
-        set_bound(heap, index, bound * 2 < ring->room ? bound * 2 : ring->room);
+        size_t more = bound == 0 ? 1 : bound * 2;
+        set_bound(heap, index, more < ring->room ? more : ring->room);
         return true;
     }
     if (ring->room >= CB_RING_MOST) {
@@ -136,7 +151,7 @@ static bool grow(struct cb_heap *heap, unsigned index) {
 /* A ring lets its oldest entries die, and may hold no more than is left for now. */
 static void shrink(struct cb_heap *heap, unsigned index, size_t count) {
     flush(heap, index, count);
-    size_t left = cb_ring_count(heap, index), least = least_bound(index);
+    size_t left = cb_ring_count(heap, index), least = least_bound(heap, index);
     set_bound(heap, index, left > least ? left : least);
 }
 
@@ -164,7 +179,7 @@ static void trim_slots(const struct cb_heap *heap, unsigned index) {
     const struct cb_ring *ring = &heap->ring[index];
     uintptr_t page = cb_page_size, to = (uintptr_t)(ring->slot + ring->room) & ~(page - 1);
     uintptr_t from = ((uintptr_t)(ring->slot + cb_ring_bound(heap, index)) + page - 1) & ~(page - 1);
-    if (from < to) {
+    if (from + TRIM_LEAST <= to) {
         cb_os_purge((void *)from, to - from);
     }
 }
@@ -214,18 +229,25 @@ static void make_room(struct cb_heap *heap, unsigned index) {
     }
 }
 
-void cb_ring_full(struct cb_heap *heap, unsigned index) {
+/* Makes room for an entry, or lets it die where none is allowed. True when there is room. */
+static CB_NOINLINE bool ring_full(struct cb_heap *heap, unsigned index, size_t granule) {
     cb_lock_take(&heap->lock);
     make_room(heap, index);
+    bool room = !cb_ring_is_full(heap, index);
+    if (!room) {
+        die(heap, granule, cb_ring_granules(index));
+    }
     cb_lock_drop(&heap->lock);
+    return room;
 }
 
 void cb_ring_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
-    if (CB_UNLIKELY(cb_ring_is_full(heap, index))) {
-        cb_ring_full(heap, index);
+    size_t granule = p >> CB_GRANULE_SHIFT;
+    if (CB_UNLIKELY(cb_ring_is_full(heap, index)) && !ring_full(heap, index, granule)) {
+        return;
     }
-    cb_map_set(cb_map_at(p), index < CB_MEDIUM_RING ? CB_PARKED | cb_ring_granules(index) : CB_PARKED);
-    *heap->ring_top[index]++ = p >> CB_GRANULE_SHIFT;
+    cb_map_set(cb_map + granule, index < CB_MEDIUM_RING ? CB_PARKED | cb_ring_granules(index) : CB_PARKED);
+    *heap->ring_top[index]++ = granule;
     if (index < CB_MEDIUM_RING) {
         cb_thread.rings |= (uint64_t)1 << cb_ring_granules(index);
     } else {

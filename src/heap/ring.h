@@ -54,15 +54,15 @@ static inline size_t cb_ring_granules(unsigned ring) {
     return ring < CB_MEDIUM_RING ? ring - CB_SMALL_RING : cb_medium_size(ring) >> CB_GRANULE_SHIFT;
 }
 
-/* Parks a dead-to-be object whose map bytes say that it is live. Room is made if there is none. */
+/*
+ * Parks an object whose map bytes say that it is live, or on its way. A full ring grows or lets its older half
+ * die; one that may hold nothing lets the object itself die.
+ */
 void cb_ring_park(struct cb_heap *heap, unsigned ring, uintptr_t p);
 
 /* Takes the entry out of a ring that is not empty, puts the newest in its place, and returns its address. The
  * map is left as it is. */
 uintptr_t cb_ring_take(struct cb_heap *heap, unsigned ring, size_t entry);
-
-/* Makes room in a full ring: it grows, or its older half dies. */
-void cb_ring_full(struct cb_heap *heap, unsigned ring);
 
 /* Lets everything die that is parked. */
 void cb_ring_empty_all(struct cb_heap *heap);

@@ -152,6 +152,7 @@ struct cb_batch {
 struct cb_outbox {
     struct cb_heap *to;
     struct cb_batch *batch;
+    size_t most; /* objects in a batch */
 };
 
 enum cb_heap_state {

@@ -125,11 +125,9 @@ static void *realloc_large(void *ptr, size_t old, size_t size) {
     return realloc_by_copy(ptr, old, size);
 }
 
-CB_EXPORT void *CB_NAME(realloc)(void *ptr, size_t size) {
+/* What realloc does not do itself. */
+static CB_NOINLINE void *realloc_slow(void *ptr, size_t size) {
     uintptr_t p = (uintptr_t)ptr;
-    if (ptr == NULL) {
-        return CB_NAME(malloc)(size);
-    }
     if (!cb_range_owns(p)) {
         return cb_foreign_realloc(ptr, size);
     }
@@ -153,6 +151,35 @@ CB_EXPORT void *CB_NAME(realloc)(void *ptr, size_t size) {
         }
     }
     return realloc_by_copy(ptr, old, size);
+}
+
+/*
+ * Done here, without a call: the first allocation of what grows later, and a small object of an own block that
+ * can stay where it is, because its length is right, or nearly, or because it is on top of the run.
+ */
+CB_EXPORT void *CB_NAME(realloc)(void *ptr, size_t size) {
+    struct cb_thread *t = &cb_thread;
+    uintptr_t p = (uintptr_t)ptr;
+    size_t granule = cb_granule_of(p), want = cb_granules(size);
+    if (ptr == NULL) {
+        void *fresh = size - 1 < CB_SMALL_MAX ? cb_fast_alloc(t, want) : NULL;
+        return CB_LIKELY(fresh != NULL) ? fresh : cb_malloc_slow(size);
+    }
+    if (CB_LIKELY(cb_near_is_of(t->tag, granule >> (CB_BLOCK_SHIFT - CB_GRANULE_SHIFT)))) {
+        uint8_t *m = t->map + granule;
+        size_t have = (size_t)cb_map_get(m) - CB_LIVE;
+        if (have - 1 < CB_SMALL_GRANULES && want - 1 < CB_SMALL_GRANULES) {
+            if (good_enough(have, want)) {
+                return ptr;
+            }
+            if (granule + have == t->run.cursor && granule + want <= t->run.limit) {
+                cb_map_set(m, CB_LIVE | want);
+                t->run.cursor = granule + want;
+                return ptr;
+            }
+        }
+    }
+    return realloc_slow(ptr, size);
 }
 
 CB_EXPORT void *CB_NAME(reallocarray)(void *ptr, size_t count, size_t size) {

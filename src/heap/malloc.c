@@ -42,16 +42,14 @@ CB_EXPORT void *CB_NAME(malloc)(size_t size) {
 }
 
 /*
- * An object is on top of the run when it is live and ends at the cursor. Rotating the address gives the
- * number of its granule, with whatever is not a multiple of a granule in the highest bits, far out of the
- * cursor's reach. So the first comparison rejects what is unaligned or too far from the top, and the second
- * checks state and length: the map byte of the object on top is live with just the length that leads to the
- * cursor.
+ * An object is on top of the run when it is live and ends at the cursor. The first comparison rejects what is
+ * unaligned or too far from the top, and the second checks state and length: the map byte of the object on top
+ * is live with just the length that leads to the cursor.
  */
 CB_EXPORT void CB_NAME(free)(void *ptr) {
     struct cb_thread *t = &cb_thread;
     uintptr_t p = (uintptr_t)ptr;
-    size_t granule = p >> CB_GRANULE_SHIFT | p << (64 - CB_GRANULE_SHIFT);
+    size_t granule = cb_granule_of(p);
     size_t granules = t->run.cursor - granule;
     if (CB_LIKELY(granules <= CB_SMALL_GRANULES)) {
         uint8_t *m = t->map + granule;

@@ -49,6 +49,14 @@ static inline uint8_t *cb_map_at(uintptr_t p) {
     return cb_map + (p >> CB_GRANULE_SHIFT);
 }
 
+/*
+ * The number of the granule at p: the address rotated, so that whatever is not a multiple of a granule is in
+ * the highest bits, where no cursor and no block's number reaches.
+ */
+static inline size_t cb_granule_of(uintptr_t p) {
+    return p >> CB_GRANULE_SHIFT | p << (64 - CB_GRANULE_SHIFT);
+}
+
 static inline uintptr_t cb_map_address(const uint8_t *m) {
     return (uintptr_t)(m - cb_map) << CB_GRANULE_SHIFT;
 }

@@ -60,6 +60,15 @@ static uint64_t units(size_t from, size_t to) {
     return (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
 }
 
+static void add_dead(uint16_t *dead_of, size_t at, size_t granules) {
+    while (granules != 0) {
+        size_t room = CB_UNIT_GRANULES - at % CB_UNIT_GRANULES, part = granules < room ? granules : room;
+        dead_of[at / CB_UNIT_GRANULES] = (uint16_t)(dead_of[at / CB_UNIT_GRANULES] + part);
+        at += part;
+        granules -= part;
+    }
+}
+
 /* What is dead in each unit of a block is counted, and known where it is all. */
 static bool units_are_right(const struct cb_block *block, const uint16_t *dead) {
     for (size_t i = 0; i < 64; i++) {
@@ -98,8 +107,8 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
             return "the map of a block is not a sequence of objects and dead runs";
         }
         live |= dead ? 0 : units((size_t)(from - map), (size_t)(m - map));
-        for (const uint8_t *at = from; dead && at < m; at++) {
-            dead_of[(size_t)(at - map) / CB_UNIT_GRANULES]++;
+        if (dead) {
+            add_dead(dead_of, (size_t)(from - map), (size_t)(m - from));
         }
         after_dead = dead;
     }

@@ -6,6 +6,7 @@
 #include "heap/block.h"
 #include "heap/fast.h"
 #include "heap/foreign.h"
+#include "heap/fork.h"
 #include "heap/large.h"
 #include "heap/malloc.h"
 #include "heap/map.h"
@@ -94,9 +95,10 @@ static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_
     if (run != NULL) {
         run->cursor = at + new;
     } else if (new < old) {
-        cb_lock_take(&heap->lock);
-        cb_block_die(heap, block, (at + new) << CB_GRANULE_SHIFT, old - new);
-        cb_lock_drop(&heap->lock);
+        if (cb_fork_lock(heap)) {
+            cb_block_die(heap, block, (at + new) << CB_GRANULE_SHIFT, old - new);
+            cb_lock_drop(&heap->lock);
+        }
     }
     return true;
 }
@@ -231,6 +233,7 @@ static void *aligned(size_t align, size_t size) {
     if (size > CB_MEDIUM_MAX || align > CB_MEDIUM_MAX / 4 || cb_thread_is_late()) {
         return cb_thread_ready() ? cb_large_alloc(size != 0 ? size : 1, align, false) : NULL;
     }
+    cb_fork_notice();
     struct cb_heap *heap = cb_thread_heap();
     if (heap == NULL) {
         return NULL;

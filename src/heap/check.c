@@ -127,6 +127,10 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
     if ((block->dead_pages & block->purged_pages) != 0) {
         return "a page is both purged and resident";
     }
+    if (cb_page_size >> CB_UNIT_SHIFT == 1 &&
+        (block->full & ~(block->dead_pages | block->purged_pages)) != 0) {
+        return "a page that is dead does not count as such";
+    }
     return ((block->dead_pages | block->purged_pages) & live) == 0
                ? NULL
                : "a page that holds something live counts as dead";
@@ -178,7 +182,7 @@ static const char *check_lists(struct cb_heap *heap, size_t listed) {
 /* Under the heap's lock. */
 static const char *check_heap(struct cb_heap *heap) {
     struct tally tally = {0, 0, 0};
-    size_t used = 0, dead_pages = 0;
+    size_t used = 0, dead_pages = 0, purged_pages = 0;
     for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
         const char *wrong = check_block(heap, block, &tally);
         if (wrong != NULL) {
@@ -186,8 +190,10 @@ static const char *check_heap(struct cb_heap *heap) {
         }
         used += block->fresh;
         dead_pages += (size_t)__builtin_popcountll(block->dead_pages);
+        purged_pages += (size_t)__builtin_popcountll(block->purged_pages);
     }
-    if (used != heap->used || tally.dead != heap->dead || dead_pages != heap->dead_pages) {
+    if (used != heap->used || tally.dead != heap->dead || dead_pages != heap->dead_pages ||
+        purged_pages != heap->purged_pages) {
         return "a heap's totals are wrong";
     }
     const char *wrong = check_rings(heap, tally.parked);

@@ -7,10 +7,26 @@
 #ifndef CB_HEAP_FORK_H
 #define CB_HEAP_FORK_H
 
+#include "heap/types.h"
+
 /*
  * Returns at once in a process that is no child, or a repaired one; else repairs what the threads that this
  * process does not have left behind. Any thread.
  */
 void cb_fork_notice(void);
+
+/*
+ * Takes the lock of the thread's own heap. False, and no lock, where this process turns out to be a child in
+ * which the thread has had to leave that heap: then nothing of it may be touched any more. Once a thread has
+ * its heap's lock, what it calls finds the process repaired.
+ */
+static inline bool cb_fork_lock(struct cb_heap *heap) {
+    cb_fork_notice();
+    if (CB_UNLIKELY(cb_thread.heap != heap)) {
+        return false;
+    }
+    cb_lock_take(&heap->lock);
+    return true;
+}
 
 #endif

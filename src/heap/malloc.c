@@ -13,6 +13,7 @@
 #include "heap/block.h"
 #include "heap/fast.h"
 #include "heap/foreign.h"
+#include "heap/fork.h"
 #include "heap/large.h"
 #include "heap/map.h"
 #include "heap/range.h"
@@ -68,7 +69,9 @@ CB_EXPORT void CB_NAME(free)(void *ptr) {
 
 /* The cursor falls back to p and over the dead runs that end there. */
 CB_NOINLINE void cb_rewind_over_dead(uintptr_t p) {
-    cb_lock_take(&cb_thread.heap->lock);
+    if (!cb_fork_lock(cb_thread.heap)) {
+        return;
+    }
     uint8_t *m = cb_map_at(p), *start = cb_map_dead_start(m);
     cb_block_revive(cb_thread.heap, cb_block_of(p), cb_map_address(start), (size_t)(m - start));
     cb_lock_drop(&cb_thread.heap->lock);
@@ -83,7 +86,9 @@ static inline bool rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granu
     }
     cb_map_erase(cb_map_at(p), granules);
     if (cb_map_get(cb_map_at(p) - 1) >= CB_DEAD) {
-        cb_lock_take(&heap->lock);
+        if (!cb_fork_lock(heap)) {
+            return true;
+        }
         size_t before = cb_map_dead_before(cb_map_at(p) - 1);
         p -= before << CB_GRANULE_SHIFT;
         cb_block_revive(heap, cb_block_of(p), p, before);
@@ -212,6 +217,7 @@ CB_NOINLINE void *cb_malloc_slow(size_t size) {
         void *p = cb_thread_ready() ? cb_large_alloc(size, 0, false) : NULL;
         return p != NULL ? p : no_memory();
     }
+    cb_fork_notice();
     struct cb_heap *heap = cb_thread_heap();
     if (heap == NULL) {
         return no_memory();
@@ -225,11 +231,9 @@ CB_NOINLINE void *cb_malloc_slow(size_t size) {
     cb_remote_take_in(heap);
     if (!cb_ring_is_empty(heap, cb_small_ring(granules))) {
         cb_thread.rings |= bit;
-    } else if (cb_thread.run.limit - cb_thread.run.cursor < granules) {
-        cb_fork_notice();
-        if (!cb_refill(heap, CB_SMALL, granules, cb_small_ring(granules))) {
-            return no_memory();
-        }
+    } else if (cb_thread.run.limit - cb_thread.run.cursor < granules &&
+               !cb_refill(heap, CB_SMALL, granules, cb_small_ring(granules))) {
+        return no_memory();
     }
     return CB_NAME(malloc)(size);
 }

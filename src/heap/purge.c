@@ -104,16 +104,20 @@ static bool purge_stretches(struct cb_heap *heap, struct cb_block *block, unsign
     return true;
 }
 
-/* Purges stretches of at least so many dead pages, of the emptiest blocks first, until `keep` are left. */
-static void purge_all(struct cb_heap *heap, size_t keep, unsigned stretch) {
+/*
+ * Purges stretches of at least so many dead pages, of the emptiest blocks first, until `keep` are left. False
+ * when the system refuses.
+ */
+static bool purge_all(struct cb_heap *heap, size_t keep, unsigned stretch) {
     for (int least = 32; heap->dead_pages > keep && least >= (int)stretch; least /= 2) {
         for (struct cb_block *block = heap->all; block != NULL && heap->dead_pages > keep;
              block = block->all_next) {
             if (__builtin_popcountll(block->dead_pages) >= least && !purge_stretches(heap, block, stretch)) {
-                return;
+                return false;
             }
         }
     }
+    return true;
 }
 
 /* These pages of a block hold nothing live. */
@@ -125,7 +129,8 @@ static void units_died(struct cb_heap *heap, struct cb_block *block, uint64_t de
     block->dead_pages |= born;
     cb_count(&heap->dead_pages, (size_t)__builtin_popcountll(born));
     size_t reserve = share_units(heap);
-    if (heap->dead_pages <= reserve || cb_options.purge == CB_PURGE_NEVER) {
+    if (heap->dead_pages <= reserve || heap->dead_pages < heap->purge_from ||
+        cb_options.purge == CB_PURGE_NEVER) {
         return;
     }
     reserve += slack_units(heap);
@@ -133,8 +138,12 @@ static void units_died(struct cb_heap *heap, struct cb_block *block, uint64_t de
         return;
     }
     size_t most = reserve + resident_units(heap) / MORE, keep = heap->dead_pages / 2;
+    heap->purge_from = 0;
     for (unsigned stretch = LONG; heap->dead_pages > most && stretch != 0; stretch /= 4) {
-        purge_all(heap, keep, stretch);
+        if (!purge_all(heap, keep, stretch)) {
+            heap->purge_from = heap->dead_pages * 2; /* locked memory, say: not for each page again */
+            return;
+        }
     }
 }
 

@@ -15,6 +15,9 @@
 #define THREAD_SANITIZER 0
 #endif
 
+/* Links in maps and between blocks have room for no more. Without a hint kernels do not go beyond 2^47. */
+#define ADDRESS_END_MOST ((uintptr_t)1 << 48)
+
 #define HUGE_MAP_FROM ((size_t)32 << 20)
 
 uint8_t *cb_map;
@@ -36,7 +39,7 @@ static uintptr_t round_up(uintptr_t n, size_t to) {
  * sanitizer. The thread sanitizer allows little but the top of the address space.
  */
 bool cb_range_init(void) {
-    uintptr_t end = cb_os_address_end();
+    uintptr_t end = cb_os_address_end() < ADDRESS_END_MOST ? cb_os_address_end() : ADDRESS_END_MOST;
     uint64_t random = cb_os_random();
 #if THREAD_SANITIZER
     const uintptr_t top = (uintptr_t)0x7e8000000000;

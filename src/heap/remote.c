@@ -14,7 +14,6 @@
 #define COLLECT_FROM ((size_t)512 << 10)  /* bytes pending from which on others let them die */
 #define COLLECT_SPARSE ((size_t)4 << 10)  /* the same where little lives in the owner's blocks */
 #define SPARSE_BATCH 16                   /* objects; so many are handed over at a time then */
-#define SPARSE 8                          /* one part of what is used lives */
 #define HAND_OVER_FROM ((size_t)64 << 10) /* bytes in an outbox from which on it is full */
 
 static void hand_over(struct cb_heap *owner, struct cb_batch *batch) {
@@ -96,12 +95,6 @@ static void let_die(struct cb_heap *owner, struct cb_batch *batch) {
     batch->bytes = 0;
 }
 
-/* Little lives in the owner's blocks: each object on its way may keep a page, or a block. */
-static bool is_sparse(const struct cb_heap *owner) {
-    size_t used = __atomic_load_n(&owner->used, __ATOMIC_RELAXED);
-    return used - __atomic_load_n(&owner->dead, __ATOMIC_RELAXED) < used / SPARSE;
-}
-
 /* When the owner has not looked into its inbox for long: see remote.h. */
 static void collect_for(struct cb_heap *owner, size_t from) {
     if (atomic_load_explicit(&owner->pending, memory_order_relaxed) < from ||
@@ -113,8 +106,18 @@ static void collect_for(struct cb_heap *owner, size_t from) {
     while (batch != NULL) {
         struct cb_batch *next = batch->next;
         let_die(owner, batch);
-        batch->next = rest;
-        rest = batch;
+        if (rest != NULL && rest->count + batch->count <= CB_BATCH) {
+            memcpy(rest->object + rest->count, batch->object, batch->count * sizeof *batch->object);
+            rest->count += batch->count;
+            batch->count = 0;
+        }
+        if (batch->count == 0 && rest != NULL) {
+            batch->next = rest->next; /* behind the one that is being filled */
+            rest->next = batch;
+        } else {
+            batch->next = rest;
+            rest = batch;
+        }
         batch = next;
     }
     cb_lock_drop(&owner->lock);
@@ -131,7 +134,7 @@ static void collect_for(struct cb_heap *owner, size_t from) {
 
 static void empty(struct cb_outbox *box) {
     if (box->batch != NULL && box->batch->count != 0) {
-        bool sparse = is_sparse(box->to);
+        bool sparse = cb_heap_is_sparse(box->to);
         hand_over(box->to, box->batch);
         box->batch = NULL;
         box->most = sparse ? SPARSE_BATCH : CB_BATCH;

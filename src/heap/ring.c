@@ -5,6 +5,7 @@
  */
 #include "heap/ring.h"
 
+#include "heap/fork.h"
 #include "heap/meta.h"
 #include "heap/pages.h"
 
@@ -18,7 +19,6 @@
 #define LEAST ((size_t)1 << 8)          /* granules */
 #define LEAST_ENTRIES 8
 #define LEAST_BYTES 16384
-#define SPARSE 8 /* one part of what is used lives */
 #define LEAST_SPARSE 1
 #define SHRINK_AT_ONCE 8
 #define TRIM_LEAST ((size_t)16 << 10) /* bytes */
@@ -28,7 +28,7 @@
  * blocks: then an entry may well keep a whole block, or at least a page and a part of the map.
  */
 static size_t least_bound(const struct cb_heap *heap, unsigned index) {
-    if (heap->used - heap->dead < heap->used / SPARSE) {
+    if (cb_heap_is_sparse(heap)) {
         return index < CB_MEDIUM_RING ? LEAST_SPARSE : 0;
     }
     size_t entries = LEAST_BYTES / (cb_ring_granules(index) << CB_GRANULE_SHIFT);
@@ -217,7 +217,8 @@ static void make_room(struct cb_heap *heap, unsigned index) {
     enum cb_space_kind space = index < CB_MEDIUM_RING ? CB_SMALL : CB_MEDIUM;
     follow_shrinking(heap);
     size_t limit = budget(heap, space), held = parked(heap, space);
-    if (held + cb_ring_count(heap, index) * cb_ring_granules(index) <= limit && grow(heap, index)) {
+    size_t count = cb_ring_count(heap, index), more = count != 0 ? count : 1;
+    if (held + more * cb_ring_granules(index) <= limit && grow(heap, index)) {
         return;
     }
     for (unsigned i = 0; i < SHRINK_AT_ONCE && held > limit; i++) {
@@ -231,7 +232,10 @@ static void make_room(struct cb_heap *heap, unsigned index) {
 
 /* Makes room for an entry, or lets it die where none is allowed. True when there is room. */
 static CB_NOINLINE bool ring_full(struct cb_heap *heap, unsigned index, size_t granule) {
-    cb_lock_take(&heap->lock);
+    if (!cb_fork_lock(heap)) {
+        cb_map_set(cb_map + granule, cb_map_get(cb_map + granule) & CB_LENGTH);
+        return false;
+    }
     make_room(heap, index);
     bool room = !cb_ring_is_full(heap, index);
     if (!room) {

@@ -56,6 +56,7 @@ static void repair_child(void) {
     cb_meta_after_fork();
     if (torn) {
         heaps.idle = NULL; /* another thread was changing it: the idle heaps are lost to this process */
+        heaps.made++;      /* and it may have been using the next tag */
     }
     for (struct cb_heap *heap = heaps.all; heap != NULL; heap = heap->next) {
         bool changing = cb_lock_reset(&heap->lock); /* another thread was letting objects of it die */

@@ -84,7 +84,7 @@ enum cb_space_kind { CB_SMALL, CB_MEDIUM, CB_SPACES };
 
 /*
  * What is known of one block, on two cache lines; the table of all of them is indexed by address >>
- * CB_BLOCK_SHIFT. Written by the owner alone, but for `owner`, which other threads read.
+ * CB_BLOCK_SHIFT. Written under the lock of the heap that owns it, but for `owner`.
  *
  * Units are of 4 KiB. The last of a block is never full: its last granule belongs to nothing.
  */
@@ -172,6 +172,7 @@ struct cb_heap {
     size_t dead_pages; /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
     size_t parked_medium;          /* granules in the rings of the medium space */
+    size_t purge_from;             /* after a failure: dead pages from which on purging is tried again */
     size_t slack;                  /* what the reserve of dead pages has grown by ... */
     uint64_t slack_at;             /* ... when it was last looked at, in milliseconds */
     unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
@@ -198,7 +199,7 @@ struct cb_heap {
     size_t first_slots[64 + CB_MEDIUM_CLASSES][CB_RING_FIRST];
 };
 
-/* Changes a figure that only the owner writes and that other threads may read for statistics. */
+/* Changes a figure that is written under the heap's lock, or by the owner alone, and that other threads may read for statistics. */
 static inline void cb_count(size_t *figure, size_t change) {
     __atomic_store_n(figure, *figure + change, __ATOMIC_RELAXED);
 }
@@ -215,6 +216,12 @@ struct cb_thread {
     uint64_t tag;   /* the heap's; CB_NO_TAG without one */
     uint32_t exits; /* how often the thread's destructor has run */
 };
+
+/* Less than an eighth of what the blocks hold lives: an object that is kept may keep a page, or a block. */
+static inline bool cb_heap_is_sparse(const struct cb_heap *heap) {
+    size_t used = __atomic_load_n(&heap->used, __ATOMIC_RELAXED);
+    return used - __atomic_load_n(&heap->dead, __ATOMIC_RELAXED) < used / 8;
+}
 
 #define CB_TLS_MODEL __attribute__((tls_model("initial-exec")))
 #define CB_NO_TAG ((uint64_t)1) /* of no entry of cb_near */

@@ -106,6 +106,43 @@ static void children_without_handlers(void) {
     }
 }
 
+/*
+ * Of one thread, which does nothing in the child but free so many objects, or have so many aligned ones, before
+ * it allocates: how far rings and runs are decides which slow path is the first to be taken there.
+ */
+static void children_of_one_thread(void) {
+    enum { COUNT = 180 };
+    static const size_t sizes[] = {48, 3000};
+    void *object[COUNT];
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            object[i] = malloc(sizes[s]);
+        }
+        for (size_t n = 0; n < (size_t)2 * COUNT; n++) {
+            pid_t child = _Fork();
+            if (child == 0) {
+                alarm(CHILD_SECONDS);
+                for (size_t i = 0; i < n / 2; i++) {
+                    if (n % 2 == 0) {
+                        free(object[i]);
+                    } else {
+                        memset(memalign(256, 900), 1, 900);
+                    }
+                }
+                for (int i = 0; i < 3; i++) {
+                    memset(malloc(sizes[s]), 1, sizes[s]);
+                    memset(realloc(malloc(40), 400), 1, 400);
+                }
+                _exit(0);
+            }
+            bed_wait(child);
+        }
+        for (size_t i = 0; i < COUNT; i++) {
+            free(object[i]);
+        }
+    }
+}
+
 static void spawned(void) {
     char *arguments[] = {"true", NULL};
     pid_t child;
@@ -154,6 +191,7 @@ static void daemonised(void) {
 
 int main(void) {
     bed_begin(300);
+    children_of_one_thread();
     pthread_t thread[THREADS];
     for (uintptr_t i = 0; i < THREADS; i++) {
         thread[i] = bed_thread(busy, (void *)(i + 1));

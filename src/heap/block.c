@@ -1,7 +1,7 @@
 /*
  * block.c: see block.h.
  *
- * Layer: heap. Threads: the owner of the heap only.
+ * Layer: heap. Threads: under the lock of the heap.
  */
 #include "heap/block.h"
 

@@ -1,7 +1,7 @@
 /*
  * block.h: blocks of one heap: dead runs, the queue for sweeps, pages without live objects.
  *
- * Layer: heap, above the page allocator. Threads: the owner of the heap only.
+ * Layer: heap, above the page allocator. Threads: under the lock of the heap.
  */
 #ifndef CB_HEAP_BLOCK_H
 #define CB_HEAP_BLOCK_H

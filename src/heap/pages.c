@@ -175,7 +175,7 @@ static struct extent take_out(struct extent *e) {
 
 /* True when the address is ours and in no block. */
 static bool in_page_land(uintptr_t p) {
-    /* acquire: partner of the release in cb_block_drop, after which the block's map bytes are zero */
+    /* acquire: partner of the release in drop in block.c, after which the block's map bytes are zero */
     return cb_range_owns(p) && atomic_load_explicit(&cb_block_of(p)->owner, memory_order_acquire) == NULL;
 }
 

@@ -4,7 +4,8 @@
  * Layer: the public functions of the heap. Threads: any. The fast paths touch one cache line of the thread
  * and one byte of the map; they take no lock, write nothing that another thread writes, and call nothing.
  *
- *   malloc -> (ring, or run: done) -> cb_malloc_slow -> medium, large, refill, first use of a thread
+ *   malloc -> (ring, or run: done) -> cb_malloc_slow -> (medium: ring, or run: done) -> malloc_medium_slow
+ *                                                    -> malloc_rest: large, refill, first use of a thread
  *   free   -> (top of the run: done) -> cb_free_aside -> (small, own block: parked)
  *          -> cb_free_odd -> (own block: done) -> cb_free_far -> remote, large, foreign
  */
@@ -78,16 +79,13 @@ CB_NOINLINE void cb_rewind_over_dead(uintptr_t p) {
     cb_thread.run.cursor = cb_map_address(start) >> CB_GRANULE_SHIFT;
 }
 
-/* A medium object on top of its run: the same rule, in the medium space. True when it was. */
-static inline bool rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granules) {
+/* A medium object on top of its run: the same rule, in the medium space. */
+static CB_NOINLINE void rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granules) {
     struct cb_run *run = &heap->space[CB_MEDIUM].run;
-    if ((p >> CB_GRANULE_SHIFT) + granules != run->cursor) {
-        return false;
-    }
     cb_map_erase(cb_map_at(p), granules);
     if (cb_map_get(cb_map_at(p) - 1) >= CB_DEAD) {
         if (!cb_fork_lock(heap)) {
-            return true;
+            return;
         }
         size_t before = cb_map_dead_before(cb_map_at(p) - 1);
         p -= before << CB_GRANULE_SHIFT;
@@ -95,16 +93,22 @@ static inline bool rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granu
         cb_lock_drop(&heap->lock);
     }
     run->cursor = p >> CB_GRANULE_SHIFT;
-    return true;
 }
 
 /* A live medium object of an own block, at this granule, is taken back by the cursor or parked. */
 static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
     size_t granules = cb_map_digits(cb_map + granule + 1);
-    uintptr_t p = granule << CB_GRANULE_SHIFT;
-    if (!rewind_medium(heap, p, granules)) {
-        cb_ring_park(heap, cb_medium_ring(granules << CB_GRANULE_SHIFT), p);
+    if (CB_UNLIKELY(granule + granules == heap->space[CB_MEDIUM].run.cursor)) {
+        rewind_medium(heap, granule << CB_GRANULE_SHIFT, granules);
+        return;
     }
+    unsigned index = cb_medium_ring(granules << CB_GRANULE_SHIFT);
+    if (CB_LIKELY(cb_ring_push(heap, index, granule))) {
+        heap->parked_medium += granules;
+        cb_map_set(cb_map + granule, CB_PARKED);
+        return;
+    }
+    cb_ring_park(heap, index, granule << CB_GRANULE_SHIFT);
 }
 
 /*
@@ -120,10 +124,7 @@ CB_NOINLINE void cb_free_aside(void *ptr, size_t granule) {
         struct cb_heap *heap = t->heap;
         uint8_t *m = t->map + granule;
         size_t byte = cb_map_get(m);
-        size_t *top = heap->ring_top[byte];
-        if (CB_LIKELY((uint32_t)(uintptr_t)top != heap->ring_ends[byte].full)) {
-            heap->ring_top[byte] = top + 1;
-            *top = granule;
+        if (CB_LIKELY(cb_ring_push(heap, byte, granule))) {
             cb_map_set(m, byte + (CB_PARKED - CB_LIVE));
             return;
         }
@@ -187,31 +188,41 @@ static void *no_memory(void) {
     return NULL;
 }
 
+/* Neither its ring nor the run has an object of this size. */
+static CB_NOINLINE void *malloc_medium_slow(struct cb_heap *heap, size_t size, size_t granules,
+                                            unsigned index) {
+    cb_fork_notice();
+    if (CB_UNLIKELY(cb_thread.heap != heap)) {
+        return cb_malloc_slow(size);
+    }
+    cb_remote_take_in(heap);
+    if (cb_ring_is_empty(heap, index) && !cb_refill(heap, CB_MEDIUM, granules, index)) {
+        return no_memory();
+    }
+    return cb_malloc_medium(heap, size);
+}
+
 CB_NOINLINE void *cb_malloc_medium(struct cb_heap *heap, size_t size) {
     unsigned index = cb_medium_ring(size);
     size_t granules = cb_medium_size(index) >> CB_GRANULE_SHIFT;
     struct cb_run *run = &heap->space[CB_MEDIUM].run;
-    for (;;) {
-        if (CB_LIKELY(!cb_ring_is_empty(heap, index))) {
-            size_t granule = *--heap->ring_top[index];
-            heap->parked_medium -= granules;
-            cb_map_set(cb_map + granule, CB_LIVE); /* its length is still there */
-            return (void *)(granule << CB_GRANULE_SHIFT);
-        }
-        size_t at = run->cursor;
-        if (CB_LIKELY(at + granules <= run->limit)) {
-            run->cursor = at + granules;
-            cb_map_begin(cb_map + at, CB_LIVE, granules);
-            return (void *)(at << CB_GRANULE_SHIFT);
-        }
-        cb_remote_take_in(heap);
-        if (cb_ring_is_empty(heap, index) && !cb_refill(heap, CB_MEDIUM, granules, index)) {
-            return no_memory();
-        }
+    if (CB_LIKELY(!cb_ring_is_empty(heap, index))) {
+        size_t granule = *--heap->ring_top[index];
+        heap->parked_medium -= granules;
+        cb_map_set(cb_map + granule, CB_LIVE); /* its length is still there */
+        return (void *)(granule << CB_GRANULE_SHIFT);
     }
+    size_t at = run->cursor;
+    if (CB_LIKELY(at + granules <= run->limit)) {
+        run->cursor = at + granules;
+        cb_map_begin(cb_map + at, CB_LIVE, granules);
+        return (void *)(at << CB_GRANULE_SHIFT);
+    }
+    return malloc_medium_slow(heap, size, granules, index);
 }
 
-CB_NOINLINE void *cb_malloc_slow(size_t size) {
+/* Large objects, the first of a thread, and small ones when the run is used up. */
+static CB_NOINLINE void *malloc_rest(size_t size) {
     size = size == 0 ? 1 : size;
     if (size > CB_MEDIUM_MAX || CB_UNLIKELY(cb_thread.exits != 0 && cb_thread_is_late())) {
         void *p = cb_thread_ready() ? cb_large_alloc(size, 0, false) : NULL;
@@ -236,4 +247,12 @@ CB_NOINLINE void *cb_malloc_slow(size_t size) {
         return no_memory();
     }
     return CB_NAME(malloc)(size);
+}
+
+CB_NOINLINE void *cb_malloc_slow(size_t size) {
+    struct cb_heap *heap = cb_thread.heap;
+    if (CB_LIKELY(size - CB_SMALL_MAX - 1 < CB_MEDIUM_MAX - CB_SMALL_MAX && heap != NULL)) {
+        return cb_malloc_medium(heap, size);
+    }
+    return malloc_rest(size);
 }

@@ -54,6 +54,18 @@ static inline size_t cb_ring_granules(unsigned ring) {
     return ring < CB_MEDIUM_RING ? ring - CB_SMALL_RING : cb_medium_size(ring) >> CB_GRANULE_SHIFT;
 }
 
+/* Puts a granule's number into a ring, where there is room. Map and counts are the caller's. */
+static inline __attribute__((always_inline)) bool cb_ring_push(struct cb_heap *heap, size_t ring,
+                                                               size_t granule) {
+    size_t *top = heap->ring_top[ring];
+    if (CB_UNLIKELY((uint32_t)(uintptr_t)top == heap->ring_ends[ring].full)) {
+        return false;
+    }
+    heap->ring_top[ring] = top + 1;
+    *top = granule;
+    return true;
+}
+
 /*
  * Parks an object whose map bytes say that it is live, or on its way. A full ring grows or lets its older half
  * die; one that may hold nothing lets the object itself die.

@@ -7,6 +7,9 @@
  */
 #include "bed.h"
 
+#include "heap/pages.h"
+#include "heap/ring.h"
+
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -166,6 +169,80 @@ static void malloc_info_writes_a_document(void **state) {
     free(text);
 }
 
+/*
+ * As where the system's pages are of 16 KiB: four units of 4 KiB are a page, and only whole pages count as dead.
+ * The rings are emptied after each step, so that what was freed is dead.
+ */
+static void pages_of_four_units_die_together(void **state) {
+    (void)state;
+    enum { OBJECTS = 16384, UNIT = 64 };
+    size_t page = cb_page_size;
+    cb_malloc_trim(0);
+    cb_page_size = 16384;
+    for (size_t i = 0; i < OBJECTS; i++) {
+        object[i] = cb_malloc(64);
+        assert_non_null(object[i]);
+    }
+    /* The first page whose objects are all ours, in the middle of a block. */
+    size_t first = 0;
+    while ((uintptr_t)object[first] % CB_BLOCK_SIZE != 32768) {
+        first++;
+    }
+    struct cb_block *block = cb_block_of((uintptr_t)object[first]);
+    uint64_t bits = (uint64_t)15 << 8;
+    assert_ptr_equal((char *)object[first] + 4 * UNIT * 64, object[first + 4 * UNIT]);
+    static const size_t units[] = {2, 0, 3, 1};
+    for (size_t k = 0; k < 4; k++) {
+        assert_int_equal((block->dead_pages | block->purged_pages) & bits, 0);
+        for (size_t i = 0; i < UNIT; i++) {
+            cb_free(object[first + units[k] * UNIT + i]);
+            object[first + units[k] * UNIT + i] = NULL;
+        }
+        cb_ring_empty_all(cb_thread.heap);
+        assert_heap();
+        assert_true((block->full >> (8 + units[k]) & 1) != 0);
+    }
+    assert_int_equal((block->dead_pages | block->purged_pages) & bits, bits);
+    assert_int_equal((block->dead_pages | block->purged_pages) & (bits << 4 | bits >> 4), 0);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        cb_free(object[i]);
+    }
+    cb_malloc_trim(0);
+    assert_heap();
+    cb_page_size = page;
+}
+
+/* The system may refuse to take pages back, from memory that is locked say: it is not asked again for each. */
+static void refused_pages_stay_and_are_offered_again(void **state) {
+    (void)state;
+    struct cb_heap *heap = cb_thread.heap;
+    size_t count = fill(64, 64);
+    heap->purge_from = SIZE_MAX;
+    for (size_t i = 0; i < count / 2; i++) {
+        cb_free(object[i]);
+    }
+    cb_ring_empty_all(heap);
+    assert_int_equal(heap->purged_pages, 0);
+    struct cb_block *block = heap->all;
+    while ((block->full & block->dead_pages) == 0) {
+        block = block->all_next;
+        assert_non_null(block);
+    }
+    uint64_t dead = block->dead_pages;
+    block->dead_pages &= ~block->full; /* and the check notices what went missing */
+    assert_string_equal(cb_heap_check(), "a page that is dead does not count as such");
+    block->dead_pages = dead;
+    assert_heap();
+    heap->purge_from = 0;
+    size_t before = cb_mallinfo2().keepcost;
+    for (size_t i = count / 2; i < count; i++) {
+        cb_free(object[i]);
+    }
+    cb_malloc_trim(0);
+    assert_true(cb_mallinfo2().keepcost < before);
+    assert_heap();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_objects_are_given_back),
@@ -175,6 +252,8 @@ int main(void) {
         cmocka_unit_test(mallinfo_follows_what_is_allocated),
         cmocka_unit_test(trim_says_whether_something_went_back),
         cmocka_unit_test(malloc_info_writes_a_document),
+        cmocka_unit_test(pages_of_four_units_die_together),
+        cmocka_unit_test(refused_pages_stay_and_are_offered_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

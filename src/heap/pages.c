@@ -290,7 +290,7 @@ static struct candidate find(size_t size, size_t align) {
  */
 #define SLACK_MOST ((size_t)32 << 20) /* bytes */
 #define MOMENT 2000                   /* milliseconds */
-#define PART_OF_PURGED 8              /* what is given back takes one part of it from the reserve's growth */
+#define PART_OF_PURGED 4              /* what is given back takes one part of it from the reserve's growth */
 
 static size_t slack_most(size_t in_use) {
     return in_use + in_use / 2 > SLACK_MOST ? in_use + in_use / 2 : SLACK_MOST;
@@ -327,7 +327,7 @@ static size_t reserve(void) {
 
 static void note_purge(size_t size) {
     uint64_t now = cb_os_milliseconds();
-    size_t less = now - pages.missed_at > MOMENT ? pages.slack / 2 : size / PART_OF_PURGED;
+    size_t less = now - pages.missed_at > MOMENT ? pages.slack / 2 : size / PART_OF_PURGED + pages.slack / 64;
     pages.slack -= less < pages.slack ? less : pages.slack;
     if (now - pages.missed_at > MOMENT) {
         pages.missed = 0;

@@ -18,7 +18,7 @@
 /* Links in maps and between blocks have room for no more. Without a hint kernels do not go beyond 2^47. */
 #define ADDRESS_END_MOST ((uintptr_t)1 << 48)
 
-#define HUGE_MAP_FROM ((size_t)32 << 20)
+#define HUGE_MAP_FROM ((size_t)512 << 20)
 
 uint8_t *cb_map;
 struct cb_block *cb_blocks;

@@ -20,6 +20,12 @@ enum { THREADS = 4, SHARED = 256, CHILD_SECONDS = 60 };
 static unsigned char *_Atomic shared[SHARED];
 static _Atomic bool stop;
 
+/*
+ * All meet here before the first fork and after the last one: AddressSanitizer allocates while a thread starts
+ * and while it ends, under locks of its own that it does not mend in a child.
+ */
+static pthread_barrier_t all_run;
+
 static size_t size_of(const unsigned char *p) {
     size_t size;
     memcpy(&size, p, sizeof size);
@@ -47,6 +53,7 @@ static bool drop(unsigned char *p) {
 
 static void *busy(void *argument) {
     uint64_t random = (uintptr_t)argument;
+    pthread_barrier_wait(&all_run);
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         unsigned char *p = make(&random);
         p = atomic_exchange_explicit(&shared[bed_random(&random) % SHARED], p, memory_order_acq_rel);
@@ -124,9 +131,11 @@ static void storm(pid_t (*split)(void), unsigned depth, int forks) {
     pthread_t thread[THREADS];
     cb_free(cb_malloc(1)); /* starts the heap, as a program's first allocation does before it has threads */
     atomic_store(&stop, false);
+    pthread_barrier_init(&all_run, NULL, THREADS + 1);
     for (uintptr_t i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_create(&thread[i], NULL, busy, (void *)(i + 1)), 0);
     }
+    pthread_barrier_wait(&all_run);
     for (int i = 0; i < forks; i++) {
         pid_t child = split();
         if (child == 0) {
@@ -146,6 +155,7 @@ static void storm(pid_t (*split)(void), unsigned depth, int forks) {
     for (size_t i = 0; i < SHARED; i++) {
         assert_true(drop(atomic_exchange(&shared[i], NULL)));
     }
+    pthread_barrier_destroy(&all_run);
     assert_heap();
 }
 
@@ -165,21 +175,25 @@ static void children_that_ran_no_handlers_live(void **state) {
 }
 
 static void *fork_often(void *argument) {
-    for (int i = 0; i < FORKS / 4; i++) {
+    void *good = argument;
+    pthread_barrier_wait(&all_run);
+    for (int i = 0; i < FORKS / 4 && good != NULL; i++) {
         pid_t child = fork();
         if (child == 0) {
             _exit(live(0, (uintptr_t)argument + (uintptr_t)i));
         }
         if (wait_for(child) != 0) {
-            return NULL;
+            good = NULL;
         }
     }
-    return argument;
+    pthread_barrier_wait(&all_run);
+    return good;
 }
 
 static void several_threads_fork_at_once(void **state) {
     (void)state;
     pthread_t thread[2];
+    pthread_barrier_init(&all_run, NULL, 2);
     for (uintptr_t i = 0; i < 2; i++) {
         assert_int_equal(pthread_create(&thread[i], NULL, fork_often, (void *)(i + 1)), 0);
     }
@@ -188,6 +202,7 @@ static void several_threads_fork_at_once(void **state) {
         pthread_join(thread[i], &good);
         assert_non_null(good);
     }
+    pthread_barrier_destroy(&all_run);
     assert_heap();
 }
 

@@ -94,11 +94,9 @@ static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_
     cb_map_begin(m, CB_LIVE, new);
     if (run != NULL) {
         run->cursor = at + new;
-    } else if (new < old) {
-        if (cb_fork_lock(heap)) {
-            cb_block_die(heap, block, (at + new) << CB_GRANULE_SHIFT, old - new);
-            cb_lock_drop(&heap->lock);
-        }
+    } else if (new < old && cb_fork_lock(heap)) {
+        cb_block_die(heap, block, (at + new) << CB_GRANULE_SHIFT, old - new);
+        cb_lock_drop(&heap->lock);
     }
     return true;
 }
@@ -167,7 +165,7 @@ CB_EXPORT void *CB_NAME(realloc)(void *ptr, size_t size) {
         void *fresh = size - 1 < CB_SMALL_MAX ? cb_fast_alloc(t, want) : NULL;
         return CB_LIKELY(fresh != NULL) ? fresh : cb_malloc_slow(size);
     }
-    if (CB_LIKELY(cb_near_is_of(t->tag, granule >> (CB_BLOCK_SHIFT - CB_GRANULE_SHIFT)))) {
+    if (CB_LIKELY(cb_near_is_of(t->tag, cb_block_number_of(granule)))) {
         uint8_t *m = t->map + granule;
         size_t have = (size_t)cb_map_get(m) - CB_LIVE;
         if (have - 1 < CB_SMALL_GRANULES && want - 1 < CB_SMALL_GRANULES) {
@@ -239,8 +237,7 @@ static void *aligned(size_t align, size_t size) {
         return NULL;
     }
     size_t granules = granules_for(size != 0 ? size : 1);
-    unsigned index = granules <= CB_SMALL_GRANULES ? cb_small_ring(granules)
-                                                   : cb_medium_ring(granules << CB_GRANULE_SHIFT);
+    unsigned index = cb_ring_of(granules);
     enum cb_space_kind space = granules <= CB_SMALL_GRANULES && align <= 256 ? CB_SMALL : CB_MEDIUM;
     for (;;) {
         void *p = aligned_from_ring(heap, index, align);

@@ -120,7 +120,7 @@ CB_NOINLINE void cb_free_aside(void *ptr, size_t granule) {
     struct cb_thread *t = &cb_thread;
     /* While the map byte is fetched: the next request of this size will write to the object. */
     __builtin_prefetch(ptr, 1);
-    if (CB_LIKELY(cb_near_is_of(t->tag, granule >> (CB_BLOCK_SHIFT - CB_GRANULE_SHIFT)))) {
+    if (CB_LIKELY(cb_near_is_of(t->tag, cb_block_number_of(granule)))) {
         struct cb_heap *heap = t->heap;
         uint8_t *m = t->map + granule;
         size_t byte = cb_map_get(m);

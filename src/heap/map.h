@@ -65,8 +65,13 @@ static inline struct cb_block *cb_block_of(uintptr_t p) {
     return cb_blocks + (p >> CB_BLOCK_SHIFT);
 }
 
+/* The number of the block that a granule is in. */
+static inline size_t cb_block_number_of(size_t granule) {
+    return granule >> (CB_BLOCK_SHIFT - CB_GRANULE_SHIFT);
+}
+
 static inline struct cb_block *cb_block_of_granule(size_t granule) {
-    return cb_blocks + (granule >> (CB_BLOCK_SHIFT - CB_GRANULE_SHIFT));
+    return cb_blocks + cb_block_number_of(granule);
 }
 
 static inline size_t cb_block_number(const struct cb_block *block) {

@@ -39,7 +39,8 @@ static uintptr_t round_up(uintptr_t n, size_t to) {
  * sanitizer. The thread sanitizer allows little but the top of the address space.
  */
 bool cb_range_init(void) {
-    uintptr_t end = cb_os_address_end() < ADDRESS_END_MOST ? cb_os_address_end() : ADDRESS_END_MOST;
+    uintptr_t system_end = cb_os_address_end();
+    uintptr_t end = system_end < ADDRESS_END_MOST ? system_end : ADDRESS_END_MOST;
     uint64_t random = cb_os_random();
 #if THREAD_SANITIZER
     const uintptr_t top = (uintptr_t)0x7e8000000000;

@@ -195,13 +195,6 @@ void cb_remote_flush(struct cb_heap *heap) {
     }
 }
 
-/* The ring that an object whose map byte is at m belongs to. */
-static unsigned ring_at(const uint8_t *m) {
-    size_t granules = cb_map_length(m);
-    return granules <= CB_SMALL_GRANULES ? cb_small_ring(granules)
-                                         : cb_medium_ring(granules << CB_GRANULE_SHIFT);
-}
-
 void cb_remote_take_in(struct cb_heap *heap) {
     if (atomic_load_explicit(&heap->inbox, memory_order_relaxed) == NULL) {
         return;
@@ -214,7 +207,7 @@ void cb_remote_take_in(struct cb_heap *heap) {
                 __builtin_prefetch(cb_map_at(batch->object[i + 4]), 1);
             }
             if (on_its_way(p)) {
-                cb_ring_park(heap, ring_at(cb_map_at(p)), p);
+                cb_ring_park(heap, cb_ring_of(cb_map_length(cb_map_at(p))), p);
             }
         }
         struct cb_batch *next = batch->next;

@@ -103,7 +103,7 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
     cb_count(&heap->dead, count * granules);
     for (size_t i = 0; i < count; i++) {
         size_t granule = slot[i];
-        struct cb_block *block = blocks + (granule >> (CB_BLOCK_SHIFT - CB_GRANULE_SHIFT));
+        struct cb_block *block = blocks + cb_block_number_of(granule);
         if (CB_LIKELY(block->space == CB_SMALL)) {
             cb_block_die_small(heap, block, map + granule, granule, granules);
         } else {

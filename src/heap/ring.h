@@ -27,6 +27,12 @@ static inline size_t cb_medium_size(unsigned ring) {
     return (size_t)(16 + (ring & 15) + 1) << (log - 4);
 }
 
+/* The ring for objects of this many granules, of either kind. */
+static inline unsigned cb_ring_of(size_t granules) {
+    return granules <= CB_SMALL_GRANULES ? cb_small_ring(granules)
+                                         : cb_medium_ring(granules << CB_GRANULE_SHIFT);
+}
+
 static inline size_t cb_ring_count(const struct cb_heap *heap, unsigned ring) {
     return (size_t)(heap->ring_top[ring] - heap->ring[ring].slot);
 }

@@ -196,10 +196,11 @@ struct cb_heap {
     _Alignas(64) size_t *ring_top[CB_RINGS]; /* behind the newest entry */
     struct cb_ring_ends ring_ends[CB_RINGS]; /* of what is no ring all are zero: empty, and full */
     struct cb_ring ring[CB_RINGS];
-    size_t first_slots[64 + CB_MEDIUM_CLASSES][CB_RING_FIRST];
+    size_t first_slots[CB_SMALL_GRANULES + CB_MEDIUM_CLASSES][CB_RING_FIRST];
 };
 
-/* Changes a figure that is written under the heap's lock, or by the owner alone, and that other threads may read for statistics. */
+/* Changes a figure that is written under the heap's lock, or by the owner alone, and that other threads may
+ * read without it. */
 static inline void cb_count(size_t *figure, size_t change) {
     __atomic_store_n(figure, *figure + change, __ATOMIC_RELAXED);
 }

@@ -170,7 +170,8 @@ static void malloc_info_writes_a_document(void **state) {
 }
 
 /*
- * As where the system's pages are of 16 KiB: four units of 4 KiB are a page, and only whole pages count as dead.
+ * As where the system's pages are of 16 KiB: four units of 4 KiB are a page, and only whole pages count as
+ * dead.
  * The rings are emptied after each step, so that what was freed is dead.
  */
 static void pages_of_four_units_die_together(void **state) {

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define EIGHTH (CB_BLOCK_GRANULES / 8)
-#define RUNS_SEEN 8 /* of a list, in search of one that is long enough */
+#define HOLES_LEAST 512 /* granules in the longest holes of a block, for it to wait for what fits them */
+#define RUNS_SEEN 8     /* of a list, in search of one that is long enough */
 
 static void set_near(const struct cb_heap *heap, const struct cb_block *block) {
     size_t number = cb_block_number(block);
@@ -29,6 +30,10 @@ static void clear_near(const struct cb_heap *heap, const struct cb_block *block)
     }
 }
 
+static struct cb_block *by_number(uint32_t number) {
+    return number != 0 ? cb_blocks + number : NULL;
+}
+
 struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     uintptr_t start = cb_pages_take_block(heap);
     if (start == 0) {
@@ -36,17 +41,16 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     }
     struct cb_block *block = cb_block_of(start);
     set_near(heap, block);
-    block->next = block->prev = 0;
-    block->all_prev = NULL;
+    block->next = block->prev = block->all_prev = 0;
     block->all_next = heap->all;
     block->full = block->dead_pages = block->purged_pages = 0;
     memset(block->unit_dead, 0, sizeof block->unit_dead);
     block->dead = block->fresh = 0;
     block->mark = EIGHTH;
     block->space = (uint8_t)space;
-    block->bin = 0;
+    block->queue = 0;
     if (heap->all != NULL) {
-        heap->all->all_prev = block;
+        heap->all->all_prev = (uint32_t)cb_block_number(block);
     }
     heap->all = block;
     return block;
@@ -66,7 +70,7 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
     if (block->all_next != NULL) {
         block->all_next->all_prev = block->all_prev;
     }
-    *(block->all_prev != NULL ? &block->all_prev->all_next : &heap->all) = block->all_next;
+    *(block->all_prev != 0 ? &by_number(block->all_prev)->all_next : &heap->all) = block->all_next;
     cb_count(&heap->used, (size_t)0 - block->fresh);
     clear_near(heap, block);
     /* release: partner of the acquire in the page allocator's in_page_land: the map bytes are zero by now */
@@ -76,12 +80,8 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
     cb_pages_give_partly(cb_block_start(block), CB_BLOCK_SIZE, dirty < CB_BLOCK_SIZE ? dirty : CB_BLOCK_SIZE);
 }
 
-static struct cb_block *by_number(uint32_t number) {
-    return number != 0 ? cb_blocks + number : NULL;
-}
-
 static void unqueue(struct cb_heap *heap, struct cb_block *block) {
-    if (block->bin == 0) {
+    if (block->queue == 0) {
         return;
     }
     struct cb_block *next = by_number(block->next), *prev = by_number(block->prev);
@@ -91,26 +91,31 @@ static void unqueue(struct cb_heap *heap, struct cb_block *block) {
     if (prev != NULL) {
         prev->next = block->next;
     } else {
-        heap->space[block->space].bin[block->bin - 1] = next;
+        heap->queue[block->queue] = next;
+        if (next == NULL && block->queue > CB_BLOCK_BINS) {
+            heap->holes &= ~((uint64_t)1 << (block->queue - CB_BLOCK_BINS));
+        }
     }
     block->next = block->prev = 0;
-    block->bin = 0;
+    block->queue = 0;
 }
 
-static void enqueue(struct cb_heap *heap, struct cb_block *block) {
-    if (block->space != CB_SMALL) {
-        return;
-    }
-    unsigned eighths = block->dead / EIGHTH;
-    unsigned bin = eighths < CB_BLOCK_BINS ? eighths : CB_BLOCK_BINS - 1;
-    struct cb_block **head = &heap->space[block->space].bin[bin];
+static void enqueue(struct cb_heap *heap, struct cb_block *block, unsigned queue) {
+    struct cb_block **head = &heap->queue[queue];
     block->prev = 0;
     block->next = *head != NULL ? (uint32_t)cb_block_number(*head) : 0;
     if (*head != NULL) {
         (*head)->prev = (uint32_t)cb_block_number(block);
     }
     *head = block;
-    block->bin = (uint8_t)(bin + 1);
+    block->queue = (uint8_t)queue;
+}
+
+static void enqueue_for_sweep(struct cb_heap *heap, struct cb_block *block) {
+    unsigned eighths = block->dead / EIGHTH;
+    if (block->space == CB_SMALL) {
+        enqueue(heap, block, 1 + (eighths < CB_BLOCK_BINS ? eighths : CB_BLOCK_BINS - 1));
+    }
 }
 
 static bool has_run(struct cb_heap *heap, struct cb_block *block) {
@@ -137,29 +142,69 @@ void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept) {
     if (drop_if_empty(heap, block)) {
         return;
     }
-    if (!swept && block->bin == 0 && block->dead >= EIGHTH) {
-        enqueue(heap, block);
+    if (!swept && block->queue == 0 && block->dead >= EIGHTH) {
+        enqueue_for_sweep(heap, block);
     }
     set_mark(block);
 }
 
+/* The block waits for objects of up to `most` granules, from `from` on. */
+static void enqueue_holes(struct cb_heap *heap, struct cb_block *block, size_t most, uintptr_t from) {
+    block->holes_from = (uint16_t)((from - cb_block_start(block)) >> CB_GRANULE_SHIFT);
+    enqueue(heap, block, CB_BLOCK_BINS + (unsigned)most);
+    heap->holes |= (uint64_t)1 << most;
+}
+
+void cb_block_settle_swept(struct cb_heap *heap, struct cb_block *block) {
+    if (drop_if_empty(heap, block)) {
+        return;
+    }
+    size_t most = CB_SMALL_GRANULES, sum = heap->passed[most];
+    while (sum < HOLES_LEAST && most > 1) {
+        sum += heap->passed[--most];
+    }
+    if (sum >= HOLES_LEAST && !has_run(heap, block)) {
+        enqueue_holes(heap, block, most, cb_block_start(block));
+    }
+    set_mark(block);
+}
+
+void cb_block_put_back(struct cb_heap *heap, struct cb_block *block, uintptr_t from) {
+    if (!drop_if_empty(heap, block)) {
+        enqueue_holes(heap, block, heap->sweep_most, from);
+        set_mark(block);
+    }
+}
+
 void cb_block_requeue_all(struct cb_heap *heap) {
     for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
-        if (block->dead != 0 && block->bin == 0 && block != heap->space[block->space].run_block) {
-            enqueue(heap, block);
+        if (block->dead != 0 && block != heap->space[block->space].run_block) {
+            unqueue(heap, block);
+            enqueue_for_sweep(heap, block);
         }
     }
 }
 
-struct cb_block *cb_block_to_sweep(struct cb_heap *heap) {
-    for (int bin = CB_BLOCK_BINS - 1; bin >= 0; bin--) {
-        struct cb_block *block = heap->space[CB_SMALL].bin[bin];
-        if (block != NULL) {
-            unqueue(heap, block);
-            return block;
-        }
+struct cb_block *cb_block_to_sweep(struct cb_heap *heap, size_t granules, uintptr_t *from) {
+    unsigned queue = CB_BLOCK_BINS;
+    while (queue != 0 && heap->queue[queue] == NULL) {
+        queue--;
     }
-    return NULL;
+    uint64_t fit = cb_block_holes_for(heap, granules);
+    heap->sweep_most = CB_SMALL_GRANULES;
+    if (queue == 0) {
+        if (fit == 0) {
+            return NULL;
+        }
+        heap->sweep_most = (unsigned)__builtin_ctzll(fit);
+        queue = CB_BLOCK_BINS + heap->sweep_most;
+    }
+    struct cb_block *block = heap->queue[queue];
+    *from = cb_block_start(block);
+    *from += queue > CB_BLOCK_BINS ? (uintptr_t)block->holes_from << CB_GRANULE_SHIFT : 0;
+    memset(heap->passed, 0, sizeof heap->passed);
+    unqueue(heap, block);
+    return block;
 }
 
 /* What is dead in a block has reached the mark. True when the block went back. */
@@ -170,7 +215,7 @@ CB_NOINLINE bool cb_block_risen(struct cb_heap *heap, struct cb_block *block) {
     if (heap->space[block->space].run_block != block) {
         unqueue(heap, block);
         if (block->dead >= EIGHTH) {
-            enqueue(heap, block);
+            enqueue_for_sweep(heap, block);
         }
     }
     set_mark(block);

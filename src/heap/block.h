@@ -48,9 +48,11 @@ static inline void cb_block_die_small(struct cb_heap *heap, struct cb_block *blo
 /* Takes a dead run, or several side by side, out: the map bytes are zero and it counts as in use. */
 void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
-/* The emptiest block of the small space that waits for a sweep, taken off the queue; NULL when none is worth
- * it. */
-struct cb_block *cb_block_to_sweep(struct cb_heap *heap);
+/*
+ * The emptiest block of the small space that waits for a sweep, or else one that has holes for so many
+ * granules, taken off the queue; NULL when there is none. Stores where the sweep is to begin.
+ */
+struct cb_block *cb_block_to_sweep(struct cb_heap *heap, size_t granules, uintptr_t *from);
 
 /* A dead run of the medium space of at least so many granules, the shortest at hand; none when there is none.
  */
@@ -64,5 +66,28 @@ void cb_block_requeue_all(struct cb_heap *heap);
  * enough of it is dead and it was not swept just now; otherwise it waits until more of it dies.
  */
 void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept);
+
+/* The same for one that was swept to its end: where the sweep has left holes, the block waits for objects that
+ * fit them. */
+void cb_block_settle_swept(struct cb_heap *heap, struct cb_block *block);
+
+/* The same for one whose sweep is broken off at `from`, since its holes are too short for what is asked for. */
+void cb_block_put_back(struct cb_heap *heap, struct cb_block *block, uintptr_t from);
+
+/* The lengths of holes that blocks wait with, a bit for each, from `granules` on. */
+static inline uint64_t cb_block_holes_for(const struct cb_heap *heap, size_t granules) {
+    return granules <= CB_SMALL_GRANULES ? heap->holes >> granules << granules : 0;
+}
+
+/* False when what the sweep is at has, as far as is known, no hole for so many granules. */
+static inline bool cb_block_may_fit(const struct cb_heap *heap, size_t granules) {
+    return heap->sweep_most == CB_SMALL_GRANULES || granules <= heap->sweep_most;
+}
+
+/* A sweep leaves a hole of this length. */
+static inline void cb_block_pass_over(struct cb_heap *heap, size_t granules) {
+    size_t length = granules <= CB_SMALL_GRANULES ? granules : CB_SMALL_GRANULES;
+    heap->passed[length] = (uint16_t)(heap->passed[length] + length);
+}
 
 #endif

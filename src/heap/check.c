@@ -88,11 +88,13 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
     struct cb_run run = *cb_run_of(heap, block->space);
     bool running = heap->space[block->space].run_block == block;
     uint8_t *run_from = running ? cb_map + run.cursor : NULL, *run_to = running ? cb_map + run.limit : NULL;
-    bool after_dead = false;
+    const uint8_t *holes_from = map + (block->queue > CB_BLOCK_BINS ? block->holes_from : 0);
+    bool after_dead = false, holes_from_seen = false;
     uint64_t live = 0;
     uint16_t dead_of[64] = {0};
     while (m < end) {
         const uint8_t *from = m;
+        holes_from_seen = holes_from_seen || m == holes_from;
         if (m == run_from && run_from != run_to) {
             if (!all_zero(run_from, run_to)) {
                 return "the map bytes of a run are not zero";
@@ -117,6 +119,9 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
     all->listed += tally.listed;
     if (m != end || !all_zero(end, last)) {
         return "the fresh part of a block is not zero in the map";
+    }
+    if (!holes_from_seen && m != holes_from) {
+        return "a sweep is to begin inside something";
     }
     if (tally.dead != block->dead) {
         return "a block's count of dead granules is wrong";
@@ -179,16 +184,37 @@ static const char *check_lists(struct cb_heap *heap, size_t listed) {
     return entries == listed ? NULL : "a long dead run is in no list";
 }
 
+/* `queued` blocks say that they are in a queue. */
+static const char *check_queues(const struct cb_heap *heap, size_t queued) {
+    size_t entries = 0;
+    for (unsigned i = 1; i <= CB_BLOCK_QUEUES; i++) {
+        if (i > CB_BLOCK_BINS && (heap->holes >> (i - CB_BLOCK_BINS) & 1) != (heap->queue[i] != NULL)) {
+            return "the mask of blocks that wait with holes is wrong";
+        }
+        size_t prev = 0;
+        for (const struct cb_block *block = heap->queue[i]; block != NULL && entries <= queued; entries++) {
+            if (block->queue != i || block->prev != prev || block->space != CB_SMALL ||
+                block == heap->space[CB_SMALL].run_block) {
+                return "a queue of blocks is broken";
+            }
+            prev = cb_block_number(block);
+            block = block->next != 0 ? cb_blocks + block->next : NULL;
+        }
+    }
+    return entries == queued && heap->queue[0] == NULL ? NULL : "a block waits in no queue";
+}
+
 /* Under the heap's lock. */
 static const char *check_heap(struct cb_heap *heap) {
     struct tally tally = {0, 0, 0};
-    size_t used = 0, dead_pages = 0, purged_pages = 0;
+    size_t used = 0, dead_pages = 0, purged_pages = 0, queued = 0;
     for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
         const char *wrong = check_block(heap, block, &tally);
         if (wrong != NULL) {
             return wrong;
         }
         used += block->fresh;
+        queued += block->queue != 0;
         dead_pages += (size_t)__builtin_popcountll(block->dead_pages);
         purged_pages += (size_t)__builtin_popcountll(block->purged_pages);
     }
@@ -198,6 +224,7 @@ static const char *check_heap(struct cb_heap *heap) {
     }
     const char *wrong = check_rings(heap, tally.parked);
     wrong = wrong != NULL ? wrong : check_lists(heap, tally.listed);
+    wrong = wrong != NULL ? wrong : check_queues(heap, queued);
     return wrong != NULL ? wrong : cb_pages_check() ? NULL : "the page allocator's lists are wrong";
 }
 

@@ -5,7 +5,7 @@
  *
  * Call tree, from malloc:
  *   cb_malloc_slow -> cb_refill -> (1) small: go on sweeping the block of the run that was used up, then
- *                                      waiting blocks, the emptiest first
+ *                                      waiting blocks, the emptiest first, then those with holes that fit
  *                                      medium: a listed dead run that fits well
  *                                  (2) a step of the fresh part of the newest block
  *                                  (3) a new block
@@ -96,15 +96,19 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
                         p + (length << CB_GRANULE_SHIFT), false);
                 return true;
             }
-        } else if (length >= granules) {
+            m = behind;
+            continue;
+        }
+        if (length >= granules) {
             cb_block_revive(heap, block, p, length);
             set_run(heap, CB_SMALL, block, p, p + (length << CB_GRANULE_SHIFT), false);
             return true;
         }
+        cb_block_pass_over(heap, length);
         m = behind;
     }
     heap->space[CB_SMALL].run_block = NULL;
-    cb_block_settle(heap, block, true);
+    cb_block_settle_swept(heap, block);
     return ring != 0 && !cb_ring_is_empty(heap, ring);
 }
 
@@ -152,11 +156,16 @@ static void end_fresh(struct cb_heap *heap, enum cb_space_kind space) {
 static bool refill_by_sweep(struct cb_heap *heap, size_t granules, unsigned ring) {
     uintptr_t from;
     struct cb_block *block = end_run(heap, CB_SMALL, &from);
-    if (block != NULL && sweep(heap, block, from, granules, ring)) {
-        return true;
+    if (block != NULL && cb_block_may_fit(heap, granules)) {
+        if (sweep(heap, block, from, granules, ring)) {
+            return true;
+        }
+    } else if (block != NULL) {
+        heap->space[CB_SMALL].run_block = NULL;
+        cb_block_put_back(heap, block, from);
     }
-    while ((block = cb_block_to_sweep(heap)) != NULL) {
-        if (sweep(heap, block, cb_block_start(block), granules, ring)) {
+    while ((block = cb_block_to_sweep(heap, granules, &from)) != NULL) {
+        if (sweep(heap, block, from, granules, ring)) {
             return true;
         }
     }
@@ -191,11 +200,12 @@ static bool last_resort(struct cb_heap *heap, enum cb_space_kind space, size_t g
     return run_fresh(heap, space, granules);
 }
 
-/* The run was fresh and goes on, without a sweep. */
+/* The run was fresh and goes on, without a sweep; unless blocks wait whose holes would do. */
 static bool run_on(struct cb_heap *heap, size_t granules) {
     struct cb_space *s = &heap->space[CB_SMALL];
     uintptr_t from;
-    if (!s->run_is_fresh || s->run_block == NULL || s->fresh_steps == SMALL_STEPS) {
+    if (!s->run_is_fresh || s->run_block == NULL || s->fresh_steps == SMALL_STEPS ||
+        cb_block_holes_for(heap, granules) != 0) {
         return false;
     }
     end_run(heap, CB_SMALL, &from);

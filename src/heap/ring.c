@@ -111,6 +111,9 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
             die(heap, granule, granules);
         }
     }
+    if (count != 0 && index < CB_MEDIUM_RING) {
+        heap->wanted &= ~((uint64_t)1 << granules);
+    }
     size_t left = cb_ring_count(heap, index) - count;
     memmove(slot, slot + count, left * sizeof *slot);
     heap->ring_top[index] = slot + left;

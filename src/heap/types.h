@@ -16,6 +16,7 @@
  *   dead run     a stretch of freed granules; its first and its last map byte carry its length.
  *   ring         per size, the most recent frees, newest on top. An object in a ring is parked.
  *   sweep        the walk over a block's map that turns dead runs into runs and ring entries.
+ *   hole         a dead run, or several side by side, that a sweep left since it was too short.
  *   extent       a stretch of whole pages: free, a large object, or one block.
  *   purge        giving pages without live objects back to the system, the addresses kept.
  *   remote free  a free by a thread that does not own the block. It is collected in an outbox and handed over
@@ -66,6 +67,7 @@
 #define CB_RING_FIRST 16  /* entries a ring has room for at first */
 #define CB_RING_MOST 4096 /* and at most */
 #define CB_BLOCK_BINS 8
+#define CB_BLOCK_QUEUES (CB_BLOCK_BINS + CB_SMALL_GRANULES)
 #define CB_RUN_LEAST 64 /* granules of a dead run of the medium space that is in a list */
 #define CB_RUN_LISTS 64
 #define CB_OUTBOXES 16
@@ -92,16 +94,19 @@ struct cb_block {
     _Alignas(64) struct cb_heap
         *_Atomic owner; /* NULL: no block; the pages belong to the page allocator. Relaxed: a thread that
                            frees an object learnt its address after the owner was set. */
-    struct cb_block *all_next, *all_prev;
-    uint32_t next, prev;   /* numbers of blocks: in the bin of its owner, when bin != 0; 0: none */
+    struct cb_block *all_next;
+    uint32_t all_prev;     /* numbers of blocks, as the next; 0: none */
+    uint32_t next, prev;   /* in the queue of its owner, when queue != 0 */
+    uint16_t dead;         /* granules in dead runs */
+    uint16_t fresh;        /* granules from the start of the block that were handed to runs */
     uint64_t full;         /* bit per unit: all of it is in dead runs; small space only, as unit_dead */
     uint64_t dead_pages;   /* bit per unit: nothing live in it, still resident; counted in heap->dead_pages */
     uint64_t purged_pages; /* bit per unit: nothing live in it, given back */
-    uint16_t dead;         /* granules in dead runs */
-    uint16_t fresh;        /* granules from the start of the block that were handed to runs */
     uint16_t mark;         /* when dead reaches this, the block is looked at again */
+    uint16_t holes_from;   /* granules from the start of the block: holes before are filled */
     uint8_t space;
-    uint8_t bin;           /* 0: not waiting for a sweep; else 1 + eighths dead */
+    uint8_t queue;         /* 0: in none; 1 + eighths dead: waiting for a sweep; CB_BLOCK_BINS + a length:
+                              waiting with holes of up to that length; small space only */
     uint8_t unit_dead[64]; /* granules of each unit that are in dead runs; 0 when it is full */
 };
 _Static_assert(sizeof(struct cb_block) == 128, "two cache lines");
@@ -133,11 +138,10 @@ struct cb_run {
 /* One of the two spaces of a heap. The small space's run lives in cb_thread while a thread has the heap. */
 struct cb_space {
     struct cb_run run;
-    struct cb_block *run_block;          /* holds the run; NULL: no run */
-    bool run_is_fresh;                   /* the run is the front of the fresh part of fresh_block */
-    unsigned fresh_steps;                /* taken since the last sweep; small space only */
-    struct cb_block *fresh_block;        /* the block with a fresh part to hand out; NULL: none */
-    struct cb_block *bin[CB_BLOCK_BINS]; /* blocks that wait for a sweep, by eighths dead; small space only */
+    struct cb_block *run_block;   /* holds the run; NULL: no run */
+    bool run_is_fresh;            /* the run is the front of the fresh part of fresh_block */
+    unsigned fresh_steps;         /* taken since the last sweep; small space only */
+    struct cb_block *fresh_block; /* the block with a fresh part to hand out; NULL: none */
 };
 
 /* Objects on their way to the heap that owns them. */
@@ -164,7 +168,8 @@ enum cb_heap_state {
 struct cb_heap {
     struct cb_space space[CB_SPACES];
     uint64_t rings;    /* cb_thread.rings while no thread has the heap */
-    uint64_t wanted;   /* bit per small size: malloc found neither ring entry nor run for it */
+    uint64_t wanted;   /* bit per small size: malloc found neither ring entry nor run for it, and its ring
+                          has not overflowed since */
     size_t dead;       /* granules in dead runs */
     size_t used;       /* granules handed to runs, over all blocks */
     size_t used_most;  /* the most that was ever used and not dead, when a ring was full */
@@ -177,6 +182,10 @@ struct cb_heap {
     uint64_t slack_at;             /* ... when it was last looked at, in milliseconds */
     unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
     struct cb_block *all;          /* every block of the heap */
+    struct cb_block *queue[CB_BLOCK_QUEUES + 1]; /* blocks of the small space: see cb_block.queue */
+    uint64_t holes;                              /* bit per length of holes that a block waits with */
+    uint16_t passed[CB_SMALL_GRANULES + 1]; /* granules in holes that the sweep has left, by their length */
+    unsigned sweep_most;                    /* what is swept has no longer holes, so far as is known */
     struct cb_outbox outbox[CB_OUTBOXES];
     struct cb_batch *spare; /* empty batches */
     unsigned spares;

@@ -306,19 +306,31 @@ CB_EXPORT void *CB_NAME(pvalloc)(size_t size) {
     return CB_NAME(memalign)(page, align_up(size, page));
 }
 
-CB_EXPORT size_t CB_NAME(malloc_usable_size)(void *ptr) {
-    uintptr_t p = (uintptr_t)ptr;
-    if (ptr == NULL) {
+static CB_NOINLINE size_t usable_size_slow(uintptr_t p) {
+    if (p == 0) {
         return 0;
     }
     if (!cb_range_owns(p)) {
-        return cb_foreign_usable_size(ptr);
+        return cb_foreign_usable_size((void *)p);
     }
     size_t size = live_size(p);
     if (size == 0) {
         cb_bad_pointer("malloc_usable_size", p);
     }
     return size;
+}
+
+/* Programs that keep accounts ask after each malloc and before each free: small objects of own blocks first. */
+CB_EXPORT size_t CB_NAME(malloc_usable_size)(void *ptr) {
+    const struct cb_thread *t = &cb_thread;
+    size_t granule = cb_granule_of((uintptr_t)ptr);
+    if (CB_LIKELY(cb_near_is_of(t->tag, cb_block_number_of(granule)))) {
+        size_t granules = (size_t)cb_map_get(t->map + granule) - CB_LIVE;
+        if (CB_LIKELY(granules - 1 < CB_SMALL_GRANULES)) {
+            return granules << CB_GRANULE_SHIFT;
+        }
+    }
+    return usable_size_slow((uintptr_t)ptr);
 }
 
 CB_EXPORT void CB_NAME(cfree)(void *ptr) {

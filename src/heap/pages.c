@@ -477,11 +477,11 @@ static size_t purge_oldest(size_t excess) {
         return 0;
     }
     struct extent was = take_out(pages.oldest);
-    size_t size = was.dirty.to - was.dirty.from, part = excess > PURGE_LEAST ? excess : PURGE_LEAST;
+    size_t size = was.dirty.to - was.dirty.from;
+    size_t part = align_up(excess > PURGE_LEAST ? excess : PURGE_LEAST, cb_page_size);
     bool exact =
         was.dirty.bytes == size; /* else nobody knows where in it the dirty pages are: all of it goes */
-    uintptr_t from =
-        exact && size - size / 8 > part ? was.dirty.to - (part & ~(cb_page_size - 1)) : was.dirty.from;
+    uintptr_t from = exact && size - size / 8 > part ? was.dirty.to - part : was.dirty.from;
     struct cb_dirty rest = {was.dirty.from, from, from - was.dirty.from};
     size_t got = was.dirty.bytes - rest.bytes;
     cb_lock_drop(&pages.lock);
@@ -513,8 +513,10 @@ void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty) {
     insert_merged(start, size, dirty != 0 ? (struct cb_dirty){start, start + size, dirty} : nothing);
     size_t keep = reserve();
     if (pages.dirty > keep) {
-        size_t got = purge_to(keep - keep / 8);
-        note_purge(got);
+        /* The reserve shrinks by it, so that as much more goes in the same call. */
+        note_purge(pages.dirty - (keep - keep / 8));
+        keep = reserve();
+        purge_to(keep - keep / 8);
     }
     cb_lock_drop(&pages.lock);
 }

@@ -191,9 +191,11 @@ static void trim_slots(const struct cb_heap *heap, unsigned index) {
  */
 static void shrink_all(struct cb_heap *heap, enum cb_space_kind space, size_t held, size_t limit) {
     for (unsigned i = first_of(space); i < end_of(space); i++) {
-        size_t count = cb_ring_count(heap, i);
+        size_t count = cb_ring_count(heap, i), bound = cb_ring_bound(heap, i);
         shrink(heap, i, count - count * limit / held);
-        trim_slots(heap, i);
+        if (cb_ring_bound(heap, i) < bound) { /* else it went back the last time */
+            trim_slots(heap, i);
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define EIGHTH (CB_BLOCK_GRANULES / 8)
-#define HOLES_LEAST 512 /* granules in the longest holes of a block, for it to wait for what fits them */
+#define HOLES_LEAST 256 /* granules in the longest holes of a block, for it to wait for what fits them */
 #define RUNS_SEEN 8     /* of a list, in search of one that is long enough */
 
 static void set_near(const struct cb_heap *heap, const struct cb_block *block) {
@@ -160,7 +160,7 @@ void cb_block_settle_swept(struct cb_heap *heap, struct cb_block *block) {
         return;
     }
     size_t most = CB_SMALL_GRANULES, sum = heap->passed[most];
-    while (sum < HOLES_LEAST && most > 1) {
+    while (sum < HOLES_LEAST && most > CB_HOLE_LEAST) {
         sum += heap->passed[--most];
     }
     if (sum >= HOLES_LEAST && !has_run(heap, block)) {

@@ -23,7 +23,6 @@
 #define FRESH_STEP ((size_t)32 << 10)
 #define SMALL_STEP ((size_t)2 << 10)
 #define SMALL_STEPS (FRESH_STEP / SMALL_STEP)
-#define LEAST_RUN 8 /* granules; shorter dead runs rather go to the ring of their size */
 
 static void set_run(struct cb_heap *heap, enum cb_space_kind space, struct cb_block *block, uintptr_t from,
                     uintptr_t to, bool fresh) {
@@ -71,7 +70,7 @@ static void retire(struct cb_heap *heap, enum cb_space_kind space) {
 
 /* True when a dead run of this length is better parked than run through. */
 static bool to_ring(const struct cb_heap *heap, size_t length) {
-    return length < LEAST_RUN && (heap->wanted >> length & 1) != 0 &&
+    return length < CB_HOLE_LEAST && (heap->wanted >> length & 1) != 0 &&
            !cb_ring_is_full(heap, cb_small_ring(length));
 }
 

@@ -19,7 +19,7 @@ enum {
     GROWTH = 4096 /* granules */
 };
 
-static void *object[OBJECTS], *survivor[OBJECTS], *long_one[LONGS];
+static void *object[OBJECTS], *other[OBJECTS], *survivor[OBJECTS], *long_one[LONGS];
 static size_t longs;
 
 /* Objects of `size`, with survivors between them, are freed: all that is dead is holes of that size. */
@@ -76,6 +76,35 @@ static void free_all(size_t objects) {
     }
     cb_ring_empty_all(cb_thread.heap);
     assert_heap();
+}
+
+/*
+ * Holes of just the length that is asked for, however short, go to its ring: a few at a time where the ring has
+ * not been larger. They are made of two sizes here, so that nothing of their own was freed before.
+ */
+static void holes_that_fit_exactly_are_filled(void **state) {
+    (void)state;
+    for (size_t i = 0; i < OBJECTS; i++) {
+        object[i] = cb_malloc(2 * 16);
+        other[i] = cb_malloc(4 * 16);
+        survivor[i] = cb_malloc(SURVIVOR);
+    }
+    for (size_t i = 0; i < OBJECTS; i++) {
+        cb_free(object[i]);
+        cb_free(other[i]);
+    }
+    cb_ring_empty_all(cb_thread.heap);
+    size_t used = cb_thread.heap->used;
+    for (size_t i = 0; i < OBJECTS * 9 / 10; i++) {
+        object[i] = cb_malloc(6 * 16);
+        assert_non_null(object[i]);
+        assert_true(cb_ring_count(cb_thread.heap, cb_small_ring(6)) <= 8);
+        if (i % 1000 == 0) {
+            assert_heap();
+        }
+    }
+    assert_true(cb_thread.heap->used <= used + GROWTH);
+    free_all(OBJECTS * 9 / 10);
 }
 
 static void holes_that_a_long_request_left_are_filled(void **state) {
@@ -190,6 +219,7 @@ static void the_check_notices_broken_queues(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(holes_that_fit_exactly_are_filled),
         cmocka_unit_test(holes_that_a_long_request_left_are_filled),
         cmocka_unit_test(a_shorter_request_fills_longer_holes),
         cmocka_unit_test(sweeps_are_put_off_and_resumed),

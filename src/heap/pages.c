@@ -325,15 +325,17 @@ static size_t reserve(void) {
     return share(in_use) + (pages.slack < most ? pages.slack : most);
 }
 
-static void note_purge(size_t size) {
-    uint64_t now = cb_os_milliseconds();
-    size_t less = now - pages.missed_at > MOMENT ? pages.slack / 2 : size / PART_OF_PURGED + pages.slack / 64;
+/* About `size` bytes are going to be purged. */
+static void shrink_slack(size_t size) {
+    bool long_ago = cb_os_milliseconds() - pages.missed_at > MOMENT;
+    size_t less = long_ago ? pages.slack / 2 : size / PART_OF_PURGED + pages.slack / 64;
     pages.slack -= less < pages.slack ? less : pages.slack;
-    if (now - pages.missed_at > MOMENT) {
-        pages.missed = 0;
-    }
+    pages.missed = long_ago ? 0 : pages.missed;
+}
+
+static void note_purged(size_t size) {
     pages.missed += size;
-    pages.missed_at = now;
+    pages.missed_at = cb_os_milliseconds();
 }
 
 /* `clean` bytes were taken that the system must provide anew. */
@@ -513,10 +515,10 @@ void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty) {
     insert_merged(start, size, dirty != 0 ? (struct cb_dirty){start, start + size, dirty} : nothing);
     size_t keep = reserve();
     if (pages.dirty > keep) {
-        /* The reserve shrinks by it, so that as much more goes in the same call. */
-        note_purge(pages.dirty - (keep - keep / 8));
+        /* The reserve shrinks by it, so as much more goes in the same call. */
+        shrink_slack(pages.dirty - (keep - keep / 8));
         keep = reserve();
-        purge_to(keep - keep / 8);
+        note_purged(purge_to(keep - keep / 8));
     }
     cb_lock_drop(&pages.lock);
 }

@@ -138,11 +138,11 @@ static void set_mark(struct cb_block *block) {
     block->mark = (uint16_t)(next < block->fresh || block->dead == block->fresh ? next : block->fresh);
 }
 
-void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept) {
+void cb_block_settle(struct cb_heap *heap, struct cb_block *block) {
     if (drop_if_empty(heap, block)) {
         return;
     }
-    if (!swept && block->queue == 0 && block->dead >= EIGHTH) {
+    if (block->queue == 0 && block->dead >= EIGHTH) {
         enqueue_for_sweep(heap, block);
     }
     set_mark(block);

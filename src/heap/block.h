@@ -69,12 +69,12 @@ void cb_block_requeue_all(struct cb_heap *heap);
 
 /*
  * Looks at a block that has no run any more: back to the page allocator when it is empty; to the queue when
- * enough of it is dead and it was not swept just now; otherwise it waits until more of it dies.
+ * enough of it is dead; otherwise it waits until more of it dies.
  */
-void cb_block_settle(struct cb_heap *heap, struct cb_block *block, bool swept);
+void cb_block_settle(struct cb_heap *heap, struct cb_block *block);
 
-/* The same for one that was swept to its end: where the sweep has left holes, the block waits for objects that
- * fit them. */
+/* The same for one that was swept to its end: it waits for objects that fit the holes which the sweep has left,
+ * or until more of it dies. */
 void cb_block_settle_swept(struct cb_heap *heap, struct cb_block *block);
 
 /* The same for one whose sweep is broken off at `from`, since its holes are too short for what is asked for. */

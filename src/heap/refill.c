@@ -58,13 +58,13 @@ static struct cb_block *end_run(struct cb_heap *heap, enum cb_space_kind space, 
     return block;
 }
 
-/* Ends the current run of a space: what is left of it is dead, or fresh again. */
-static void retire(struct cb_heap *heap, enum cb_space_kind space) {
+/* Ends the run of the medium space: what is left of it is dead, or fresh again. */
+static void retire_medium(struct cb_heap *heap) {
     uintptr_t from;
-    struct cb_block *block = end_run(heap, space, &from);
+    struct cb_block *block = end_run(heap, CB_MEDIUM, &from);
     if (block != NULL) {
-        heap->space[space].run_block = NULL;
-        cb_block_settle(heap, block, true);
+        heap->space[CB_MEDIUM].run_block = NULL;
+        cb_block_settle(heap, block);
     }
 }
 
@@ -148,7 +148,7 @@ static void end_fresh(struct cb_heap *heap, enum cb_space_kind space) {
     block->fresh = CB_BLOCK_GRANULES - 1;
     cb_count(&heap->used, left);
     if (left == 0 || cb_block_die(heap, block, from, left).granules != 0) {
-        cb_block_settle(heap, block, false);
+        cb_block_settle(heap, block);
     }
 }
 
@@ -172,7 +172,7 @@ static bool refill_by_sweep(struct cb_heap *heap, size_t granules, unsigned ring
 }
 
 static bool refill_by_list(struct cb_heap *heap, size_t granules) {
-    retire(heap, CB_MEDIUM);
+    retire_medium(heap);
     struct cb_dead_run run = cb_block_listed_run(heap, granules);
     if (run.granules == 0) {
         return false;

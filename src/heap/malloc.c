@@ -118,8 +118,10 @@ static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
  */
 CB_NOINLINE void cb_free_aside(void *ptr, size_t granule) {
     struct cb_thread *t = &cb_thread;
-    /* While the map byte is fetched: the next request of this size will write to the object. */
-    __builtin_prefetch(ptr, 1);
+    if (t->rings != 0) {
+        /* Malloc asks the rings: the next request of this size will write to the object. */
+        __builtin_prefetch(ptr, 1);
+    }
     if (CB_LIKELY(cb_near_is_of(t->tag, cb_block_number_of(granule)))) {
         struct cb_heap *heap = t->heap;
         uint8_t *m = t->map + granule;

@@ -31,7 +31,10 @@ struct extent {
     struct extent *newer, *older; /* in the order of freeing; only while something is dirty */
 };
 
-/* The map bytes of the last page of a free extent. The very last byte stays zero. */
+/*
+ * The map bytes of the last page of a free extent. The very last byte stays zero. Where an extent ends with the
+ * newest range, its tail is in `pages`: the end of a large map is a huge page that nothing else might need.
+ */
 struct tail {
     struct extent *head;
     uint8_t tag; /* CB_DEAD */
@@ -54,6 +57,8 @@ static struct {
     size_t idle;                    /* the least that was dirty since idle_since: nobody needed it */
     uint64_t idle_since;            /* milliseconds */
     uint16_t generation;            /* of the lists; rises when a forked child abandons them */
+    uintptr_t end;                  /* of the newest range ... */
+    struct tail end_tail;           /* ... and the tail of a free extent that ends there */
 } pages;
 
 static unsigned page_shift; /* log2 of cb_page_size */
@@ -86,7 +91,18 @@ static unsigned bin_of(size_t size) {
 }
 
 static struct tail *tail_of(uintptr_t end) {
-    return (struct tail *)(void *)(cb_map_at(end) - TAIL_OFFSET);
+    return end == pages.end ? &pages.end_tail : (struct tail *)(void *)(cb_map_at(end) - TAIL_OFFSET);
+}
+
+/* The newest range ends here from now on. */
+static void move_end(uintptr_t end) {
+    uintptr_t old = pages.end;
+    struct tail tail = pages.end_tail;
+    pages.end = end;
+    pages.end_tail = (struct tail){0};
+    if (tail.tag == CB_DEAD) {
+        *tail_of(old) = tail;
+    }
 }
 
 static uintptr_t lower(uintptr_t a, uintptr_t b) {
@@ -377,6 +393,7 @@ static bool grow(size_t size, size_t align) {
     if (start == 0) {
         return false;
     }
+    move_end(start + got);
     if (cb_options.thp != CB_THP_DEFAULT) {
         cb_os_huge((void *)start, got, cb_options.thp == CB_THP_ALWAYS);
     }

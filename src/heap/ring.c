@@ -111,16 +111,15 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
             die(heap, granule, granules);
         }
     }
-    if (count != 0 && index < CB_MEDIUM_RING) {
+    if (count != 0 && index < CB_MEDIUM_RING) { /* it overflows: malloc need not ask it */
         heap->wanted &= ~((uint64_t)1 << granules);
+        cb_thread.rings &= ~((uint64_t)1 << granules);
     }
     size_t left = cb_ring_count(heap, index) - count;
     memmove(slot, slot + count, left * sizeof *slot);
     heap->ring_top[index] = slot + left;
     if (index >= CB_MEDIUM_RING) {
         heap->parked_medium -= count * granules;
-    } else if (left == 0) {
-        cb_thread.rings &= ~((uint64_t)1 << cb_ring_granules(index));
     }
 }
 
@@ -252,15 +251,16 @@ static CB_NOINLINE bool ring_full(struct cb_heap *heap, unsigned index, size_t g
 
 void cb_ring_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
     size_t granule = p >> CB_GRANULE_SHIFT;
-    if (CB_UNLIKELY(cb_ring_is_full(heap, index)) && !ring_full(heap, index, granule)) {
+    bool overflows = cb_ring_is_full(heap, index);
+    if (CB_UNLIKELY(overflows) && !ring_full(heap, index, granule)) {
         return;
     }
     cb_map_set(cb_map + granule, index < CB_MEDIUM_RING ? CB_PARKED | cb_ring_granules(index) : CB_PARKED);
     *heap->ring_top[index]++ = granule;
-    if (index < CB_MEDIUM_RING) {
-        cb_thread.rings |= (uint64_t)1 << cb_ring_granules(index);
-    } else {
+    if (index >= CB_MEDIUM_RING) {
         heap->parked_medium += cb_ring_granules(index);
+    } else if (!overflows) {
+        cb_thread.rings |= (uint64_t)1 << cb_ring_granules(index);
     }
 }
 

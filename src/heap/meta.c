@@ -1,5 +1,5 @@
 /*
- * meta.c: a bump through mapped chunks, and a list of returned pieces per power of two. See meta.h.
+ * meta.c: a bump through mapped chunks, and a list of empty batches. See meta.h.
  *
  * Layer: heap. Threads: any. Lock: cb_meta.lock (rank 4).
  */
@@ -7,20 +7,13 @@
 
 #include "heap/fork.h"
 
-#include <string.h>
-
 #define CHUNK ((size_t)256 << 10)
-#define SMALLEST_LOG 6 /* 64 bytes */
-
-struct piece {
-    struct piece *next;
-};
+#define HUGE ((size_t)2 << 20) /* bytes, that may become one page to the system */
 
 static struct {
-    cb_lock lock;               /* rank 4 */
-    uintptr_t cursor, limit;    /* guarded by lock, as is all that follows */
-    struct piece *returned[64]; /* by log2 of the size */
-    struct cb_batch *batches;   /* lists of empty ones */
+    cb_lock lock;             /* rank 4 */
+    uintptr_t cursor, limit;  /* guarded by lock, as is all that follows */
+    struct cb_batch *batches; /* lists of empty ones */
     size_t total;
 } meta;
 
@@ -29,10 +22,6 @@ static struct {
 static void enter(void) {
     cb_fork_notice();
     cb_lock_take(&meta.lock);
-}
-
-static unsigned log_of(size_t size) {
-    return size <= (size_t)1 << SMALLEST_LOG ? SMALLEST_LOG : 64 - (unsigned)__builtin_clzl(size - 1);
 }
 
 static bool refill(size_t size) {
@@ -48,6 +37,9 @@ static bool refill(size_t size) {
     if (start == 0) {
         return false;
     }
+    if (chunk >= HUGE) {
+        cb_os_huge((void *)start, chunk, false); /* little of it may ever be touched */
+    }
     meta.total += chunk;
     meta.cursor = start;
     meta.limit = start + chunk;
@@ -55,34 +47,15 @@ static bool refill(size_t size) {
 }
 
 void *cb_meta_take(size_t size) {
-    unsigned log = log_of(size);
+    void *memory = NULL;
     size = (size + 63) & ~(size_t)63;
     enter();
-    struct piece *piece = meta.returned[log];
-    if (piece != NULL) {
-        meta.returned[log] = piece->next;
-    } else if (meta.limit - meta.cursor >= size || refill(size)) {
-        piece = (struct piece *)meta.cursor;
+    if (meta.limit - meta.cursor >= size || refill(size)) {
+        memory = (void *)meta.cursor; /* fresh from the system: zero */
         meta.cursor += size;
-        cb_lock_drop(&meta.lock);
-        return piece; /* fresh from the system: zero */
     }
     cb_lock_drop(&meta.lock);
-    return piece != NULL ? memset(piece, 0, size) : NULL;
-}
-
-void cb_meta_give(void *memory, size_t size) {
-    struct piece *piece = memory;
-    unsigned log = 63 - (unsigned)__builtin_clzl((size + 63) & ~(size_t)63);
-    uintptr_t page = cb_os_page_size(), from = ((uintptr_t)(piece + 1) + page - 1) & ~(page - 1);
-    uintptr_t to = ((uintptr_t)memory + size) & ~(page - 1);
-    if (from < to) {
-        cb_os_purge((void *)from, to - from);
-    }
-    enter();
-    piece->next = meta.returned[log];
-    meta.returned[log] = piece;
-    cb_lock_drop(&meta.lock);
+    return memory;
 }
 
 void *cb_meta_take_page(void) {
@@ -115,9 +88,8 @@ size_t cb_meta_total(void) {
 
 void cb_meta_after_fork(void) {
     if (cb_lock_reset(&meta.lock)) {
-        /* Another thread was taking or giving: forget the rest of the chunk and what was returned. */
+        /* Another thread was taking or giving: forget the rest of the chunk and what was given. */
         meta.cursor = meta.limit = 0;
-        memset(meta.returned, 0, sizeof meta.returned);
         meta.batches = NULL;
     }
 }

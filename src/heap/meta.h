@@ -8,11 +8,8 @@
 
 #include "heap/types.h"
 
-/* Zeroed memory at a multiple of 64; NULL when the system has no more. */
+/* Zeroed memory at a multiple of 64, for good; NULL when the system has no more. */
 void *cb_meta_take(size_t size);
-
-/* Gives back what cb_meta_take returned for this size. It is kept for the next request of about that size. */
-void cb_meta_give(void *memory, size_t size);
 
 /* A page of its own, for good. */
 void *cb_meta_take_page(void);

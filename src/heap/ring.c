@@ -21,7 +21,6 @@
 #define LEAST_BYTES 16384
 #define LEAST_SPARSE 1
 #define SHRINK_AT_ONCE 8
-#define TRIM_LEAST ((size_t)16 << 10) /* bytes */
 
 /*
  * What a ring may always hold: a few entries, fewer of large ones, and one or none where little lives in the
@@ -41,15 +40,6 @@ static void set_bound(struct cb_heap *heap, unsigned index, size_t bound) {
         (struct cb_ring_ends){(uint32_t)(uintptr_t)slot, (uint32_t)(uintptr_t)(slot + bound)};
 }
 
-void cb_ring_init(struct cb_heap *heap) {
-    size_t(*slots)[CB_RING_FIRST] = heap->first_slots;
-    for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
-        heap->ring[i] = (struct cb_ring){*slots, CB_RING_FIRST};
-        heap->ring_top[i] = *slots++;
-        set_bound(heap, i, least_bound(heap, i));
-    }
-}
-
 /* The rings of one space: small ones come first. */
 static unsigned first_of(enum cb_space_kind space) {
     return space == CB_SMALL ? cb_small_ring(1) : CB_MEDIUM_RING;
@@ -57,6 +47,52 @@ static unsigned first_of(enum cb_space_kind space) {
 
 static unsigned end_of(enum cb_space_kind space) {
     return space == CB_SMALL ? cb_small_ring(64) : CB_RINGS;
+}
+
+static enum cb_space_kind space_of(unsigned index) {
+    return index < CB_MEDIUM_RING ? CB_SMALL : CB_MEDIUM;
+}
+
+/*
+ * A ring has its first few slots in the heap, packed, and when it needs more, room for as many as it may ever
+ * have in memory that it shares with the other rings of its space. When it gets small it goes back, so that all of
+ * that memory can be given back, in few calls.
+ */
+static size_t most_entries(enum cb_space_kind space) {
+    return space == CB_SMALL ? CB_RING_MOST : CB_RING_MOST_MEDIUM;
+}
+
+static size_t *first_slots(struct cb_heap *heap, unsigned index) {
+    enum cb_space_kind space = space_of(index);
+    return heap->first_slots[index - first_of(space) + (space == CB_SMALL ? 0 : CB_SMALL_GRANULES)];
+}
+
+/* NULL when there is no memory for it. */
+static size_t *far_slots(struct cb_heap *heap, unsigned index) {
+    enum cb_space_kind space = space_of(index);
+    size_t most = most_entries(space);
+    if (heap->slots[space] == NULL) {
+        heap->slots[space] =
+            cb_meta_take((end_of(space) - first_of(space)) * most * sizeof *heap->slots[space]);
+    }
+    return heap->slots[space] != NULL ? heap->slots[space] + (index - first_of(space)) * most : NULL;
+}
+
+/* Puts the entries of a ring into other slots. */
+static void relocate(struct cb_heap *heap, unsigned index, size_t *slot, size_t room) {
+    size_t count = cb_ring_count(heap, index);
+    memcpy(slot, heap->ring[index].slot, count * sizeof *slot);
+    heap->ring[index] = (struct cb_ring){slot, room};
+    heap->ring_top[index] = slot + count;
+}
+
+void cb_ring_init(struct cb_heap *heap) {
+    for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
+        size_t *slot = first_slots(heap, i);
+        heap->ring[i] = (struct cb_ring){slot, CB_RING_FIRST};
+        heap->ring_top[i] = slot;
+        set_bound(heap, i, least_bound(heap, i));
+    }
 }
 
 /*
@@ -125,28 +161,16 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
 
 /* Room for twice as many entries. */
 static bool grow(struct cb_heap *heap, unsigned index) {
-    struct cb_ring *ring = &heap->ring[index];
-    size_t bound = cb_ring_bound(heap, index), count = cb_ring_count(heap, index);
-    if (bound < ring->room) {
-        size_t more = bound == 0 ? 1 : bound * 2;
-        set_bound(heap, index, more < ring->room ? more : ring->room);
-        return true;
+    size_t bound = cb_ring_bound(heap, index), most = most_entries(space_of(index));
+    if (bound == heap->ring[index].room) {
+        size_t *slot = bound != most ? far_slots(heap, index) : NULL;
+        if (slot == NULL) {
+            return false;
+        }
+        relocate(heap, index, slot, most);
     }
-    if (ring->room >= CB_RING_MOST) {
-        return false;
-    }
-    size_t size = ring->room * sizeof *ring->slot;
-    size_t *slot = cb_meta_take(size * 2);
-    if (slot == NULL) {
-        return false;
-    }
-    memcpy(slot, ring->slot, count * sizeof *slot);
-    if (ring->room != CB_RING_FIRST) {
-        cb_meta_give(ring->slot, size);
-    }
-    *ring = (struct cb_ring){slot, ring->room * 2};
-    heap->ring_top[index] = slot + count;
-    set_bound(heap, index, ring->room);
+    size_t more = bound == 0 ? 1 : bound * 2, room = heap->ring[index].room;
+    set_bound(heap, index, more < room ? more : room);
     return true;
 }
 
@@ -154,7 +178,12 @@ static bool grow(struct cb_heap *heap, unsigned index) {
 static void shrink(struct cb_heap *heap, unsigned index, size_t count) {
     flush(heap, index, count);
     size_t left = cb_ring_count(heap, index), least = least_bound(heap, index);
-    set_bound(heap, index, left > least ? left : least);
+    size_t bound = left > least ? left : least;
+    if (bound <= CB_RING_FIRST && heap->ring[index].room != CB_RING_FIRST) {
+        relocate(heap, index, first_slots(heap, index), CB_RING_FIRST);
+        heap->slots_stale[space_of(index)] = true;
+    }
+    set_bound(heap, index, bound);
 }
 
 /*
@@ -176,25 +205,33 @@ static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
     return 0;
 }
 
-/* Gives back the pages of a ring's memory that lie behind its bound. */
-static void trim_slots(const struct cb_heap *heap, unsigned index) {
-    const struct cb_ring *ring = &heap->ring[index];
-    uintptr_t page = cb_page_size, to = (uintptr_t)(ring->slot + ring->room) & ~(page - 1);
-    uintptr_t from = ((uintptr_t)(ring->slot + cb_ring_bound(heap, index)) + page - 1) & ~(page - 1);
-    if (from + TRIM_LEAST <= to) {
-        cb_os_purge((void *)from, to - from);
+/* Gives back the memory of the space's rings that have gone back to their first slots. */
+static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
+    uintptr_t page = cb_page_size, from = (uintptr_t)heap->slots[space];
+    size_t each = most_entries(space) * sizeof *heap->slots[space];
+    uintptr_t at = from;
+    for (unsigned i = first_of(space); i <= end_of(space); i++, at += each) {
+        if (i != end_of(space) && heap->ring[i].room == CB_RING_FIRST) {
+            continue;
+        }
+        uintptr_t low = (from + page - 1) & ~(page - 1), high = at & ~(page - 1);
+        if (low < high) {
+            cb_os_purge((void *)low, high - low);
+        }
+        from = at + each;
     }
+    heap->slots_stale[space] = false;
 }
 
 /* Every ring of the space gives up its part of what is held above the limit, and may not hold more for now.
  */
 static void shrink_all(struct cb_heap *heap, enum cb_space_kind space, size_t held, size_t limit) {
     for (unsigned i = first_of(space); i < end_of(space); i++) {
-        size_t count = cb_ring_count(heap, i), bound = cb_ring_bound(heap, i);
+        size_t count = cb_ring_count(heap, i);
         shrink(heap, i, count - count * limit / held);
-        if (cb_ring_bound(heap, i) < bound) { /* else it went back the last time */
-            trim_slots(heap, i);
-        }
+    }
+    if (heap->slots_stale[space]) {
+        purge_slots(heap, space);
     }
 }
 
@@ -218,7 +255,7 @@ static void follow_shrinking(struct cb_heap *heap) {
 }
 
 static void make_room(struct cb_heap *heap, unsigned index) {
-    enum cb_space_kind space = index < CB_MEDIUM_RING ? CB_SMALL : CB_MEDIUM;
+    enum cb_space_kind space = space_of(index);
     follow_shrinking(heap);
     size_t limit = budget(heap, space), held = parked(heap, space);
     size_t count = cb_ring_count(heap, index), more = count != 0 ? count : 1;
@@ -276,9 +313,8 @@ uintptr_t cb_ring_take(struct cb_heap *heap, unsigned index, size_t entry) {
 }
 
 void cb_ring_drain(struct cb_heap *heap) {
-    for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
-        flush(heap, i, cb_ring_count(heap, i));
-    }
+    shrink_all(heap, CB_SMALL, 1, 0);
+    shrink_all(heap, CB_MEDIUM, 1, 0);
 }
 
 void cb_ring_empty_all(struct cb_heap *heap) {

@@ -64,8 +64,9 @@
 #define CB_MEDIUM_RING 256 /* ring of the first medium class; what is before it and not small is no ring */
 #define CB_RINGS (CB_MEDIUM_RING + CB_MEDIUM_CLASSES)
 #define CB_RING_BEGIN (CB_SMALL_RING + 1)
-#define CB_RING_FIRST 16  /* entries a ring has room for at first */
-#define CB_RING_MOST 4096 /* and at most */
+#define CB_RING_FIRST 64         /* entries a ring has room for at first */
+#define CB_RING_MOST 4096        /* and at most */
+#define CB_RING_MOST_MEDIUM 1024 /* and those of the medium space */
 #define CB_BLOCK_BINS 8
 #define CB_BLOCK_QUEUES (CB_BLOCK_BINS + CB_SMALL_GRANULES)
 #define CB_RUN_LEAST 64 /* granules of a dead run of the medium space that is in a list */
@@ -206,6 +207,8 @@ struct cb_heap {
     struct cb_ring_ends ring_ends[CB_RINGS]; /* of what is no ring all are zero: empty, and full */
     struct cb_ring ring[CB_RINGS];
     size_t first_slots[CB_SMALL_GRANULES + CB_MEDIUM_CLASSES][CB_RING_FIRST];
+    size_t *slots[CB_SPACES];    /* room for all rings of a space at their largest; NULL: never needed */
+    bool slots_stale[CB_SPACES]; /* rings have left it since it was purged */
 };
 
 /* Changes a figure that is written under the heap's lock, or by the owner alone, and that other threads may

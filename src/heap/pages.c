@@ -55,6 +55,7 @@ static struct {
     size_t missed;                  /* bytes purged lately and not taken again since */
     uint64_t missed_at;             /* milliseconds: when the last of them were purged */
     size_t idle;                    /* the least that was dirty since idle_since: nobody needed it */
+    size_t idle_most;               /* and the most */
     uint64_t idle_since;            /* milliseconds */
     uint16_t generation;            /* of the lists; rises when a forked child abandons them */
     uintptr_t end;                  /* of the newest range ... */
@@ -157,6 +158,7 @@ static void insert(uintptr_t start, size_t size, struct cb_dirty dirty) {
     pages.free += size;
     if (dirty.bytes != 0) {
         pages.dirty += dirty.bytes;
+        pages.idle_most = higher(pages.idle_most, pages.dirty);
         e->older = pages.newest;
         *(pages.newest != NULL ? &pages.newest->newer : &pages.oldest) = e;
         pages.newest = e;
@@ -317,20 +319,24 @@ static size_t share(size_t in_use) {
     return cb_options.reserve / 2 + in_use / (cb_options.purge == CB_PURGE_LAZY ? 4 : 64);
 }
 
+static size_t in_use_now(void) {
+    return cb_range_total() - pages.free;
+}
+
 static void forget_idle(size_t in_use) {
     size_t needed = share(in_use), most = slack_most(in_use);
     uint64_t now = cb_os_milliseconds();
     if (now - pages.idle_since > MOMENT) {
         size_t excess = pages.idle > needed ? (pages.idle - needed) / 2 : 0;
-        pages.slack = pages.slack < most ? pages.slack : most;
+        pages.slack = lower(pages.slack, lower(most, pages.idle_most));
         pages.slack -= excess < pages.slack ? excess : pages.slack;
-        pages.idle = pages.dirty;
+        pages.idle = pages.idle_most = pages.dirty;
         pages.idle_since = now;
     }
 }
 
 static size_t reserve(void) {
-    size_t in_use = cb_range_total() - pages.free;
+    size_t in_use = in_use_now();
     if (cb_options.purge == CB_PURGE_NEVER) {
         return SIZE_MAX;
     }
@@ -356,7 +362,7 @@ static void note_purged(size_t size) {
 
 /* `clean` bytes were taken that the system must provide anew. */
 static void note_clean(size_t clean) {
-    size_t most = slack_most(cb_range_total() - pages.free);
+    size_t most = slack_most(in_use_now());
     if (clean != 0 && pages.missed != 0 && cb_os_milliseconds() - pages.missed_at <= MOMENT) {
         size_t again = clean < pages.missed ? clean : pages.missed;
         pages.missed -= again;
@@ -532,10 +538,11 @@ void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty) {
     insert_merged(start, size, dirty != 0 ? (struct cb_dirty){start, start + size, dirty} : nothing);
     size_t keep = reserve();
     if (pages.dirty > keep) {
-        /* The reserve shrinks by it, so as much more goes in the same call. */
-        shrink_slack(pages.dirty - (keep - keep / 8));
+        /* The reserve shrinks by it, so as much more goes in the same call; and more where what is in use shrinks. */
+        size_t part = pages.slack > slack_most(in_use_now()) ? 2 : 8;
+        shrink_slack(pages.dirty - (keep - keep / part));
         keep = reserve();
-        note_purged(purge_to(keep - keep / 8));
+        note_purged(purge_to(keep - keep / part));
     }
     cb_lock_drop(&pages.lock);
 }

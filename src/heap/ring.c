@@ -21,6 +21,7 @@
 #define LEAST_BYTES 16384
 #define LEAST_SPARSE 1
 #define SHRINK_AT_ONCE 8
+#define PURGE_SLOTS_EVERY 1000 /* milliseconds */
 
 /*
  * What a ring may always hold: a few entries, fewer of large ones, and one or none where little lives in the
@@ -205,22 +206,24 @@ static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
     return 0;
 }
 
-/* Gives back the memory of the space's rings that have gone back to their first slots. */
+/* Gives back the memory that the space's rings have left, once none is in it; not again and again. */
 static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
-    uintptr_t page = cb_page_size, from = (uintptr_t)heap->slots[space];
-    size_t each = most_entries(space) * sizeof *heap->slots[space];
-    uintptr_t at = from;
-    for (unsigned i = first_of(space); i <= end_of(space); i++, at += each) {
-        if (i != end_of(space) && heap->ring[i].room == CB_RING_FIRST) {
-            continue;
-        }
-        uintptr_t low = (from + page - 1) & ~(page - 1), high = at & ~(page - 1);
-        if (low < high) {
-            cb_os_purge((void *)low, high - low);
-        }
-        from = at + each;
+    uint64_t now = cb_os_milliseconds();
+    if (!heap->slots_stale[space] || now - heap->slots_at[space] < PURGE_SLOTS_EVERY) {
+        return;
     }
+    for (unsigned i = first_of(space); i < end_of(space); i++) {
+        if (heap->ring[i].room != CB_RING_FIRST) {
+            return;
+        }
+    }
+    uintptr_t page = cb_page_size, from = (uintptr_t)heap->slots[space];
+    uintptr_t to =
+        from + (end_of(space) - first_of(space)) * most_entries(space) * sizeof *heap->slots[space];
+    from = (from + page - 1) & ~(page - 1);
+    cb_os_purge((void *)from, (to & ~(page - 1)) - from);
     heap->slots_stale[space] = false;
+    heap->slots_at[space] = now;
 }
 
 /* Every ring of the space gives up its part of what is held above the limit, and may not hold more for now.
@@ -230,9 +233,7 @@ static void shrink_all(struct cb_heap *heap, enum cb_space_kind space, size_t he
         size_t count = cb_ring_count(heap, i);
         shrink(heap, i, count - count * limit / held);
     }
-    if (heap->slots_stale[space]) {
-        purge_slots(heap, space);
-    }
+    purge_slots(heap, space);
 }
 
 /* When half of what was in use is not any more, rings that nobody frees to would keep what they held before.
@@ -319,6 +320,7 @@ void cb_ring_drain(struct cb_heap *heap) {
 
 void cb_ring_empty_all(struct cb_heap *heap) {
     cb_lock_take(&heap->lock);
+    heap->slots_at[CB_SMALL] = heap->slots_at[CB_MEDIUM] = 0;
     cb_ring_drain(heap);
     cb_lock_drop(&heap->lock);
 }

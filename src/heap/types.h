@@ -207,8 +207,9 @@ struct cb_heap {
     struct cb_ring_ends ring_ends[CB_RINGS]; /* of what is no ring all are zero: empty, and full */
     struct cb_ring ring[CB_RINGS];
     size_t first_slots[CB_SMALL_GRANULES + CB_MEDIUM_CLASSES][CB_RING_FIRST];
-    size_t *slots[CB_SPACES];    /* room for all rings of a space at their largest; NULL: never needed */
-    bool slots_stale[CB_SPACES]; /* rings have left it since it was purged */
+    size_t *slots[CB_SPACES];     /* room for all rings of a space at their largest; NULL: never needed */
+    bool slots_stale[CB_SPACES];  /* rings have left it since it was purged ... */
+    uint64_t slots_at[CB_SPACES]; /* ... which was then, in milliseconds */
 };
 
 /* Changes a figure that is written under the heap's lock, or by the owner alone, and that other threads may

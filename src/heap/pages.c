@@ -2,7 +2,7 @@
  * pages.c: the page allocator. See pages.h.
  *
  * Layer: heap. Threads: any. Lock: cb_pages.lock (rank 3) guards everything here and the ranges. No system
- * call but the growth of a range is made under it.
+ * call is made under it but the growth of a range and, rarely, the purge of the block table.
  */
 #include "heap/pages.h"
 
@@ -57,6 +57,7 @@ static struct {
     size_t idle;                    /* the least that was dirty since idle_since: nobody needed it */
     size_t idle_most;               /* and the most */
     uint64_t idle_since;            /* milliseconds */
+    size_t table_use;               /* bytes in use when the block table was purged, or since */
     uint16_t generation;            /* of the lists; rises when a forked child abandons them */
     uintptr_t end;                  /* of the newest range ... */
     struct tail end_tail;           /* ... and the tail of a free extent that ends there */
@@ -529,6 +530,31 @@ static size_t purge_to(size_t keep) {
     return total;
 }
 
+/*
+ * Gives back what the block table has for large free extents, whenever what is in use has fallen to a part: all of
+ * that is zero but for what is left of blocks that nobody owns.
+ */
+#define TABLE_PART 4
+#define TABLE_EXTENT ((size_t)32 << 20) /* bytes that an extent has at least */
+
+static void purge_table(void) {
+    size_t in_use = in_use_now();
+    if (in_use >= pages.table_use / TABLE_PART) {
+        pages.table_use = higher(pages.table_use, in_use);
+        return;
+    }
+    pages.table_use = in_use;
+    for (unsigned bin = filled_from(bin_of(TABLE_EXTENT)); bin < BINS; bin = filled_from(bin + 1)) {
+        for (const struct extent *e = pages.bin[bin]; e != NULL; e = e->next) {
+            uintptr_t low = align_up((uintptr_t)cb_block_of(align_up(e->start, CB_BLOCK_SIZE)), cb_page_size);
+            uintptr_t high = (uintptr_t)cb_block_of(e->start + e->size) & ~(uintptr_t)(cb_page_size - 1);
+            if (low < high) {
+                cb_os_purge((void *)low, high - low);
+            }
+        }
+    }
+}
+
 void cb_pages_give(uintptr_t start, size_t size) {
     cb_pages_give_partly(start, size, size);
 }
@@ -544,6 +570,7 @@ void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty) {
         keep = reserve();
         note_purged(purge_to(keep - keep / part));
     }
+    purge_table();
     cb_lock_drop(&pages.lock);
 }
 

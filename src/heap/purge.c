@@ -37,17 +37,18 @@ static uint64_t units_of_page(void) {
 }
 
 /*
- * When pages without live objects go back: when there are more than the reserve and some more of them, half
- * go at once, long stretches first, which are cheap per page, and single pages last. Those that stay may find
- * that their neighbours die meanwhile, or their block does.
+ * When pages without live objects go back: stretches of SHORT pages and more when there are more dead pages than
+ * the reserve and a 64th of what is resident; shorter ones, which cost as many calls and may well get longer, when
+ * there are a quarter, and then half of them, of the emptiest blocks first. Not all at once, but when there are
+ * so many more than the last time that a walk over the blocks is worth it.
  *
  * What is used again after it was purged makes the reserve grow, up to three eighths of what is resident.
  * That halves every second: it is for programs that would have pages back as fast as they give them, and
  * giving back what is wanted again after seconds costs next to nothing.
  */
-#define LONG 16     /* units; then a quarter of it, and single ones */
-#define SHARE 16    /* of what is resident, one part stays */
-#define MORE 32     /* and another part until some go */
+#define SHORT 4     /* units */
+#define PART 64     /* of what is resident, one part may be dead */
+#define PART_ALL 4  /* with what is in short stretches */
 #define SECOND 1000 /* milliseconds */
 
 /* Units of the heap's blocks that may be resident. */
@@ -57,12 +58,6 @@ static size_t resident_units(const struct cb_heap *heap) {
 
 static size_t slack_most(const struct cb_heap *heap) {
     return cb_options.reserve != 0 ? resident_units(heap) / 8 * 3 : 0;
-}
-
-/* What stays in any case. */
-static size_t share_units(const struct cb_heap *heap) {
-    size_t share = resident_units(heap) / (cb_options.purge == CB_PURGE_LAZY ? 4 : SHARE);
-    return (cb_options.reserve / 4 >> CB_UNIT_SHIFT) + share;
 }
 
 /* What the reserve has grown by. */
@@ -120,30 +115,45 @@ static bool purge_all(struct cb_heap *heap, size_t keep, unsigned stretch) {
     return true;
 }
 
-/* These pages of a block hold nothing live. */
-static void units_died(struct cb_heap *heap, struct cb_block *block, uint64_t dead) {
-    uint64_t born = dead & ~block->dead_pages & ~block->purged_pages;
-    if (born == 0) {
+static void purge_excess(struct cb_heap *heap) {
+    if (heap->purge_held || heap->dead_pages < heap->purge_from || cb_options.purge == CB_PURGE_NEVER) {
         return;
     }
-    block->dead_pages |= born;
-    cb_count(&heap->dead_pages, (size_t)__builtin_popcountll(born));
-    size_t reserve = share_units(heap);
-    if (heap->dead_pages <= reserve || heap->dead_pages < heap->purge_from ||
-        cb_options.purge == CB_PURGE_NEVER) {
+    bool lazy = cb_options.purge == CB_PURGE_LAZY;
+    size_t part = resident_units(heap) / (lazy ? PART_ALL : PART), all = resident_units(heap) / PART_ALL;
+    size_t reserve = cb_options.reserve / 4 >> CB_UNIT_SHIFT;
+    heap->purge_left = heap->dead_pages < heap->purge_left ? heap->dead_pages : heap->purge_left;
+    if (heap->dead_pages <= reserve + part || heap->dead_pages <= heap->purge_left + part / 2) {
         return;
     }
     reserve += slack_units(heap);
-    if (heap->dead_pages <= reserve) {
-        return;
+    bool done = true;
+    if (heap->dead_pages > reserve + part) {
+        done = purge_all(heap, reserve + part / 2, SHORT);
     }
-    size_t most = reserve + resident_units(heap) / MORE, keep = heap->dead_pages / 2;
-    heap->purge_from = 0;
-    for (unsigned stretch = LONG; heap->dead_pages > most && stretch != 0; stretch /= 4) {
-        if (!purge_all(heap, keep, stretch)) {
-            heap->purge_from = heap->dead_pages * 2; /* locked memory, say: not for each page again */
-            return;
-        }
+    if (done && heap->dead_pages > reserve + all) {
+        done = purge_all(heap, heap->dead_pages / 2, 1);
+    }
+    heap->purge_left = heap->dead_pages;
+    heap->purge_from = done ? 0 : heap->dead_pages * 2; /* locked memory, say: not for each page again */
+}
+
+void cb_purge_hold(struct cb_heap *heap) {
+    heap->purge_held = true;
+}
+
+void cb_purge_resume(struct cb_heap *heap) {
+    heap->purge_held = false;
+    purge_excess(heap);
+}
+
+/* These pages of a block hold nothing live. */
+static void units_died(struct cb_heap *heap, struct cb_block *block, uint64_t dead) {
+    uint64_t born = dead & ~block->dead_pages & ~block->purged_pages;
+    if (born != 0) {
+        block->dead_pages |= born;
+        cb_count(&heap->dead_pages, (size_t)__builtin_popcountll(born));
+        purge_excess(heap);
     }
 }
 

@@ -42,6 +42,10 @@ static inline void cb_purge_count_dead(struct cb_heap *heap, struct cb_block *bl
 /* The [p, p + granules) of a block is used again. */
 void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
+/* Between the two nothing goes back, since whole blocks are about to. */
+void cb_purge_hold(struct cb_heap *heap);
+void cb_purge_resume(struct cb_heap *heap);
+
 /* Gives all dead pages of the heap back, whatever the reserve. */
 void cb_purge_everything(struct cb_heap *heap);
 

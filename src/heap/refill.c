@@ -234,6 +234,7 @@ static bool refill(struct cb_heap *heap, enum cb_space_kind space, size_t granul
 
 bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
     cb_lock_take(&heap->lock);
+    heap->flushed = heap->flushed_all = 0;
     bool done = refill(heap, space, granules, ring);
     cb_lock_drop(&heap->lock);
     return done;

@@ -8,6 +8,7 @@
 #include "heap/fork.h"
 #include "heap/meta.h"
 #include "heap/pages.h"
+#include "heap/purge.h"
 
 #include <string.h>
 
@@ -21,7 +22,19 @@
 #define LEAST_BYTES 16384
 #define LEAST_SPARSE 1
 #define SHRINK_AT_ONCE 8
-#define PURGE_SLOTS_EVERY 1000 /* milliseconds */
+#define DRAIN_FROM ((size_t)40 << 10) /* granules: 640 KiB */
+#define DRAIN_SHARE 256               /* and of what is in use, one part */
+#define DRAIN_MOST ((size_t)20 << 10) /* granules: 320 KiB */
+#define PURGE_SLOTS_EVERY 1000        /* milliseconds */
+
+/*
+ * So much died in full rings, without anything allocated but from rings, that what is parked only keeps pages and
+ * blocks from dying too. Then rings are emptied when they are full, and all of them now and then: what is freed side
+ * by side dies together, and goes back whole.
+ */
+static bool is_draining(const struct cb_heap *heap) {
+    return heap->flushed > DRAIN_FROM + (heap->used - heap->dead) / DRAIN_SHARE;
+}
 
 /*
  * What a ring may always hold: a few entries, fewer of large ones, and one or none where little lives in the
@@ -29,7 +42,7 @@
  */
 static size_t least_bound(const struct cb_heap *heap, unsigned index) {
     if (cb_heap_is_sparse(heap)) {
-        return index < CB_MEDIUM_RING ? LEAST_SPARSE : 0;
+        return index < CB_MEDIUM_RING && !is_draining(heap) ? LEAST_SPARSE : 0;
     }
     size_t entries = LEAST_BYTES / (cb_ring_granules(index) << CB_GRANULE_SHIFT);
     return entries < 1 ? 1 : entries > LEAST_ENTRIES ? LEAST_ENTRIES : entries;
@@ -109,6 +122,9 @@ static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
         floor /= BIG_LESS;
     }
     size_t share = floor + in_use / SHARE;
+    if (is_draining(heap) && share > DRAIN_MOST) {
+        share = DRAIN_MOST;
+    }
     if (in_use < heap->used / 2) {
         share = share * (in_use * 512 / heap->used) / 256;
     }
@@ -138,6 +154,7 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
     uint8_t *map = cb_map;
     struct cb_block *blocks = cb_blocks;
     cb_count(&heap->dead, count * granules);
+    heap->flushed += count * granules;
     for (size_t i = 0; i < count; i++) {
         size_t granule = slot[i];
         struct cb_block *block = blocks + cb_block_number_of(granule);
@@ -255,9 +272,25 @@ static void follow_shrinking(struct cb_heap *heap) {
     }
 }
 
+/* Everything in the rings of the space dies; pages go back when the blocks have that are dead by then. */
+static void flush_all(struct cb_heap *heap, enum cb_space_kind space) {
+    cb_purge_hold(heap);
+    shrink_all(heap, space, 1, 0);
+    cb_purge_resume(heap);
+    heap->flushed_all = heap->flushed;
+}
+
 static void make_room(struct cb_heap *heap, unsigned index) {
     enum cb_space_kind space = space_of(index);
     follow_shrinking(heap);
+    bool draining = is_draining(heap);
+    if (draining && heap->flushed - heap->flushed_all > DRAIN_MOST) {
+        flush_all(heap, space);
+    }
+    if (draining && cb_heap_is_sparse(heap)) {
+        shrink(heap, index, cb_ring_count(heap, index));
+        return;
+    }
     size_t limit = budget(heap, space), held = parked(heap, space);
     size_t count = cb_ring_count(heap, index), more = count != 0 ? count : 1;
     if (held + more * cb_ring_granules(index) <= limit && grow(heap, index)) {
@@ -268,7 +301,8 @@ static void make_room(struct cb_heap *heap, unsigned index) {
         held = held > less ? held - less : 0;
     }
     if (cb_ring_is_full(heap, index)) {
-        flush(heap, index, (cb_ring_count(heap, index) + 1) / 2);
+        count = cb_ring_count(heap, index);
+        flush(heap, index, draining ? count : (count + 1) / 2);
     }
 }
 
@@ -281,6 +315,7 @@ static CB_NOINLINE bool ring_full(struct cb_heap *heap, unsigned index, size_t g
     make_room(heap, index);
     bool room = !cb_ring_is_full(heap, index);
     if (!room) {
+        heap->flushed += cb_ring_granules(index);
         die(heap, granule, cb_ring_granules(index));
     }
     cb_lock_drop(&heap->lock);

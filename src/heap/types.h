@@ -177,12 +177,16 @@ struct cb_heap {
     size_t used_last;  /* the same, lately: see follow_shrinking in ring.c */
     size_t dead_pages; /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
-    size_t parked_medium;          /* granules in the rings of the medium space */
-    size_t purge_from;             /* after a failure: dead pages from which on purging is tried again */
-    size_t slack;                  /* what the reserve of dead pages has grown by ... */
-    uint64_t slack_at;             /* ... when it was last looked at, in milliseconds */
-    unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
-    struct cb_block *all;          /* every block of the heap */
+    size_t parked_medium; /* granules in the rings of the medium space */
+    size_t flushed;       /* granules that died in rings since the last refill ... */
+    size_t flushed_all;   /* ... and how many when the rings were last emptied for that: see ring.c */
+    size_t purge_left;    /* dead pages that were left when last some were purged */
+    size_t purge_from;    /* after a failure: dead pages from which on purging is tried again */
+    bool purge_held;      /* nothing is purged for the moment */
+    size_t slack;         /* what the reserve of dead pages has grown by ... */
+    uint64_t slack_at;    /* ... when it was last looked at, in milliseconds */
+    unsigned ring_hand[CB_SPACES];               /* the ring that was last made to shrink */
+    struct cb_block *all;                        /* every block of the heap */
     struct cb_block *queue[CB_BLOCK_QUEUES + 1]; /* blocks of the small space: see cb_block.queue */
     uint64_t holes;                              /* bit per length of holes that a block waits with */
     uint16_t passed[CB_SMALL_GRANULES + 1]; /* granules in holes that the sweep has left, by their length */

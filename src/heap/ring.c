@@ -324,15 +324,15 @@ static CB_NOINLINE bool ring_full(struct cb_heap *heap, unsigned index, size_t g
 
 void cb_ring_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
     size_t granule = p >> CB_GRANULE_SHIFT;
-    bool overflows = cb_ring_is_full(heap, index);
-    if (CB_UNLIKELY(overflows) && !ring_full(heap, index, granule)) {
+    size_t flushed = heap->flushed;
+    if (CB_UNLIKELY(cb_ring_is_full(heap, index)) && !ring_full(heap, index, granule)) {
         return;
     }
     cb_map_set(cb_map + granule, index < CB_MEDIUM_RING ? CB_PARKED | cb_ring_granules(index) : CB_PARKED);
     *heap->ring_top[index]++ = granule;
     if (index >= CB_MEDIUM_RING) {
         heap->parked_medium += cb_ring_granules(index);
-    } else if (!overflows) {
+    } else if (heap->flushed == flushed && !is_draining(heap)) { /* else it overflows: see flush */
         cb_thread.rings |= (uint64_t)1 << cb_ring_granules(index);
     }
 }

@@ -57,6 +57,28 @@ static void neighbours_merge_in_any_order(void **state) {
     }
 }
 
+/* What is free at the end of the range is one with the memory that the range grows by. */
+static void the_free_end_grows(void **state) {
+    (void)state;
+    struct cb_pages_totals totals;
+    for (size_t round = 0; round < 3; round++) {
+        cb_pages_totals(&totals);
+        size_t size =
+            totals.mapped + page; /* more than there is: the range grows, and more is taken than asked for */
+        uintptr_t p = cb_pages_take(size, page, &(struct cb_dirty){0});
+        assert_true(p != 0);
+        assert_true(cb_pages_check());
+        cb_pages_give_partly(p, size, 0);
+        assert_true(cb_pages_check());
+        struct cb_pages_totals after;
+        cb_pages_totals(&after);
+        uintptr_t q = cb_pages_take(after.mapped + page, page, &(struct cb_dirty){0});
+        assert_true(q != 0 && q <= p);
+        cb_pages_give_partly(q, after.mapped + page, 0);
+        assert_true(cb_pages_check());
+    }
+}
+
 static void an_extent_of_one_page_is_an_extent(void **state) {
     (void)state;
     uintptr_t p = take(9 * page, page);
@@ -165,6 +187,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_given_back_is_taken_again),
         cmocka_unit_test(neighbours_merge_in_any_order),
+        cmocka_unit_test(the_free_end_grows),
         cmocka_unit_test(an_extent_of_one_page_is_an_extent),
         cmocka_unit_test(an_extent_grows_only_into_what_is_free),
         cmocka_unit_test(every_alignment_is_kept),

@@ -1,0 +1,192 @@
+/*
+ * Drains: a heap in which much is freed and nothing allocated. Rings let go of what they hold, dead pages go back by
+ * the length of their stretches, and so do the books.
+ *
+ * Layer:     tests.
+ * Threading: none.
+ */
+#include "bed.h"
+
+#include "heap/map.h"
+#include "heap/pages.h"
+#include "heap/range.h"
+#include "heap/ring.h"
+
+#include <sys/mman.h>
+
+enum {
+    SIZE = 64,
+    COUNT = (128 << 20) / SIZE,
+    PAGES = 4096,
+    RING = 1000,
+    PARKED_MOST = 640 << 10 /* bytes: twice what rings may hold in a drain */
+};
+
+static void *object[COUNT];
+
+static void fill(size_t count, size_t size) {
+    for (size_t i = 0; i < count; i++) {
+        object[i] = cb_malloc(size != 0 ? size : 16 + i % 63 * 16);
+        assert_non_null(object[i]);
+        memset(object[i], 1, 16);
+    }
+}
+
+static size_t parked(const struct cb_heap *heap) {
+    size_t granules = 0;
+    for (unsigned i = CB_RING_BEGIN; i < CB_MEDIUM_RING; i = cb_ring_next(i)) {
+        granules += cb_ring_count(heap, i) * cb_ring_granules(i);
+    }
+    return granules << CB_GRANULE_SHIFT;
+}
+
+static size_t resident_pages(uintptr_t from, uintptr_t to) {
+    static unsigned char in_memory[PAGES];
+    size_t count = 0, pages = (to - from) / cb_page_size;
+    assert_true(pages <= PAGES);
+    assert_int_equal(mincore((void *)from, to - from, in_memory), 0);
+    for (size_t i = 0; i < pages; i++) {
+        count += in_memory[i] & 1;
+    }
+    return count;
+}
+
+static void rings_let_go_while_nothing_is_allocated(void **state) {
+    (void)state;
+    struct cb_heap *heap = cb_thread.heap;
+    size_t count = (64 << 20) / 512, half = count / 2;
+    fill(count, 0);
+    for (size_t i = 0; i < half; i++) {
+        cb_free(object[i]);
+    }
+    assert_in_range(parked(heap), 1, PARKED_MOST);
+    assert_in_range(heap->purged_pages, 0, 64); /* what goes back are blocks */
+    assert_true(heap->used - heap->dead < (CB_BLOCK_GRANULES * 192));
+    assert_int_equal(cb_thread.rings, 0); /* malloc asks none of them, and free fetches nothing for it */
+    assert_heap();
+    fill(half, 0); /* over the dead ones */
+    assert_int_equal(heap->flushed, 0);
+    for (size_t i = 0; i < count; i++) {
+        cb_free(object[i]);
+    }
+    assert_heap();
+    cb_malloc_trim(0);
+}
+
+static void a_ring_that_grows_keeps_its_order(void **state) {
+    (void)state;
+    struct cb_heap *heap = cb_thread.heap;
+    unsigned ring = cb_small_ring(SIZE / 16);
+    cb_ring_empty_all(heap);
+    assert_int_equal(heap->ring[ring].room, CB_RING_FIRST);
+    fill(RING, SIZE);
+    cb_free(cb_malloc(SIZE)); /* not on top are those that follow */
+    void *top = cb_malloc(16);
+    for (size_t i = 0; i < RING; i++) {
+        cb_free(object[i]);
+    }
+    assert_int_equal(cb_ring_count(heap, ring), RING);
+    assert_int_equal(heap->ring[ring].room, CB_RING_MOST);
+    assert_non_null(heap->slots[CB_SMALL]);
+    assert_heap();
+    for (size_t i = 0; i < RING; i++) {
+        assert_true(heap->ring[ring].slot[i] == (uintptr_t)object[i] >> CB_GRANULE_SHIFT);
+    }
+    for (size_t i = RING; i > RING / 2; i--) {
+        cb_thread.rings |= (uint64_t)1 << SIZE / 16; /* as if the run were used up */
+        assert_ptr_equal(cb_malloc(SIZE), object[i - 1]);
+    }
+    cb_ring_empty_all(heap);
+    assert_int_equal(heap->ring[ring].room, CB_RING_FIRST);
+    assert_int_equal(cb_ring_count(heap, ring), 0);
+    assert_heap();
+#if !BED_SANITIZED
+    uintptr_t slots = (uintptr_t)heap->slots[CB_SMALL];
+    uintptr_t from = (slots + cb_page_size - 1) & ~(uintptr_t)(cb_page_size - 1);
+    uintptr_t to =
+        (slots + CB_SMALL_GRANULES * CB_RING_MOST * sizeof(size_t)) & ~(uintptr_t)(cb_page_size - 1);
+    assert_int_equal(resident_pages(from, to), 0);
+#endif
+    for (size_t i = RING / 2; i < RING; i++) {
+        cb_free(object[i]);
+    }
+    cb_free(top);
+    cb_malloc_trim(0);
+}
+
+/* Frees what is in the pages of each group of `group` that come first in it, so many of them. */
+static void free_pages(size_t count, size_t group, size_t pages) {
+    for (size_t i = 0; i < count; i++) {
+        size_t page = ((uintptr_t)object[i] & (CB_BLOCK_SIZE - 1)) / 4096;
+        if (object[i] != NULL && page % group < pages && page < 60) {
+            cb_free(object[i]);
+            object[i] = NULL;
+        }
+    }
+    cb_ring_empty_all(cb_thread.heap);
+    assert_heap();
+}
+
+static void free_rest(size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        cb_free(object[i]);
+    }
+    cb_malloc_trim(0);
+    assert_heap();
+}
+
+static void long_stretches_go_before_short_ones(void **state) {
+    (void)state;
+    struct cb_heap *heap = cb_thread.heap;
+    size_t count = COUNT / 2;
+    if (cb_page_size != 4096) {
+        skip();
+    }
+    heap->slack = 0;
+    fill(count, SIZE);
+    free_pages(count, 5, 1);
+    assert_in_range(heap->dead_pages, 2500, 4000); /* of 16384 */
+    assert_int_equal(heap->purged_pages, 0);
+    free_pages(count, 5, 2); /* two in five */
+    assert_in_range(heap->purged_pages, 1, 6000);
+    assert_in_range(heap->dead_pages, 1000, 16384 / 4 + 64);
+    free_rest(count);
+    heap->slack = 0;
+    fill(count, SIZE);
+    free_pages(count, 20, 5); /* as many as at first, five at a time */
+    assert_in_range(heap->dead_pages, 0, 16384 / 64 + 64);
+    assert_true(heap->purged_pages > 2500);
+    free_rest(count);
+}
+
+/* The part of the block table for blocks that are no more. */
+static void the_block_table_goes_back(void **state) {
+    (void)state;
+#if BED_SANITIZED
+    skip(); /* too much of it */
+#endif
+    fill(COUNT, SIZE);
+    uintptr_t from = atomic_load(&cb_ranges[0].start), to = from + atomic_load(&cb_ranges[0].size);
+    from = (uintptr_t)cb_block_of(from) & ~(uintptr_t)(cb_page_size - 1);
+    to = ((uintptr_t)cb_block_of(to) + cb_page_size - 1) & ~(uintptr_t)(cb_page_size - 1);
+    size_t before = resident_pages(from, to);
+    assert_true(before >= 16 * 4096 / cb_page_size);
+    for (size_t i = 0; i < COUNT; i++) {
+        cb_free(object[i]);
+    }
+    assert_heap();
+    assert_true(resident_pages(from, to) <= before / 2);
+    fill(COUNT, SIZE); /* and it is there again */
+    free_rest(COUNT);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_ring_that_grows_keeps_its_order), /* first: the heap is small yet */
+        cmocka_unit_test(rings_let_go_while_nothing_is_allocated),
+        cmocka_unit_test(long_stretches_go_before_short_ones),
+        cmocka_unit_test(the_block_table_goes_back),
+    };
+    cb_free(cb_malloc(1));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

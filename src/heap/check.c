@@ -150,6 +150,10 @@ static const char *check_rings(struct cb_heap *heap, size_t parked) {
             heap->ring_ends[i].empty != (uint32_t)(uintptr_t)ring->slot) {
             return "a ring holds more than its bound";
         }
+        bool near = (uintptr_t)ring->slot - (uintptr_t)heap->first_slots < sizeof heap->first_slots;
+        if ((ring->room == CB_RING_FIRST) != near) {
+            return "a ring has more or less room than its place says";
+        }
         if (i < CB_MEDIUM_RING && (cb_thread.rings >> cb_ring_granules(i) & 1) != 0 && count == 0) {
             return "malloc is to look into an empty ring";
         }

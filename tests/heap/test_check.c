@@ -125,6 +125,8 @@ static void wrong_rings_are_found(void **state) {
     BREAK(heap->ring_ends[cb_small_ring(4)].full, far, "a ring holds more than its bound");
     BREAK(heap->ring_ends[cb_small_ring(4)].empty, ends.empty + sizeof *slot,
           "a ring holds more than its bound");
+    BREAK(heap->ring[cb_small_ring(4)].room, CB_RING_MOST,
+          "a ring has more or less room than its place says");
     BREAK(heap->ring_top[cb_small_ring(4)], top - 1, "objects are parked that are in no ring");
     BREAK(slot[0], slot[1] + 1, "a ring holds what is not parked");
     BREAK(*(cb_map + slot[0]), CB_LIVE | 4, "a ring holds what is not parked");

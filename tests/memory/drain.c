@@ -2,7 +2,9 @@
  * All is freed, and the system has it again: resident memory straight after the last free, without a call in
  * between.
  *
- * usage: drain small|medium|large|vectors|mixed lifo|fifo|random self|other|exit|again
+ * usage: drain small|medium|large|vectors|mixed lifo|fifo|random self|other|exit|again KIB [MIB]
+ *
+ * So many KiB may be left, of so many MiB.
  *
  *   self    one thread allocates and frees
  *   other   another thread than the one that allocates frees; the owner waits, and makes no call
@@ -17,14 +19,13 @@
 
 #include <pthread.h>
 
-#define AMOUNT ((size_t)200 << 20)
-#define BOUND_AGAIN (AMOUNT / 2)
+#define AMOUNT 200             /* MiB */
 #define MOST ((size_t)4 << 20) /* objects */
 
 static const char *kind, *order, *by;
 static void **object;
 static uint32_t *turn;
-static size_t count;
+static size_t amount, count;
 static size_t base, full, freed;
 
 static void *vector(uint64_t *random, size_t size) {
@@ -59,7 +60,7 @@ static void fill(void) {
         most = 256 * KIB;
     }
     count = 0;
-    for (size_t live = 0; live < AMOUNT && count < MOST; count++) {
+    for (size_t live = 0; live < amount && count < MOST; count++) {
         size_t size = bed_size(&random, least, most);
         object[count] = vectors ? vector(&random, size) : malloc(size);
         if (object[count] == NULL) {
@@ -119,9 +120,28 @@ static void in_thread(void *(*work)(void *)) {
     pthread_join(thread, NULL);
 }
 
+/* Bytes of memory that the system has to give. */
+static size_t available(void) {
+    unsigned long long kib = 0;
+    char line[128];
+    FILE *file = fopen("/proc/meminfo", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL &&
+           sscanf(line, "MemAvailable: %llu", &kib) != 1) {
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return (size_t)kib * 1024;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 5) {
+    if (argc != 5 && argc != 6) {
         return 2;
+    }
+    amount = (argc == 6 ? strtoul(argv[5], NULL, 10) : AMOUNT) << 20;
+    if (argc == 6 && available() < amount * 2) {
+        bed_note("skipped: not enough memory\n");
+        return 77;
     }
     size_t bound = strtoul(argv[4], NULL, 10) * 1024;
     kind = argv[1], order = argv[2], by = argv[3];
@@ -147,8 +167,8 @@ int main(int argc, char **argv) {
     }
     bed_note("%s, %s, %s: %zu objects, %ld KiB when full, %ld KiB after the last free\n", kind, order, by,
              count, bed_kib(full, base), bed_kib(freed, base));
-    demand(full > base + AMOUNT - AMOUNT / 8);
-    if (freed > base + (again ? BOUND_AGAIN : bound)) {
+    demand(full > base + amount - amount / 8);
+    if (freed > base + (again ? amount / 2 : bound)) {
         bed_fail("%ld KiB more than at the start", bed_kib(freed, base));
     }
     return bed_failed;

@@ -77,7 +77,7 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
     /* The map is dirty too; where something is purged its pages count as if they were the block's. */
     size_t dirty = ((64 - purged) << CB_UNIT_SHIFT) + (CB_BLOCK_SIZE >> CB_GRANULE_SHIFT);
-    cb_pages_give_partly(cb_block_start(block), CB_BLOCK_SIZE, dirty < CB_BLOCK_SIZE ? dirty : CB_BLOCK_SIZE);
+    cb_pages_give_block(cb_block_start(block), dirty < CB_BLOCK_SIZE ? dirty : CB_BLOCK_SIZE);
 }
 
 static void unqueue(struct cb_heap *heap, struct cb_block *block) {

@@ -57,7 +57,8 @@ static struct {
     size_t idle;                    /* the least that was dirty since idle_since: nobody needed it */
     size_t idle_most;               /* and the most */
     uint64_t idle_since;            /* milliseconds */
-    size_t table_use;               /* bytes in use when the block table was purged, or since */
+    size_t blocks;                  /* in use ... */
+    size_t blocks_most;             /* ... and the most of them since the block table was last purged */
     uint16_t generation;            /* of the lists; rises when a forked child abandons them */
     uintptr_t end;                  /* of the newest range ... */
     struct tail end_tail;           /* ... and the tail of a free extent that ends there */
@@ -438,6 +439,8 @@ uintptr_t cb_pages_take_block(struct cb_heap *owner) {
     if (at != 0) {
         /* relaxed: readers that care are under the lock, see in_page_land */
         atomic_store_explicit(&cb_block_of(at)->owner, owner, memory_order_relaxed);
+        pages.blocks++;
+        pages.blocks_most = higher(pages.blocks_most, pages.blocks);
     }
     cb_lock_drop(&pages.lock);
     return at;
@@ -531,19 +534,18 @@ static size_t purge_to(size_t keep) {
 }
 
 /*
- * Gives back what the block table has for large free extents, whenever what is in use has fallen to a part: all of
- * that is zero but for what is left of blocks that nobody owns.
+ * Gives back what the block table has for large free extents, whenever so many blocks have gone that a part is left:
+ * all of that is zero but for what is left of blocks that nobody owns.
  */
 #define TABLE_PART 4
+#define TABLE_BLOCKS 32                 /* that there were at least */
 #define TABLE_EXTENT ((size_t)32 << 20) /* bytes that an extent has at least */
 
 static void purge_table(void) {
-    size_t in_use = in_use_now();
-    if (in_use >= pages.table_use / TABLE_PART) {
-        pages.table_use = higher(pages.table_use, in_use);
+    if (pages.blocks >= pages.blocks_most / TABLE_PART || pages.blocks_most < TABLE_BLOCKS) {
         return;
     }
-    pages.table_use = in_use;
+    pages.blocks_most = pages.blocks;
     for (unsigned bin = filled_from(bin_of(TABLE_EXTENT)); bin < BINS; bin = filled_from(bin + 1)) {
         for (const struct extent *e = pages.bin[bin]; e != NULL; e = e->next) {
             uintptr_t low = align_up((uintptr_t)cb_block_of(align_up(e->start, CB_BLOCK_SIZE)), cb_page_size);
@@ -559,8 +561,8 @@ void cb_pages_give(uintptr_t start, size_t size) {
     cb_pages_give_partly(start, size, size);
 }
 
-void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty) {
-    enter();
+/* cb_pages_give_partly under the lock. */
+static void give(uintptr_t start, size_t size, size_t dirty) {
     insert_merged(start, size, dirty != 0 ? (struct cb_dirty){start, start + size, dirty} : nothing);
     size_t keep = reserve();
     if (pages.dirty > keep) {
@@ -570,6 +572,18 @@ void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty) {
         keep = reserve();
         note_purged(purge_to(keep - keep / part));
     }
+}
+
+void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty) {
+    enter();
+    give(start, size, dirty);
+    cb_lock_drop(&pages.lock);
+}
+
+void cb_pages_give_block(uintptr_t start, size_t dirty) {
+    enter();
+    pages.blocks--;
+    give(start, CB_BLOCK_SIZE, dirty);
     purge_table();
     cb_lock_drop(&pages.lock);
 }

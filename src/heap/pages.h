@@ -53,6 +53,9 @@ void cb_pages_give(uintptr_t start, size_t size);
 /* The same, when only so many bytes of it are dirty, nobody knows where. */
 void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty);
 
+/* The same for a whole block, which has no owner any more. */
+void cb_pages_give_block(uintptr_t start, size_t dirty);
+
 /* Adds `more` bytes behind `end` to an object that ends there, if those are free. */
 bool cb_pages_extend(uintptr_t end, size_t more);
 

@@ -122,16 +122,18 @@ static void in_thread(void *(*work)(void *)) {
 
 /* Bytes of memory that the system has to give. */
 static size_t available(void) {
-    unsigned long long kib = 0;
+    size_t kib = 0;
     char line[128];
     FILE *file = fopen("/proc/meminfo", "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL &&
-           sscanf(line, "MemAvailable: %llu", &kib) != 1) {
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "MemAvailable:", 13) == 0) {
+            kib = strtoul(line + 13, NULL, 10);
+        }
     }
     if (file != NULL) {
         fclose(file);
     }
-    return (size_t)kib * 1024;
+    return kib * 1024;
 }
 
 int main(int argc, char **argv) {

@@ -39,7 +39,7 @@ static uint64_t units_of_page(void) {
 /*
  * When pages without live objects go back: stretches of SHORT pages and more when there are more dead pages than
  * the reserve and a 64th of what is resident; shorter ones, which cost as many calls and may well get longer, when
- * there are a quarter, and then half of them, of the emptiest blocks first. Not all at once, but when there are
+ * there are an eighth, and then half of them, of the emptiest blocks first. Not all at once, but when there are
  * so many more than the last time that a walk over the blocks is worth it.
  *
  * What is used again after it was purged makes the reserve grow, up to three eighths of what is resident.
@@ -48,7 +48,8 @@ static uint64_t units_of_page(void) {
  */
 #define SHORT 4     /* units */
 #define PART 64     /* of what is resident, one part may be dead */
-#define PART_ALL 4  /* with what is in short stretches */
+#define PART_ALL 8  /* with what is in short stretches */
+#define PART_LAZY 4 /* with purge=lazy, of either kind */
 #define SECOND 1000 /* milliseconds */
 
 /* Units of the heap's blocks that may be resident. */
@@ -120,7 +121,8 @@ static void purge_excess(struct cb_heap *heap) {
         return;
     }
     bool lazy = cb_options.purge == CB_PURGE_LAZY;
-    size_t part = resident_units(heap) / (lazy ? PART_ALL : PART), all = resident_units(heap) / PART_ALL;
+    size_t part = resident_units(heap) / (lazy ? PART_LAZY : PART);
+    size_t all = resident_units(heap) / (lazy ? PART_LAZY : PART_ALL);
     size_t reserve = cb_options.reserve / 4 >> CB_UNIT_SHIFT;
     heap->purge_left = heap->dead_pages < heap->purge_left ? heap->dead_pages : heap->purge_left;
     if (heap->dead_pages <= reserve + part || heap->dead_pages <= heap->purge_left + part / 2) {

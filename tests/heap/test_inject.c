@@ -19,7 +19,7 @@
 #define STEP (BED_SANITIZED ? 13 : 1)
 #define GROWN ((size_t)(BED_SANITIZED ? 2 : 6) << 20)
 
-enum { OBJECTS = 3000, EARLIER = 64, MOST_CALLS = 200 };
+enum { OBJECTS = 3000, EARLIER = 64, MOST_CALLS = 600 };
 
 static void demand(bool good, const char *what) {
     if (!good) {

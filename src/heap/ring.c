@@ -33,7 +33,10 @@
  * by side dies together, and goes back whole.
  */
 static bool is_draining(const struct cb_heap *heap) {
-    return heap->flushed > DRAIN_FROM + (heap->used - heap->dead) / DRAIN_SHARE;
+    /* relaxed: asked without the lock too, and about is enough */
+    size_t in_use =
+        __atomic_load_n(&heap->used, __ATOMIC_RELAXED) - __atomic_load_n(&heap->dead, __ATOMIC_RELAXED);
+    return heap->flushed > DRAIN_FROM + in_use / DRAIN_SHARE;
 }
 
 /*

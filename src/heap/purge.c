@@ -37,7 +37,7 @@ static uint64_t units_of_page(void) {
 }
 
 /*
- * When pages without live objects go back: stretches of SHORT pages and more when there are more dead pages than
+ * When pages without live objects go back: stretches of LONG pages and more when there are more dead pages than
  * the reserve and a 64th of what is resident; shorter ones, which cost as many calls and may well get longer, when
  * there are an eighth, and then half of them, of the emptiest blocks first. Not all at once, but when there are
  * so many more than the last time that a walk over the blocks is worth it.
@@ -46,7 +46,7 @@ static uint64_t units_of_page(void) {
  * That halves every second: it is for programs that would have pages back as fast as they give them, and
  * giving back what is wanted again after seconds costs next to nothing.
  */
-#define SHORT 4     /* units */
+#define LONG 4      /* units */
 #define PART 64     /* of what is resident, one part may be dead */
 #define PART_ALL 8  /* with what is in short stretches */
 #define PART_LAZY 4 /* with purge=lazy, of either kind */
@@ -131,7 +131,7 @@ static void purge_excess(struct cb_heap *heap) {
     reserve += slack_units(heap);
     bool done = true;
     if (heap->dead_pages > reserve + part) {
-        done = purge_all(heap, reserve + part / 2, SHORT);
+        done = purge_all(heap, reserve + part / 2, LONG);
     }
     if (done && heap->dead_pages > reserve + all) {
         done = purge_all(heap, heap->dead_pages / 2, 1);

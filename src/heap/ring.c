@@ -33,10 +33,7 @@
  * by side dies together, and goes back whole.
  */
 static bool is_draining(const struct cb_heap *heap) {
-    /* relaxed: asked without the lock too, and about is enough */
-    size_t in_use =
-        __atomic_load_n(&heap->used, __ATOMIC_RELAXED) - __atomic_load_n(&heap->dead, __ATOMIC_RELAXED);
-    return heap->flushed > DRAIN_FROM + in_use / DRAIN_SHARE;
+    return heap->flushed > DRAIN_FROM + cb_heap_in_use(heap) / DRAIN_SHARE;
 }
 
 /*
@@ -119,7 +116,7 @@ void cb_ring_init(struct cb_heap *heap) {
  * keep less of nothing than one that is small all along, for which the floor is most of the speed.
  */
 static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
-    size_t in_use = heap->used - heap->dead; /* what is parked counts too: close enough */
+    size_t in_use = cb_heap_in_use(heap); /* what is parked counts too: close enough */
     size_t floor = space == CB_SMALL ? SMALL_FLOOR : MEDIUM_FLOOR;
     if (heap->used_most > BIG) {
         floor /= BIG_LESS;
@@ -228,8 +225,11 @@ static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
 
 /* Gives back the memory that the space's rings have left, once none is in it; not again and again. */
 static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
+    if (!heap->slots_stale[space]) {
+        return;
+    }
     uint64_t now = cb_os_milliseconds();
-    if (!heap->slots_stale[space] || now - heap->slots_at[space] < PURGE_SLOTS_EVERY) {
+    if (now - heap->slots_at[space] < PURGE_SLOTS_EVERY) {
         return;
     }
     for (unsigned i = first_of(space); i < end_of(space); i++) {
@@ -259,7 +259,7 @@ static void shrink_all(struct cb_heap *heap, enum cb_space_kind space, size_t he
 /* When half of what was in use is not any more, rings that nobody frees to would keep what they held before.
  */
 static void follow_shrinking(struct cb_heap *heap) {
-    size_t in_use = heap->used - heap->dead;
+    size_t in_use = cb_heap_in_use(heap);
     heap->used_most = in_use > heap->used_most ? in_use : heap->used_most;
     if (in_use > heap->used_last) {
         heap->used_last = in_use;
@@ -275,10 +275,15 @@ static void follow_shrinking(struct cb_heap *heap) {
     }
 }
 
-/* Everything in the rings of the space dies; pages go back when the blocks have that are dead by then. */
-static void flush_all(struct cb_heap *heap, enum cb_space_kind space) {
-    cb_purge_hold(heap);
+/* Everything in the rings of the space dies. */
+static void empty(struct cb_heap *heap, enum cb_space_kind space) {
     shrink_all(heap, space, 1, 0);
+}
+
+/* The same in a drain: pages go back when the blocks have that are dead by then. */
+static void empty_in_drain(struct cb_heap *heap, enum cb_space_kind space) {
+    cb_purge_hold(heap);
+    empty(heap, space);
     cb_purge_resume(heap);
     heap->flushed_all = heap->flushed;
 }
@@ -288,7 +293,7 @@ static void make_room(struct cb_heap *heap, unsigned index) {
     follow_shrinking(heap);
     bool draining = is_draining(heap);
     if (draining && heap->flushed - heap->flushed_all > DRAIN_MOST) {
-        flush_all(heap, space);
+        empty_in_drain(heap, space);
     }
     if (draining && cb_heap_is_sparse(heap)) {
         shrink(heap, index, cb_ring_count(heap, index));
@@ -352,8 +357,8 @@ uintptr_t cb_ring_take(struct cb_heap *heap, unsigned index, size_t entry) {
 }
 
 void cb_ring_drain(struct cb_heap *heap) {
-    shrink_all(heap, CB_SMALL, 1, 0);
-    shrink_all(heap, CB_MEDIUM, 1, 0);
+    empty(heap, CB_SMALL);
+    empty(heap, CB_MEDIUM);
 }
 
 void cb_ring_empty_all(struct cb_heap *heap) {

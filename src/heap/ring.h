@@ -82,7 +82,7 @@ void cb_ring_park(struct cb_heap *heap, unsigned ring, uintptr_t p);
  * map is left as it is. */
 uintptr_t cb_ring_take(struct cb_heap *heap, unsigned ring, size_t entry);
 
-/* Lets everything die that is parked. */
+/* Lets everything die that is parked; rings may hold little until they have earned more again. */
 void cb_ring_empty_all(struct cb_heap *heap);
 
 /* The same under the heap's lock. */

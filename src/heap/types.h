@@ -235,10 +235,14 @@ struct cb_thread {
     uint32_t exits; /* how often the thread's destructor has run */
 };
 
+/* Granules that live, or are parked; about, where it is asked without the lock. */
+static inline size_t cb_heap_in_use(const struct cb_heap *heap) {
+    return __atomic_load_n(&heap->used, __ATOMIC_RELAXED) - __atomic_load_n(&heap->dead, __ATOMIC_RELAXED);
+}
+
 /* Less than an eighth of what the blocks hold lives: an object that is kept may keep a page, or a block. */
 static inline bool cb_heap_is_sparse(const struct cb_heap *heap) {
-    size_t used = __atomic_load_n(&heap->used, __ATOMIC_RELAXED);
-    return used - __atomic_load_n(&heap->dead, __ATOMIC_RELAXED) < used / 8;
+    return cb_heap_in_use(heap) < __atomic_load_n(&heap->used, __ATOMIC_RELAXED) / 8;
 }
 
 #define CB_TLS_MODEL __attribute__((tls_model("initial-exec")))

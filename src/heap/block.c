@@ -49,6 +49,8 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     block->mark = EIGHTH;
     block->space = (uint8_t)space;
     block->queue = 0;
+    /* release: partner of the acquire in announce in remote.c, which finds the owner then */
+    atomic_store_explicit(&block->remote, 0, memory_order_release);
     if (heap->all != NULL) {
         heap->all->all_prev = (uint32_t)cb_block_number(block);
     }
@@ -58,7 +60,15 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
 
 static void untag(struct cb_heap *heap, struct cb_block *block, uint8_t *m, size_t granules);
 
-/* A block that is one dead run, or was never used, goes back. */
+/* Nothing was freed remotely in the block that has not been taken in, and from now on nothing can be. */
+static bool shut(struct cb_block *block) {
+    uint64_t none = 0;
+    /* relaxed: whoever sets a bit knows the owner as long as there is one */
+    return atomic_compare_exchange_strong_explicit(&block->remote, &none, CB_REMOTE_SHUT,
+                                                   memory_order_relaxed, memory_order_relaxed);
+}
+
+/* A block that is one dead run, or was never used, and is shut, goes back. */
 static void drop(struct cb_heap *heap, struct cb_block *block) {
     size_t purged = (size_t)__builtin_popcountll(block->purged_pages);
     if (block->fresh != 0) {
@@ -122,9 +132,9 @@ static bool has_run(struct cb_heap *heap, struct cb_block *block) {
     return heap->space[block->space].run_block == block || heap->space[block->space].fresh_block == block;
 }
 
-/* True when the block went back. */
-static bool drop_if_empty(struct cb_heap *heap, struct cb_block *block) {
-    if (block->dead != block->fresh || has_run(heap, block)) {
+/* One that waits in the inbox goes back when it is taken out of there. */
+bool cb_block_drop_if_empty(struct cb_heap *heap, struct cb_block *block) {
+    if (block->dead != block->fresh || has_run(heap, block) || !shut(block)) {
         return false;
     }
     unqueue(heap, block);
@@ -139,7 +149,7 @@ static void set_mark(struct cb_block *block) {
 }
 
 void cb_block_settle(struct cb_heap *heap, struct cb_block *block) {
-    if (drop_if_empty(heap, block)) {
+    if (cb_block_drop_if_empty(heap, block)) {
         return;
     }
     if (block->queue == 0 && block->dead >= EIGHTH) {
@@ -156,7 +166,7 @@ static void enqueue_holes(struct cb_heap *heap, struct cb_block *block, size_t m
 }
 
 void cb_block_settle_swept(struct cb_heap *heap, struct cb_block *block) {
-    if (drop_if_empty(heap, block)) {
+    if (cb_block_drop_if_empty(heap, block)) {
         return;
     }
     size_t most = CB_SMALL_GRANULES, sum = heap->passed[most];
@@ -170,7 +180,7 @@ void cb_block_settle_swept(struct cb_heap *heap, struct cb_block *block) {
 }
 
 void cb_block_put_back(struct cb_heap *heap, struct cb_block *block, uintptr_t from) {
-    if (!drop_if_empty(heap, block)) {
+    if (!cb_block_drop_if_empty(heap, block)) {
         enqueue_holes(heap, block, heap->sweep_most, from);
         set_mark(block);
     }
@@ -209,7 +219,7 @@ struct cb_block *cb_block_to_sweep(struct cb_heap *heap, size_t granules, uintpt
 
 /* What is dead in a block has reached the mark. True when the block went back. */
 CB_NOINLINE bool cb_block_risen(struct cb_heap *heap, struct cb_block *block) {
-    if (drop_if_empty(heap, block)) {
+    if (cb_block_drop_if_empty(heap, block)) {
         return true;
     }
     if (heap->space[block->space].run_block != block) {

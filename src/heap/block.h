@@ -64,6 +64,9 @@ struct cb_block *cb_block_to_sweep(struct cb_heap *heap, size_t granules, uintpt
  */
 struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules);
 
+/* Gives the block back if nothing in it lives and no run is in it. True when it went back. */
+bool cb_block_drop_if_empty(struct cb_heap *heap, struct cb_block *block);
+
 /* Lets every block of the small space with something dead in it wait for a sweep. */
 void cb_block_requeue_all(struct cb_heap *heap);
 

@@ -127,7 +127,7 @@ CB_NOINLINE void cb_free_aside(void *ptr, size_t granule) {
         uint8_t *m = t->map + granule;
         size_t byte = cb_map_get(m);
         if (CB_LIKELY(cb_ring_push(heap, byte, granule))) {
-            cb_map_set(m, byte + (CB_PARKED - CB_LIVE));
+            cb_map_set(m, byte - (CB_LIVE - CB_PARKED));
             return;
         }
         if (byte == CB_LIVE) {
@@ -181,8 +181,9 @@ CB_NOINLINE void cb_free_far(void *ptr) {
         cb_bad_pointer("free", p);
         return;
     }
-    cb_map_set(m, CB_NONE | (byte & CB_LENGTH));
-    cb_remote_free(owner, p);
+    if (!cb_remote_free(owner, p, (uint8_t)byte)) {
+        cb_bad_pointer("free", p); /* another thread frees it at the same moment */
+    }
 }
 
 static void *no_memory(void) {

@@ -2,17 +2,16 @@
  * map.h: the granule map: one byte per granule, out of band.
  *
  * Layer: heap. Threads: a byte is written by the owner of the block alone, but for the first byte of a live
- * object, which the thread that frees it writes. All access is relaxed atomic: an owner may look at the byte
+ * object, which a thread that frees it remotely claims by compare-and-swap. All access is relaxed atomic: an owner may look at the byte
  * of a neighbouring object just while another thread frees that one, and either value is good.
  *
  * The upper two bits are the state, the lower six a length in granules, or 0 for a length above 63, which
  * then follows in three bytes of six bits each (lowest first). Bytes inside an object or a dead run are below
  * 64, so only a first byte (or the last of a dead run) can look like one.
  *
- *   00 none    inside something, or never used; as a first byte: freed by another thread, on its way to the
- *              owner
+ *   00 none    inside something, or never used; as the first byte of an object: parked in a ring
  *   01 live
- *   10 parked  in a ring
+ *   10 remote  freed by a thread that does not own the block; the owner has not seen it yet
  *   11 dead    first and last byte of a dead run; the last is preceded by the length where that is above 63
  *
  * In the small space every length fits its byte: what is longer and dead is several runs side by side. Inside
@@ -25,7 +24,8 @@
 
 #include <string.h>
 
-enum { CB_NONE = 0x00, CB_LIVE = 0x40, CB_PARKED = 0x80, CB_DEAD = 0xC0, CB_STATE = 0xC0, CB_LENGTH = 0x3F };
+enum { CB_NONE = 0x00, CB_LIVE = 0x40, CB_REMOTE = 0x80, CB_DEAD = 0xC0, CB_STATE = 0xC0, CB_LENGTH = 0x3F };
+#define CB_PARKED CB_NONE /* with a length, which nothing but a first byte has in this state */
 
 /* Set once, before the first heap exists. */
 extern uint8_t *cb_map CB_HIDDEN;
@@ -210,28 +210,50 @@ static inline uint8_t *cb_map_link(const uint8_t *at) {
     return spread != 0 ? cb_map + cb_map_gather(spread) : NULL;
 }
 
-/* The first byte of a dead run in [m, end), or end. m is not inside a dead run. */
-static inline uint8_t *cb_map_find_dead(uint8_t *m, uint8_t *end) {
+/* The first byte in [m, end) whose state is `state`, dead or remote; or end. */
+static inline __attribute__((always_inline)) uint8_t *cb_map_find(uint8_t *m, uint8_t *end, size_t state) {
     while (m < end && ((uintptr_t)m & 7) != 0) {
-        if (cb_map_get(m) >= CB_DEAD) {
+        if ((cb_map_get(m) & CB_STATE) == state) {
             return m;
         }
         m++;
     }
     while (m < end) {
         uint64_t eight = __atomic_load_n((uint64_t *)(void *)m, __ATOMIC_RELAXED);
-        uint64_t dead = eight & eight << 1 & 0x8080808080808080ULL;
-        if (dead != 0) {
+        uint64_t found = eight & (state == CB_DEAD ? eight << 1 : ~(eight << 1)) & 0x8080808080808080ULL;
+        if (found != 0) {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-            m += __builtin_clzll(dead) >> 3;
+            m += __builtin_clzll(found) >> 3;
 #else
-            m += __builtin_ctzll(dead) >> 3;
+            m += __builtin_ctzll(found) >> 3;
 #endif
             return m < end ? m : end;
         }
         m += 8;
     }
     return end;
+}
+
+/* The first byte of a dead run in [m, end), or end. m is not inside a dead run. */
+static inline uint8_t *cb_map_find_dead(uint8_t *m, uint8_t *end) {
+    return cb_map_find(m, end, CB_DEAD);
+}
+
+/* The first byte of an object that was freed remotely in [m, end), or end. */
+static inline uint8_t *cb_map_find_remote(uint8_t *m, uint8_t *end) {
+    return cb_map_find(m, end, CB_REMOTE);
+}
+
+/*
+ * The live object whose first byte is `byte` is freed remotely from now on. False when it is not live any more:
+ * of several threads that free it at once this is true for one.
+ *
+ * seq_cst: partner of the fence in open_block in remote.c; it also releases the last use of the object to the
+ * acquire in take_object there.
+ */
+static inline bool cb_map_claim(uint8_t *m, uint8_t byte) {
+    return __atomic_compare_exchange_n(m, &byte, (uint8_t)(byte - CB_LIVE + CB_REMOTE), false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * meta.c: a bump through mapped chunks, and a list of empty batches. See meta.h.
+ * meta.c: a bump through mapped chunks. See meta.h.
  *
- * Layer: heap. Threads: any. Lock: cb_meta.lock (rank 4).
+ * Layer: heap. Threads: any. Lock: meta.lock (rank 4).
  */
 #include "heap/meta.h"
 
@@ -11,9 +11,8 @@
 #define HUGE ((size_t)2 << 20) /* bytes, that may become one page to the system */
 
 static struct {
-    cb_lock lock;             /* rank 4 */
-    uintptr_t cursor, limit;  /* guarded by lock, as is all that follows */
-    struct cb_batch *batches; /* lists of empty ones */
+    cb_lock lock;            /* rank 4 */
+    uintptr_t cursor, limit; /* guarded by lock, as is all that follows */
     size_t total;
 } meta;
 
@@ -62,23 +61,6 @@ void *cb_meta_take_page(void) {
     return cb_os_map(0, cb_os_page_size());
 }
 
-struct cb_batch *cb_meta_take_batches(void) {
-    enter();
-    struct cb_batch *list = meta.batches;
-    if (list != NULL) {
-        meta.batches = list->next_list;
-    }
-    cb_lock_drop(&meta.lock);
-    return list != NULL ? list : cb_meta_take(sizeof *list);
-}
-
-void cb_meta_give_batches(struct cb_batch *list) {
-    enter();
-    list->next_list = meta.batches;
-    meta.batches = list;
-    cb_lock_drop(&meta.lock);
-}
-
 size_t cb_meta_total(void) {
     enter();
     size_t total = meta.total;
@@ -88,8 +70,6 @@ size_t cb_meta_total(void) {
 
 void cb_meta_after_fork(void) {
     if (cb_lock_reset(&meta.lock)) {
-        /* Another thread was taking or giving: forget the rest of the chunk and what was given. */
-        meta.cursor = meta.limit = 0;
-        meta.batches = NULL;
+        meta.cursor = meta.limit = 0; /* another thread was taking: forget the rest of the chunk */
     }
 }

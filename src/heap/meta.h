@@ -1,7 +1,7 @@
 /*
  * meta.h: memory for the heap's own structures, away from what it hands out.
  *
- * Layer: heap. Threads: any. Lock: cb_meta.lock (rank 4), inside.
+ * Layer: heap. Threads: any. Lock: meta.lock (rank 4), inside.
  */
 #ifndef CB_HEAP_META_H
 #define CB_HEAP_META_H
@@ -13,11 +13,6 @@ void *cb_meta_take(size_t size);
 
 /* A page of its own, for good. */
 void *cb_meta_take_page(void);
-
-/* A list of empty batches, at least one, as somebody gave it back; NULL when the system has no more memory.
- */
-struct cb_batch *cb_meta_take_batches(void);
-void cb_meta_give_batches(struct cb_batch *list);
 
 /* Bytes mapped for metadata by this module. */
 size_t cb_meta_total(void);

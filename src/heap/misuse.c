@@ -24,7 +24,7 @@ static enum finding look_in_block(uintptr_t p, size_t *bytes) {
             length = 1; /* in a run, or fresh */
         }
         if (at < m + length) {
-            bool whole = at == m && (state == CB_PARKED || state == CB_NONE) && cb_map_length(m) != 0;
+            bool whole = at == m && (state == CB_PARKED || state == CB_REMOTE) && cb_map_length(m) != 0;
             *bytes = whole ? length << CB_GRANULE_SHIFT : 0;
             return state == CB_LIVE ? INSIDE_LIVE : FREE;
         }

@@ -1,217 +1,195 @@
 /*
  * remote.c: see remote.h.
  *
- * Layer: heap. Lock-free: the inbox is a stack of batches that many push onto and one takes as a whole, so
- * there is no ABA problem.
+ * Layer: heap. Threads: any. The inbox is a stack of blocks that many push onto and one takes as a whole, so there
+ * is no ABA problem. A block is in it at most once, by the word block->remote:
+ *
+ *   0         nothing is pending
+ *   bits      units in which objects were freed; whoever set the first of them pushes the block
+ *   SHUT      the block is being looked through; bits that come meanwhile queue it again at the end
+ *   SHUT      no block: late bits (of an object that was collected on behalf of another) mean nothing
+ *
+ * A block goes back to the page allocator only from 0, by compare-and-swap, so whoever has set the first bit finds
+ * the owner that it had.
  */
 #include "heap/remote.h"
 
-#include "heap/meta.h"
-#include "heap/report.h"
+#include "heap/block.h"
 #include "heap/ring.h"
-#include "heap/thread.h"
 
-#define COLLECT_FROM ((size_t)512 << 10)  /* bytes pending from which on others let them die */
-#define COLLECT_SPARSE ((size_t)4 << 10)  /* the same where little lives in the owner's blocks */
-#define SPARSE_BATCH 16                   /* objects; so many are handed over at a time then */
-#define HAND_OVER_FROM ((size_t)64 << 10) /* bytes in an outbox from which on it is full */
+#define COLLECT_FROM 128 /* units pending from which on others let them die: 512 KiB */
+#define LAST_BIT 62      /* the last two units of a block share it */
 
-static void hand_over(struct cb_heap *owner, struct cb_batch *batch) {
-    atomic_fetch_add_explicit(&owner->pending, batch->bytes, memory_order_relaxed);
-    batch->next = atomic_load_explicit(&owner->inbox, memory_order_relaxed);
-    /* release: publishes the batch and the map bytes of its objects to the acquire in cb_remote_take_in */
-    while (!atomic_compare_exchange_weak_explicit(&owner->inbox, &batch->next, batch, memory_order_release,
-                                                  memory_order_relaxed)) {
-    }
+static struct cb_block *by_number(uint32_t number) {
+    return number != 0 ? cb_blocks + number : NULL;
 }
 
-/* An empty batch, or NULL. */
-static struct cb_batch *take_batch(struct cb_heap *heap) {
-    struct cb_batch *batch = heap->spare;
-    if (batch == NULL) {
-        batch = cb_meta_take_batches();
-        heap->spares = 0;
-        for (const struct cb_batch *each = batch; each != NULL; each = each->next) {
-            heap->spares++;
-        }
-    }
-    if (batch != NULL) {
-        heap->spare = batch->next;
-        heap->spares--;
-        batch->count = batch->bytes = 0;
-    }
-    return batch;
-}
-
-/* Batches wander from the threads that free to those that own: what is too many goes back for all to use. */
-static void give_batch(struct cb_heap *heap, struct cb_batch *batch) {
-    batch->next = heap->spare;
-    heap->spare = batch;
-    if (++heap->spares < CB_SPARE_BATCHES) {
-        return;
-    }
-    struct cb_batch *last = batch;
-    for (unsigned n = 1; n < CB_SPARE_BATCHES / 2; n++) {
-        last = last->next;
-    }
-    heap->spare = last->next;
-    heap->spares -= CB_SPARE_BATCHES / 2;
-    last->next = NULL;
-    cb_meta_give_batches(batch);
+static void push(struct cb_heap *owner, struct cb_block *block) {
+    uint32_t head = atomic_load_explicit(&owner->inbox, memory_order_relaxed);
+    do {
+        atomic_store_explicit(&block->remote_next, head, memory_order_relaxed);
+        /* release: publishes the link to the acquire in take_inbox */
+    } while (!atomic_compare_exchange_weak_explicit(&owner->inbox, &head, (uint32_t)cb_block_number(block),
+                                                    memory_order_release, memory_order_relaxed));
 }
 
 /* All that is in the inbox. */
-static struct cb_batch *take_inbox(struct cb_heap *heap) {
+static struct cb_block *take_inbox(struct cb_heap *heap) {
     atomic_store_explicit(&heap->pending, 0, memory_order_relaxed);
-    /* acquire: partner of the release in hand_over */
-    return atomic_exchange_explicit(&heap->inbox, NULL, memory_order_acquire);
+    /* acquire: partner of the release in push */
+    return by_number(atomic_exchange_explicit(&heap->inbox, 0, memory_order_acquire));
 }
 
-/* The object was freed by two threads at the same moment when it is not on its way to the owner. */
-static bool on_its_way(uintptr_t p) {
-    if ((cb_map_get(cb_map_at(p)) & CB_STATE) == CB_NONE) {
-        return true;
-    }
-    cb_report_misuse("free", "double free of", p, 0);
-    return false;
+/* The units in which objects were freed; bits that are set from now on queue the block again. */
+static uint64_t open_block(struct cb_block *block) {
+    /* acquire: partner of the release in announce */
+    uint64_t units = atomic_exchange_explicit(&block->remote, CB_REMOTE_SHUT, memory_order_acquire);
+    /* Whoever found the bit of a unit set before the exchange had claimed its byte before that: the bytes are seen. */
+    atomic_thread_fence(memory_order_seq_cst); /* partner: cb_map_claim and the load in announce */
+    return units & ~CB_REMOTE_SHUT;
 }
 
-/* Under the owner's lock: lets the objects of a batch die, but for those of a block with a run, which stay in
- * it. */
-static void let_die(struct cb_heap *owner, struct cb_batch *batch) {
-    size_t kept = 0;
-    for (size_t i = 0; i < batch->count; i++) {
-        uintptr_t p = batch->object[i];
-        struct cb_block *block = cb_block_of(p);
-        if (block == owner->space[block->space].run_block) {
-            batch->object[kept++] = p;
-        } else if (on_its_way(p)) {
-            size_t granules = cb_map_length(cb_map_at(p));
-            cb_map_erase(cb_map_at(p), granules);
-            cb_block_die(owner, block, p, granules);
-        }
-    }
-    batch->count = kept;
-    batch->bytes = 0;
-}
-
-/* When the owner has not looked into its inbox for long: see remote.h. */
-static void collect_for(struct cb_heap *owner, size_t from) {
-    if (atomic_load_explicit(&owner->pending, memory_order_relaxed) < from ||
-        atomic_load_explicit(&owner->state, memory_order_relaxed) == CB_HEAP_FROZEN ||
-        !cb_lock_try(&owner->lock)) {
+static void close_block(struct cb_heap *heap, struct cb_block *block) {
+    uint64_t shut = CB_REMOTE_SHUT;
+    /* release: partner of the acquire in announce */
+    if (atomic_compare_exchange_strong_explicit(&block->remote, &shut, 0, memory_order_release,
+                                                memory_order_relaxed)) {
+        cb_block_drop_if_empty(heap, block);
         return;
     }
-    struct cb_batch *batch = take_inbox(owner), *rest = NULL;
-    while (batch != NULL) {
-        struct cb_batch *next = batch->next;
-        let_die(owner, batch);
-        if (rest != NULL && rest->count + batch->count <= CB_BATCH) {
-            memcpy(rest->object + rest->count, batch->object, batch->count * sizeof *batch->object);
-            rest->count += batch->count;
-            batch->count = 0;
-        }
-        if (batch->count == 0 && rest != NULL) {
-            batch->next = rest->next; /* behind the one that is being filled */
-            rest->next = batch;
-        } else {
-            batch->next = rest;
-            rest = batch;
-        }
-        batch = next;
-    }
-    cb_lock_drop(&owner->lock);
-    while (rest != NULL) {
-        struct cb_batch *next = rest->next;
-        if (rest->count != 0) {
-            hand_over(owner, rest);
-        } else {
-            give_batch(cb_thread.heap, rest);
-        }
-        rest = next;
-    }
+    atomic_fetch_and_explicit(&block->remote, ~CB_REMOTE_SHUT, memory_order_relaxed);
+    push(heap, block);
 }
 
-static void empty(struct cb_outbox *box) {
-    if (box->batch != NULL && box->batch->count != 0) {
-        bool sparse = cb_heap_is_sparse(box->to);
-        hand_over(box->to, box->batch);
-        box->batch = NULL;
-        box->most = sparse ? SPARSE_BATCH : CB_BATCH;
-        collect_for(box->to, sparse ? COLLECT_SPARSE : COLLECT_FROM);
-    }
+/* The object at m dies. */
+static void die(struct cb_heap *heap, struct cb_block *block, uint8_t *m) {
+    size_t granules = cb_map_length(m);
+    cb_map_erase(m, granules);
+    cb_block_die(heap, block, cb_map_address(m), granules);
 }
 
-/* A thread that has no heap any more: the object goes on its way alone. */
-static void free_without_heap(struct cb_heap *owner, uintptr_t p, size_t bytes) {
-    struct cb_batch *batch = cb_meta_take_batches();
-    if (batch != NULL) {
-        if (batch->next != NULL) {
-            cb_meta_give_batches(batch->next);
-        }
-        batch->count = 1;
-        batch->bytes = bytes;
-        batch->object[0] = p;
-        hand_over(owner, batch);
-    }
-}
-
-/* Which outbox is for this owner. Nothing of the owner is read: its cache lines are busy. */
-static unsigned outbox_of(const struct cb_heap *owner) {
-    return (unsigned)((uintptr_t)owner >> 6) * 0x9E3779B1U >> 28;
-}
-_Static_assert(CB_OUTBOXES == 1 << (32 - 28), "the hash has as many values as there are outboxes");
-
-void cb_remote_free(struct cb_heap *owner, uintptr_t p) {
-    /* A thread that only frees gets a heap for its outboxes; one that is exiting has had its own. */
-    struct cb_heap *heap = cb_thread.exits == 0 ? cb_thread_heap() : cb_thread.heap;
-    size_t bytes = cb_map_length(cb_map_at(p)) << CB_GRANULE_SHIFT;
-    if (heap == NULL) {
-        free_without_heap(owner, p, bytes);
+/* The object at m is parked if its owner is the caller; else it dies. */
+static void take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m, bool own) {
+    /* acquire: partner of cb_map_claim; the last use of the object came before */
+    if ((__atomic_load_n(m, __ATOMIC_ACQUIRE) & CB_STATE) != CB_REMOTE) {
         return;
     }
-    struct cb_outbox *box = &heap->outbox[outbox_of(owner)];
-    if (box->to != owner) {
-        empty(box);
-        box->to = owner;
-        box->most = CB_BATCH;
-    }
-    if (box->batch == NULL) {
-        box->batch = take_batch(heap);
-        if (box->batch == NULL) {
-            return; /* not even metadata can be had: the object is lost, the map says so */
-        }
-    }
-    box->batch->object[box->batch->count++] = p;
-    box->batch->bytes += bytes;
-    if (box->batch->count >= box->most || box->batch->bytes >= HAND_OVER_FROM) {
-        empty(box);
+    if (own) {
+        cb_ring_park_locked(heap, cb_ring_of(cb_map_length(m)), cb_map_address(m) >> CB_GRANULE_SHIFT);
+    } else {
+        die(heap, block, m);
     }
 }
 
-void cb_remote_flush(struct cb_heap *heap) {
-    for (unsigned i = 0; i < CB_OUTBOXES; i++) {
-        empty(&heap->outbox[i]);
+/* Under the heap's lock: takes in what the block, which is off the inbox, holds of remote frees. */
+static void take_block(struct cb_heap *heap, struct cb_block *block, bool own) {
+    uint8_t *map = cb_map_at(cb_block_start(block));
+    for (uint64_t units = open_block(block); units != 0; units &= units - 1) {
+        unsigned unit = (unsigned)__builtin_ctzll(units);
+        uint8_t *m = map + unit * CB_UNIT_GRANULES;
+        uint8_t *end = unit == LAST_BIT ? map + CB_BLOCK_GRANULES : m + CB_UNIT_GRANULES;
+        for (m = cb_map_find_remote(m, end); m < end; m = cb_map_find_remote(m + 1, end)) {
+            take_object(heap, block, m, own);
+        }
     }
+    close_block(heap, block);
+}
+
+static bool has_run(const struct cb_heap *heap, const struct cb_block *block) {
+    return block == heap->space[block->space].run_block;
 }
 
 void cb_remote_take_in(struct cb_heap *heap) {
-    if (atomic_load_explicit(&heap->inbox, memory_order_relaxed) == NULL) {
+    if (atomic_load_explicit(&heap->inbox, memory_order_relaxed) == 0) {
         return;
     }
-    struct cb_batch *batch = take_inbox(heap);
-    while (batch != NULL) {
-        for (size_t i = 0; i < batch->count; i++) {
-            uintptr_t p = batch->object[i];
-            if (i + 4 < batch->count) {
-                __builtin_prefetch(cb_map_at(batch->object[i + 4]), 1);
-            }
-            if (on_its_way(p)) {
-                cb_ring_park(heap, cb_ring_of(cb_map_length(cb_map_at(p))), p);
-            }
-        }
-        struct cb_batch *next = batch->next;
-        give_batch(heap, batch);
-        batch = next;
+    cb_lock_take(&heap->lock);
+    for (struct cb_block *block = take_inbox(heap), *next; block != NULL; block = next) {
+        next = by_number(atomic_load_explicit(&block->remote_next, memory_order_relaxed));
+        take_block(heap, block, true);
     }
+    cb_lock_drop(&heap->lock);
+}
+
+/* When the owner has not looked into its inbox for long. The blocks that its runs are in stay in the inbox. */
+static void collect_for(struct cb_heap *owner) {
+    if (!cb_lock_try(&owner->lock)) {
+        return;
+    }
+    for (struct cb_block *block = take_inbox(owner), *next; block != NULL; block = next) {
+        next = by_number(atomic_load_explicit(&block->remote_next, memory_order_relaxed));
+        if (has_run(owner, block)) {
+            push(owner, block);
+        } else {
+            take_block(owner, block, false);
+        }
+    }
+    cb_lock_drop(&owner->lock);
+}
+
+/* Units that may be pending: fewer where little lives in the owner's blocks and each may keep a page, or a block. */
+static uint32_t collect_from(const struct cb_heap *owner) {
+    return cb_heap_is_sparse(owner) ? 1 : COLLECT_FROM;
+}
+
+/*
+ * Sees to it that the owner finds the object at p, of so many granules, whose byte is claimed. It may be gone
+ * already.
+ */
+static void announce(struct cb_heap *owner, struct cb_block *block, uintptr_t p, size_t granules) {
+    size_t unit = (p & (CB_BLOCK_SIZE - 1)) >> CB_UNIT_SHIFT;
+    uint64_t bit = (uint64_t)1 << (unit < LAST_BIT ? unit : LAST_BIT);
+    /* seq_cst: partner of the fence in open_block; mostly it spares the cache line a write */
+    if ((atomic_load_explicit(&block->remote, memory_order_seq_cst) & bit) != 0) {
+        return;
+    }
+    /* release: partner of the acquire in open_block; acquire: of the releases in close_block and cb_block_take */
+    uint64_t before = atomic_fetch_or_explicit(&block->remote, bit, memory_order_acq_rel);
+    if (before == 0) {
+        owner = atomic_load_explicit(&block->owner,
+                                     memory_order_relaxed); /* it stays until the block is opened */
+        push(owner, block);
+    }
+    if ((before & (bit | CB_REMOTE_SHUT)) == 0 &&
+        atomic_fetch_add_explicit(&owner->pending, (uint32_t)(granules / CB_UNIT_GRANULES) + 1,
+                                  memory_order_relaxed) +
+                1 >=
+            collect_from(owner)) {
+        collect_for(owner);
+    }
+}
+
+/* Nobody runs the heap: the object dies now. False when that is not so, or somebody else has the lock. */
+static bool free_of_parked(struct cb_heap *owner, struct cb_block *block, uintptr_t p, uint8_t byte,
+                           bool *was_live) {
+    if (!cb_lock_try(&owner->lock)) {
+        return false;
+    }
+    bool done = !has_run(owner, block);
+    if (done) {
+        *was_live = cb_map_claim(cb_map_at(p), byte);
+        if (*was_live) {
+            die(owner, block, cb_map_at(p));
+        }
+    }
+    cb_lock_drop(&owner->lock);
+    return done;
+}
+
+bool cb_remote_free(struct cb_heap *owner, uintptr_t p, uint8_t byte) {
+    struct cb_block *block = cb_block_of(p);
+    /* relaxed: a guess; the lock tells */
+    uint32_t state = atomic_load_explicit(&owner->state, memory_order_relaxed);
+    bool was_live;
+    if (state == CB_HEAP_PARKED && free_of_parked(owner, block, p, byte, &was_live)) {
+        return was_live;
+    }
+    size_t granules = cb_map_length(cb_map_at(p));
+    if (!cb_map_claim(cb_map_at(p), byte)) {
+        return false;
+    }
+    if (state != CB_HEAP_FROZEN) {
+        announce(owner, block, p, granules);
+    }
+    return true;
 }

@@ -3,27 +3,28 @@
  *
  * Layer: heap, above the rings. Threads: as each function says.
  *
- * The thread that frees writes the object's map byte (state none, length kept) and puts the address into an
- * outbox of its own heap; a full outbox is pushed onto the owner's inbox with one compare-and-swap. The owner
- * empties its inbox when it runs out of memory to hand out.
+ * The granule map is the mailbox: the thread that frees claims the object's map byte (live becomes remote), sets
+ * the bit of the object's unit in the block's entry, and queues the block in the owner's inbox unless it waits
+ * there already. So a remote free needs no memory, cannot fail, and needs no heap of its own. The owner empties
+ * its inbox when it runs out of memory to hand out: it looks through the map bytes of the units that have a bit.
  *
- * An owner that does not (it sleeps, or its thread has ended) must not keep the memory: when much is pending,
- * the thread that hands over lets it die on the owner's behalf. What is dead is therefore guarded by the
- * heap's lock, which the owner takes on its slow paths; rings, runs, and the block that a run is in stay the
- * owner's alone.
+ * An owner that does not (it sleeps) must not keep the memory: when many units are pending, the thread that frees
+ * collects for it. When the owner's thread has ended, each object dies at once. What is dead is therefore guarded
+ * by the heap's lock, which the owner takes on its slow paths; rings, runs, and the block that a run is in stay
+ * the owner's alone.
  */
 #ifndef CB_HEAP_REMOTE_H
 #define CB_HEAP_REMOTE_H
 
 #include "heap/types.h"
 
-/* Any thread: hands the object, whose map byte has been set, to its owner, sooner or later. */
-void cb_remote_free(struct cb_heap *owner, uintptr_t p);
+/*
+ * Any thread: frees the object at p of a block of `owner`, whose map byte was `byte`, that of a live object. False
+ * when the object is not live any more; nothing has changed then.
+ */
+bool cb_remote_free(struct cb_heap *owner, uintptr_t p, uint8_t byte);
 
-/* Owner: takes in what other threads freed. */
+/* Owner: takes in what other threads freed. Takes the heap's lock. */
 void cb_remote_take_in(struct cb_heap *heap);
-
-/* Owner: hands over everything in the outboxes. */
-void cb_remote_flush(struct cb_heap *heap);
 
 #endif

@@ -314,34 +314,49 @@ static void make_room(struct cb_heap *heap, unsigned index) {
     }
 }
 
-/* Makes room for an entry, or lets it die where none is allowed. True when there is room. */
+/* Under the lock: makes room for an entry, or lets it die where none is allowed. True when there is room. */
+static bool room_or_death(struct cb_heap *heap, unsigned index, size_t granule) {
+    make_room(heap, index);
+    if (!cb_ring_is_full(heap, index)) {
+        return true;
+    }
+    heap->flushed += cb_ring_granules(index);
+    die(heap, granule, cb_ring_granules(index));
+    return false;
+}
+
 static CB_NOINLINE bool ring_full(struct cb_heap *heap, unsigned index, size_t granule) {
     if (!cb_fork_lock(heap)) {
         cb_map_set(cb_map + granule, cb_map_get(cb_map + granule) & CB_LENGTH);
         return false;
     }
-    make_room(heap, index);
-    bool room = !cb_ring_is_full(heap, index);
-    if (!room) {
-        heap->flushed += cb_ring_granules(index);
-        die(heap, granule, cb_ring_granules(index));
-    }
+    bool room = room_or_death(heap, index, granule);
     cb_lock_drop(&heap->lock);
     return room;
 }
 
-void cb_ring_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
-    size_t granule = p >> CB_GRANULE_SHIFT;
-    size_t flushed = heap->flushed;
-    if (CB_UNLIKELY(cb_ring_is_full(heap, index)) && !ring_full(heap, index, granule)) {
-        return;
-    }
+/* Parks the object in a ring that has room. `overflowed`: entries have just died for it. */
+static void park(struct cb_heap *heap, unsigned index, size_t granule, bool overflowed) {
     cb_map_set(cb_map + granule, index < CB_MEDIUM_RING ? CB_PARKED | cb_ring_granules(index) : CB_PARKED);
     *heap->ring_top[index]++ = granule;
     if (index >= CB_MEDIUM_RING) {
         heap->parked_medium += cb_ring_granules(index);
-    } else if (heap->flushed == flushed && !is_draining(heap)) { /* else it overflows: see flush */
+    } else if (!overflowed && !is_draining(heap)) { /* malloc need not ask one that overflows: see flush */
         cb_thread.rings |= (uint64_t)1 << cb_ring_granules(index);
+    }
+}
+
+void cb_ring_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
+    size_t granule = p >> CB_GRANULE_SHIFT, flushed = heap->flushed;
+    if (CB_LIKELY(!cb_ring_is_full(heap, index)) || ring_full(heap, index, granule)) {
+        park(heap, index, granule, heap->flushed != flushed);
+    }
+}
+
+void cb_ring_park_locked(struct cb_heap *heap, unsigned index, size_t granule) {
+    size_t flushed = heap->flushed;
+    if (CB_LIKELY(!cb_ring_is_full(heap, index)) || room_or_death(heap, index, granule)) {
+        park(heap, index, granule, heap->flushed != flushed);
     }
 }
 

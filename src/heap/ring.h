@@ -73,10 +73,13 @@ static inline __attribute__((always_inline)) bool cb_ring_push(struct cb_heap *h
 }
 
 /*
- * Parks an object whose map bytes say that it is live, or on its way. A full ring grows or lets its older half
+ * Parks an object whose map bytes say that it is live, or freed remotely. A full ring grows or lets its older half
  * die; one that may hold nothing lets the object itself die.
  */
 void cb_ring_park(struct cb_heap *heap, unsigned ring, uintptr_t p);
+
+/* The same for the owner under the heap's lock. */
+void cb_ring_park_locked(struct cb_heap *heap, unsigned ring, size_t granule);
 
 /* Takes the entry out of a ring that is not empty, puts the newest in its place, and returns its address. The
  * map is left as it is. */

@@ -124,7 +124,6 @@ CB_EXPORT int CB_NAME(malloc_trim)(size_t pad) {
     cb_pages_totals(&before);
     struct cb_heap *heap = cb_thread.heap;
     if (heap != NULL) {
-        cb_remote_flush(heap);
         cb_remote_take_in(heap);
         cb_ring_empty_all(heap);
         cb_lock_take(&heap->lock);

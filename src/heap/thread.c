@@ -123,7 +123,6 @@ static void thread_exit(void *argument) {
     }
     cb_thread.exits = EXIT_ROUNDS + 1;
     cb_fork_notice();
-    cb_remote_flush(heap);
     cb_remote_take_in(heap);
     detach(heap);
     cb_lock_take(&heaps.lock);

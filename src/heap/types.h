@@ -19,12 +19,12 @@
  *   hole         a dead run, or several side by side, that a sweep left since it was too short.
  *   extent       a stretch of whole pages: free, a large object, or one block.
  *   purge        giving pages without live objects back to the system, the addresses kept.
- *   remote free  a free by a thread that does not own the block. It is collected in an outbox and handed over
- *                in batches; the owner finds it in its inbox.
+ *   remote free  a free by a thread that does not own the block. The object's map byte says so, and its block
+ *                waits in the owner's inbox; see remote.h.
  *
  * Invariants (check.c verifies them)
  *   - The map bytes of a block, from its first granule to the end of its fresh part, are a sequence of
- *     objects (live, parked or handed to the owner) and dead runs, with nothing between but the current run,
+ *     objects (live, parked or freed remotely) and dead runs, with nothing between but the current run,
  *     whose bytes are zero.
  *   - Small space: a dead run is no longer than 63 granules; neighbours stay apart until a sweep joins them.
  *     Medium space: two dead runs never touch, and those of CB_RUN_LEAST granules and more are in a list.
@@ -34,8 +34,7 @@
  *     dead run.
  *   - An entry of a ring is parked, and every parked object is in exactly one ring.
  *
- * Lock ranks, in the order of taking: cb_heaps.lock (1), a heap's lock (2), cb_pages.lock (3),
- * cb_meta.lock (4). No other locks exist.
+ * Lock ranks, in the order of taking: heaps.lock (1), a heap's lock (2), pages.lock (3), meta.lock (4). No other locks exist.
  */
 #ifndef CB_HEAP_TYPES_H
 #define CB_HEAP_TYPES_H
@@ -71,12 +70,9 @@
 #define CB_BLOCK_QUEUES (CB_BLOCK_BINS + CB_SMALL_GRANULES)
 #define CB_RUN_LEAST 64 /* granules of a dead run of the medium space that is in a list */
 #define CB_RUN_LISTS 64
-#define CB_OUTBOXES 16
-#define CB_BATCH 124
 #define CB_NEAR ((size_t)1 << 16) /* entries of cb_near */
 #define CB_TAG_SHIFT 50           /* a block's number is below 1 << CB_TAG_SHIFT, whatever the address */
 #define CB_TAGS ((uint64_t)1 << (64 - CB_TAG_SHIFT))
-#define CB_SPARE_BATCHES 16 /* empty ones that a heap keeps; half as many change hands at a time */
 
 #define CB_LIKELY(x) __builtin_expect(!!(x), 1)
 #define CB_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -86,16 +82,21 @@
 enum cb_space_kind { CB_SMALL, CB_MEDIUM, CB_SPACES };
 
 /*
- * What is known of one block, on two cache lines; the table of all of them is indexed by address >>
- * CB_BLOCK_SHIFT. Written under the lock of the heap that owns it, but for `owner`.
+ * What is known of one block; the table of all of them is indexed by address >> CB_BLOCK_SHIFT. The first cache
+ * line is for threads that free objects of it without owning it; the others are written under the lock of the
+ * heap that owns it.
  *
  * Units are of 4 KiB. The last of a block is never full: its last granule belongs to nothing.
  */
 struct cb_block {
     _Alignas(64) struct cb_heap
-        *_Atomic owner; /* NULL: no block; the pages belong to the page allocator. Relaxed: a thread that
-                           frees an object learnt its address after the owner was set. */
-    struct cb_block *all_next;
+        *_Atomic owner;      /* NULL: no block; the pages belong to the page allocator. Relaxed: a thread
+                                       that frees an object learnt its address after the owner was set. */
+    _Atomic uint64_t remote; /* bit per unit in which objects were freed remotely, and CB_REMOTE_SHUT; see
+                                       remote.c for orders and partners */
+    _Atomic uint32_t remote_next; /* number of the next block in the inbox of the owner, 0: none; relaxed,
+                                       published by the push */
+    _Alignas(64) struct cb_block *all_next;
     uint32_t all_prev;     /* numbers of blocks, as the next; 0: none */
     uint32_t next, prev;   /* in the queue of its owner, when queue != 0 */
     uint16_t dead;         /* granules in dead runs */
@@ -110,7 +111,7 @@ struct cb_block {
                               waiting with holes of up to that length; small space only */
     uint8_t unit_dead[64]; /* granules of each unit that are in dead runs; 0 when it is full */
 };
-_Static_assert(sizeof(struct cb_block) == 128, "two cache lines");
+_Static_assert(sizeof(struct cb_block) == 192, "three cache lines");
 
 /*
  * The most recent frees of one size, as numbers of granules. Where the newest is, and how far a ring may be
@@ -145,21 +146,6 @@ struct cb_space {
     struct cb_block *fresh_block; /* the block with a fresh part to hand out; NULL: none */
 };
 
-/* Objects on their way to the heap that owns them. */
-struct cb_batch {
-    struct cb_batch *next;
-    struct cb_batch *next_list; /* of empty batches: another list of them; guarded by cb_meta.lock */
-    size_t count;
-    size_t bytes;
-    uintptr_t object[CB_BATCH];
-};
-
-struct cb_outbox {
-    struct cb_heap *to;
-    struct cb_batch *batch;
-    size_t most; /* objects in a batch */
-};
-
 enum cb_heap_state {
     CB_HEAP_RUNNING, /* a thread has it */
     CB_HEAP_PARKED,  /* its thread ended; the next new thread adopts it */
@@ -191,9 +177,6 @@ struct cb_heap {
     uint64_t holes;                              /* bit per length of holes that a block waits with */
     uint16_t passed[CB_SMALL_GRANULES + 1]; /* granules in holes that the sweep has left, by their length */
     unsigned sweep_most;                    /* what is swept has no longer holes, so far as is known */
-    struct cb_outbox outbox[CB_OUTBOXES];
-    struct cb_batch *spare; /* empty batches */
-    unsigned spares;
     uint64_t tag;                /* its number << CB_TAG_SHIFT, or CB_NO_TAG; constant once linked */
     struct cb_heap *next;        /* in cb_heaps.all; constant once linked */
     struct cb_heap *next_idle;   /* guarded by cb_heaps.lock */
@@ -201,10 +184,10 @@ struct cb_heap {
     uint8_t *runs[CB_RUN_LISTS]; /* map bytes of dead runs of the medium space, eight lists per doubling */
 
     /* Written by other threads: on a line of its own, away from what the owner reads all the time. */
-    _Alignas(
-        64) struct cb_batch *_Atomic inbox; /* release by cb_remote_hand_over, acquire by cb_remote_take_in */
-    _Atomic size_t pending;                 /* bytes in the inbox, about; relaxed */
-    _Atomic uint32_t state;                 /* enum cb_heap_state; relaxed, changed under cb_heaps.lock */
+    _Alignas(64) _Atomic uint32_t inbox; /* number of a block with remote frees, the first of a list; 0: none.
+                                            Release by push, acquire by take_inbox in remote.c */
+    _Atomic uint32_t pending; /* units of the blocks in the inbox that have remote frees; relaxed */
+    _Atomic uint32_t state;   /* enum cb_heap_state; relaxed, changed under heaps.lock */
     cb_lock lock; /* rank 2: guards what is dead: runs, lists, blocks, their counts; remote.h says why */
 
     _Alignas(64) size_t *ring_top[CB_RINGS]; /* behind the newest entry */
@@ -247,6 +230,9 @@ static inline bool cb_heap_is_sparse(const struct cb_heap *heap) {
 
 #define CB_TLS_MODEL __attribute__((tls_model("initial-exec")))
 #define CB_NO_TAG ((uint64_t)1) /* of no entry of cb_near */
+
+/* In cb_block.remote: the block is not to be queued, since it is being looked at, or is no block. */
+#define CB_REMOTE_SHUT ((uint64_t)1 << 63)
 
 extern _Thread_local struct cb_thread cb_thread CB_TLS_MODEL CB_HIDDEN;
 

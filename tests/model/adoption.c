@@ -15,12 +15,12 @@ enum { AS_IT_IS, UNLOCKED_POP, UNLOCK_RELAXED, PARK_BEFORE_LAST_USE, PUSH_RELAXE
 struct state {
     struct clock clock[THREADS];
     struct clock lock_clock, inbox_clock[HEAPS];
-    struct datum heap_data[HEAPS], batch_data[OBJECTS];
+    struct datum heap_data[HEAPS], block_data[OBJECTS];
     uint8_t lock; /* thread + 1 */
     uint8_t heaps;
     uint8_t idle, next_idle[HEAPS];
     uint8_t user[HEAPS];                 /* thread + 1 */
-    uint8_t inbox[HEAPS], next[OBJECTS]; /* a batch per object */
+    uint8_t inbox[HEAPS], next[OBJECTS]; /* a block per object */
     uint8_t taken_in[OBJECTS];
     uint8_t at[THREADS], heap[THREADS], head[THREADS], popped[THREADS];
 };
@@ -44,7 +44,7 @@ static void drop_lock(struct state *s, unsigned t) {
 
 /* The inbox, as one step: handover.c looks at it more closely. */
 static void push(struct state *s, unsigned t, unsigned heap, uint8_t object) {
-    note_write(s->clock, t, &s->batch_data[object]);
+    note_write(s->clock, t, &s->block_data[object]);
     s->next[object] = s->inbox[heap];
     s->inbox[heap] = object;
     if (mistake != PUSH_RELAXED) {
@@ -57,7 +57,7 @@ static void take_in(struct state *s, unsigned t, unsigned heap) {
     note_write(s->clock, t, &s->heap_data[heap]);
     while (s->inbox[heap] != NONE) {
         uint8_t object = s->inbox[heap];
-        note_read(s->clock, t, &s->batch_data[object]);
+        note_read(s->clock, t, &s->block_data[object]);
         claim(!s->taken_in[object], "an object was taken in twice");
         s->taken_in[object] = 1;
         s->inbox[heap] = s->next[object];

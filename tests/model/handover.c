@@ -1,53 +1,74 @@
 /*
- * The hand-over of objects that another thread frees (src/heap/remote.c), step by step: two threads free, the
- * owner takes in, uses the objects again and hands them out to be freed again; emptied batches go back to
- * where all threads take them, so that they come by under the same address again while a compare-and-swap is
- * under way.
+ * The hand-over of objects that another thread frees (src/heap/remote.c), step by step. Two threads free objects
+ * of one block; the owner takes them in, uses them again and hands them out to be freed again. Once, when all are
+ * parked, the block goes back, and another heap takes it.
  *
- * Claims: no object is lost, none is taken in twice, no batch is lost, and nothing that is not atomic is
- * touched by two threads without a release and an acquire between.
+ * Claims: no object is lost, none is taken in twice, the block is in one inbox at most and in that of its owner,
+ * and nothing that is not atomic is touched by two threads without a release and an acquire between.
  */
-#define THREADS 3
+#define THREADS 4
 #include "explore.h"
 
-enum { OWNER, OBJECTS = 3, BATCHES = 3, FREES = 2 /* of each thread that frees */, NONE = 0xFF };
-enum place { LIVE, FLYING, PARKED };
-enum { AS_IT_IS, PUSH_RELAXED, TAKE_RELAXED, TAKE_IN_TWO_STEPS, PUSH_BY_STORE, GIVE_BATCH_EARLY };
+enum {
+    OWNER,
+    DROPPER = 3,
+    OBJECTS = 3,
+    UNITS = 2,
+    HEAPS = 2,
+    FREES = 2 /* of each thread that frees */,
+    NONE = 0xFF
+};
+enum place { LIVE, REMOTE, PARKED };
+enum { SHUT = 0x80 };
+enum {
+    AS_IT_IS,
+    BIT_BEFORE_CLAIM,
+    CLAIM_RELAXED,
+    TAKE_RELAXED,
+    SCAN_BEFORE_OPEN,
+    CLOSE_BY_STORE,
+    PUSH_ALWAYS,
+    DROP_WHEN_QUEUED,
+    LATE_BITS_COUNT
+};
 
 struct state {
     struct clock clock[THREADS];
-    struct clock inbox_clock, pool_clock, mail_clock[THREADS];
-    struct datum object_data[OBJECTS], batch_data[BATCHES];
+    struct clock byte_clock[OBJECTS], mail_clock[THREADS];
+    struct datum object_data[OBJECTS];
     uint8_t place[OBJECTS];
-    uint8_t batch_object[BATCHES], batch_next[BATCHES], in_pool[BATCHES];
-    uint8_t inbox;         /* batch or NONE */
+    uint8_t remote;        /* the block's bits */
+    uint8_t owner;         /* heap, or NONE: no block */
+    uint8_t queued[HEAPS]; /* how often the block is in the inbox */
+    uint8_t dropped;       /* the block has gone back once */
     uint8_t mail[THREADS]; /* an object for the thread to free, or NONE */
     uint8_t at[THREADS];   /* where the thread is in its program */
     uint8_t sent[THREADS]; /* objects */
     uint8_t done[THREADS]; /* frees */
-    uint8_t object[THREADS], batch[THREADS], head[THREADS];
+    uint8_t object[THREADS];
+    uint8_t units, next; /* the owner's: what it looks through, and where it is */
 };
 
-/* Under the lock of the pool, which is one step here. */
-static bool pool_take(struct state *s, unsigned t) {
-    for (unsigned i = 0; i < BATCHES; i++) {
-        if (s->in_pool[i]) {
-            acquire(s->clock, t, &s->pool_clock);
-            s->in_pool[i] = 0;
-            s->batch[t] = (uint8_t)i;
-            return true;
-        }
-    }
-    return false;
+static uint8_t bit_of(unsigned object) {
+    return (uint8_t)(1u << (object == OBJECTS - 1 ? 1 : 0)); /* the first two share a unit */
 }
 
-static void pool_give(struct state *s, unsigned t, uint8_t batch) {
-    claim(!s->in_pool[batch], "a batch was given back twice");
-    s->in_pool[batch] = 1;
-    release(s->clock, t, &s->pool_clock, true);
+static void push(struct state *s, uint8_t heap) {
+    claim(heap != NONE, "a block that is none was queued");
+    if (heap != NONE) {
+        s->queued[heap]++;
+        claim(s->queued[0] + s->queued[1] == 1, "a block was queued twice");
+    }
+}
+
+static void free_done(struct state *s, unsigned t) {
+    s->object[t] = NONE;
+    s->done[t]++;
+    s->at[t] = 0;
 }
 
 static enum outcome free_step(struct state *s, unsigned t) {
+    uint8_t o = s->object[t], before;
     switch (s->at[t]) {
     case 0: /* an object comes, by whatever way the program has */
         if (s->done[t] == FREES) {
@@ -59,49 +80,50 @@ static enum outcome free_step(struct state *s, unsigned t) {
         acquire(s->clock, t, &s->mail_clock[t]);
         s->object[t] = s->mail[t];
         s->mail[t] = NONE;
-        break;
-    case 1: /* its last use, and its map byte */
-        note_write(s->clock, t, &s->object_data[s->object[t]]);
-        s->place[s->object[t]] = FLYING;
-        break;
-    case 2:
-        if (!pool_take(s, t)) {
-            return BLOCKED;
+        s->at[t] = mistake == BIT_BEFORE_CLAIM ? 3 : 1;
+        return MOVED;
+    case 1: /* its last use, and the claim of its byte: compare-and-swap */
+        note_write(s->clock, t, &s->object_data[o]);
+        s->place[o] = REMOTE;
+        if (mistake != CLAIM_RELAXED) {
+            release(s->clock, t, &s->byte_clock[o], false);
         }
-        break;
-    case 3:
-        note_write(s->clock, t, &s->batch_data[s->batch[t]]);
-        s->batch_object[s->batch[t]] = s->object[t];
-        break;
-    case 4: /* relaxed */
-        s->head[t] = s->inbox;
-        break;
-    case 5:
-        note_write(s->clock, t, &s->batch_data[s->batch[t]]);
-        s->batch_next[s->batch[t]] = s->head[t];
-        break;
-    default: /* compare-and-swap, release */
-        if (s->inbox != s->head[t] && mistake != PUSH_BY_STORE) {
-            s->head[t] = s->inbox;
-            s->at[t] = 5;
+        if (mistake == BIT_BEFORE_CLAIM) {
+            free_done(s, t);
             return MOVED;
         }
-        s->inbox = s->batch[t];
-        if (mistake != PUSH_RELAXED) {
-            release(s->clock, t, &s->inbox_clock, true);
+        s->at[t]++;
+        return MOVED;
+    case 2: /* is the bit set? */
+        if ((s->remote & bit_of(o)) != 0) {
+            free_done(s, t);
+            return MOVED;
         }
-        s->object[t] = s->batch[t] = s->head[t] = NONE;
-        s->done[t]++;
-        s->at[t] = 0;
+        s->at[t]++;
+        return MOVED;
+    case 3: /* fetch-and-or */
+        before = s->remote;
+        s->remote |= bit_of(o);
+        if (before == 0 || mistake == PUSH_ALWAYS || (mistake == LATE_BITS_COUNT && before == SHUT)) {
+            s->at[t]++;
+            return MOVED;
+        }
+        break;
+    default: /* the owner, and the push: the owner cannot change meanwhile, so this is one step */
+        push(s, s->owner);
+        break;
+    }
+    if (mistake == BIT_BEFORE_CLAIM) {
+        s->at[t] = 1;
         return MOVED;
     }
-    s->at[t]++;
+    free_done(s, t);
     return MOVED;
 }
 
 /* Takes one object out of the ring and gives it to the thread that has more to free. */
 static bool hand_out(struct state *s) {
-    for (unsigned t = OWNER + 1; t < THREADS; t++) {
+    for (unsigned t = OWNER + 1; t < DROPPER; t++) {
         for (unsigned o = 0; o < OBJECTS && s->mail[t] == NONE && s->sent[t] < FREES; o++) {
             if (s->place[o] == PARKED) {
                 note_write(s->clock, OWNER, &s->object_data[o]);
@@ -116,60 +138,100 @@ static bool hand_out(struct state *s) {
     return false;
 }
 
-static enum outcome own_step(struct state *s) {
-    uint8_t batch = s->batch[OWNER];
-    switch (s->at[OWNER]) {
-    case 0: /* relaxed: is there anything? */
-        if (s->inbox == NONE) {
-            return hand_out(s) ? MOVED : s->done[1] == FREES && s->done[2] == FREES ? ENDED : BLOCKED;
+static bool all_parked(const struct state *s) {
+    for (unsigned o = 0; o < OBJECTS; o++) {
+        if (s->place[o] != PARKED) {
+            return false;
         }
-        break;
-    case 1: /* exchange, acquire */
-        s->batch[OWNER] = s->inbox;
-        if (mistake != TAKE_RELAXED) {
-            acquire(s->clock, OWNER, &s->inbox_clock);
-        }
-        if (mistake != TAKE_IN_TWO_STEPS) {
-            s->inbox = NONE;
-            s->at[OWNER]++;
-        }
-        break;
-    case 2:
-        s->inbox = NONE;
-        break;
-    case 3:
-        note_read(s->clock, OWNER, &s->batch_data[batch]);
-        note_write(s->clock, OWNER, &s->object_data[s->batch_object[batch]]);
-        claim(s->place[s->batch_object[batch]] == FLYING, "an object was taken in that nobody had freed");
-        s->place[s->batch_object[batch]] = PARKED;
-        if (mistake == GIVE_BATCH_EARLY) {
-            pool_give(s, OWNER, batch);
-        }
-        break;
-    default:
-        note_read(s->clock, OWNER, &s->batch_data[batch]);
-        s->batch[OWNER] = s->batch_next[batch];
-        if (mistake != GIVE_BATCH_EARLY) {
-            pool_give(s, OWNER, batch);
-        }
-        s->at[OWNER] = s->batch[OWNER] == NONE ? 0 : 3;
-        return MOVED;
     }
-    s->at[OWNER]++;
+    return true;
+}
+
+/*
+ * The block goes back when all in it is dead, here: parked. Compare-and-swap of its bits from 0. At any time when the
+ * owner is not looking through it; then the lock is taken, or its bits are not 0.
+ */
+static enum outcome drop_step(struct state *s) {
+    if (s->dropped || s->owner == NONE || s->at[OWNER] != 0 || !all_parked(s) ||
+        (s->sent[1] == FREES && s->sent[2] == FREES) || (s->remote != 0 && mistake != DROP_WHEN_QUEUED)) {
+        return ENDED;
+    }
+    s->remote = SHUT;
+    s->owner = NONE;
+    s->dropped = 1;
     return MOVED;
 }
 
+static void look_at(struct state *s, unsigned o) {
+    if (s->place[o] == REMOTE) {
+        if (mistake != TAKE_RELAXED) {
+            acquire(s->clock, OWNER, &s->byte_clock[o]);
+        }
+        note_write(s->clock, OWNER, &s->object_data[o]);
+        s->place[o] = PARKED;
+    }
+}
+
+/* The owner runs whichever heap has the block. */
+static enum outcome own_step(struct state *s) {
+    switch (s->at[OWNER]) {
+    case 0:
+        if (s->owner == NONE) { /* the other heap takes it */
+            s->owner = 1;
+            s->at[OWNER] = 5;
+            return MOVED;
+        }
+        if (s->queued[s->owner] == 0) {
+            return hand_out(s) ? MOVED : s->done[1] == FREES && s->done[2] == FREES ? ENDED : BLOCKED;
+        }
+        s->queued[s->owner]--; /* exchange: the inbox is taken as a whole */
+        s->next = 0;
+        s->at[OWNER] = mistake == SCAN_BEFORE_OPEN ? 2 : 1;
+        return MOVED;
+    case 1: /* open: exchange */
+        s->units = s->remote & (uint8_t)~SHUT;
+        s->remote = SHUT;
+        s->at[OWNER] = mistake == SCAN_BEFORE_OPEN ? 3 : 2;
+        return MOVED;
+    case 2: /* byte by byte */
+        if (s->next < OBJECTS) {
+            if ((s->units & bit_of(s->next)) != 0 || mistake == SCAN_BEFORE_OPEN) {
+                look_at(s, s->next);
+            }
+            s->next++;
+            return MOVED;
+        }
+        s->at[OWNER] = mistake == SCAN_BEFORE_OPEN ? 1 : 3;
+        return MOVED;
+    case 3: /* close: compare-and-swap; what has come meanwhile queues it again */
+        if (s->remote == SHUT || mistake == CLOSE_BY_STORE) {
+            s->remote = 0;
+            s->at[OWNER] = 0;
+            return MOVED;
+        }
+        s->remote &= (uint8_t)~SHUT;
+        s->at[OWNER] = 4;
+        return MOVED;
+    case 4:
+        push(s, s->owner);
+        s->at[OWNER] = 0;
+        return MOVED;
+    default: /* the heap that has taken the block opens it: a store */
+        s->remote = 0;
+        s->at[OWNER] = 0;
+        return MOVED;
+    }
+}
+
 static enum outcome step(struct state *s, unsigned thread) {
-    return thread == OWNER ? own_step(s) : free_step(s, thread);
+    return thread == OWNER ? own_step(s) : thread == DROPPER ? drop_step(s) : free_step(s, thread);
 }
 
 static void check_end(const struct state *s) {
     for (unsigned o = 0; o < OBJECTS; o++) {
         claim(s->place[o] == PARKED, "an object was lost");
     }
-    for (unsigned b = 0; b < BATCHES; b++) {
-        claim(s->in_pool[b], "a batch was lost");
-    }
+    claim(s->remote == 0, "bits were left");
 }
 
 DEFINE_EXPLORE
@@ -177,22 +239,21 @@ DEFINE_EXPLORE
 int main(void) {
     static const char *const mistakes[] = {
         "the hand-over",
-        "with a push that does not release",
-        "with a take that does not acquire",
-        "with a take in two steps",
-        "with a push that does not compare",
-        "with batches given back too early",
+        "with the bit set before the byte is claimed",
+        "with a claim that does not release",
+        "with a look that does not acquire",
+        "with a look before the bits are taken",
+        "with bits thrown away at the end of the look",
+        "with a push for every bit",
+        "with a block that goes back while it is queued",
+        "with bits that count when there is no block",
         NULL,
     };
     struct state s;
     memset(&s, 0, sizeof s);
     start_clocks(s.clock);
-    s.inbox = NONE;
     memset(s.mail, NONE, sizeof s.mail);
     memset(s.object, NONE, sizeof s.object);
-    memset(s.batch, NONE, sizeof s.batch);
-    memset(s.head, NONE, sizeof s.head);
     memset(s.place, PARKED, sizeof s.place);
-    memset(s.in_pool, 1, sizeof s.in_pool);
     return explore_all(&s, mistakes);
 }

@@ -196,7 +196,7 @@ static uintptr_t align_up(uintptr_t p, size_t align) {
 
 /* An object from a ring among whose newest entries one happens to be aligned. */
 static void *aligned_from_ring(struct cb_heap *heap, unsigned index, size_t align) {
-    const size_t *slot = heap->ring[index].slot;
+    const size_t *slot = heap->rings->ring[index].slot;
     size_t count = cb_ring_count(heap, index), seen = count < ENTRIES_SEEN ? count : ENTRIES_SEEN;
     for (size_t i = count; i > count - seen; i--) {
         if ((slot[i - 1] & ((align >> CB_GRANULE_SHIFT) - 1)) == 0) {

@@ -144,17 +144,18 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
 static const char *check_rings(struct cb_heap *heap, size_t parked) {
     size_t entries = 0, medium = 0;
     for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
-        const struct cb_ring *ring = &heap->ring[i];
+        const struct cb_ring *ring = &heap->rings->ring[i];
         size_t count = cb_ring_count(heap, i), bound = cb_ring_bound(heap, i);
         if (count > bound || bound > ring->room ||
-            heap->ring_ends[i].empty != (uint32_t)(uintptr_t)ring->slot) {
+            heap->rings->ends[i].empty != (uint32_t)(uintptr_t)ring->slot) {
             return "a ring holds more than its bound";
         }
-        bool near = (uintptr_t)ring->slot - (uintptr_t)heap->first_slots < sizeof heap->first_slots;
-        if ((ring->room == CB_RING_FIRST) != near) {
+        bool near =
+            (uintptr_t)ring->slot - (uintptr_t)heap->rings->first_slots < sizeof heap->rings->first_slots;
+        if (ring->slot == NULL ? ring->room != 0 : (ring->room == CB_RING_FIRST) != near) {
             return "a ring has more or less room than its place says";
         }
-        if (i < CB_MEDIUM_RING && (cb_thread.rings >> cb_ring_granules(i) & 1) != 0 && count == 0) {
+        if (i < CB_MEDIUM_RING && (cb_thread.asked >> cb_ring_granules(i) & 1) != 0 && count == 0) {
             return "malloc is to look into an empty ring";
         }
         entries += count;

@@ -18,13 +18,13 @@ static inline size_t cb_granules(size_t size) {
 /* An object of 1 to 63 granules from its ring or from the run; 0 when neither has one. */
 static inline __attribute__((always_inline)) void *cb_fast_alloc(struct cb_thread *t, size_t granules) {
     size_t at; /* the number of the object's first granule */
-    if (CB_UNLIKELY(t->rings >> granules & 1)) {
-        struct cb_heap *heap = t->heap;
-        size_t *top = heap->ring_top[CB_SMALL_RING + granules] - 1;
-        heap->ring_top[CB_SMALL_RING + granules] = top;
+    if (CB_UNLIKELY(t->asked >> granules & 1)) {
+        struct cb_rings *rings = t->rings;
+        size_t *top = rings->top[CB_SMALL_RING + granules] - 1;
+        rings->top[CB_SMALL_RING + granules] = top;
         at = *top;
-        if (CB_UNLIKELY((uint32_t)(uintptr_t)top == heap->ring_ends[CB_SMALL_RING + granules].empty)) {
-            t->rings &= ~((uint64_t)1 << granules);
+        if (CB_UNLIKELY((uint32_t)(uintptr_t)top == rings->ends[CB_SMALL_RING + granules].empty)) {
+            t->asked &= ~((uint64_t)1 << granules);
         }
     } else {
         at = t->run.cursor;

@@ -103,7 +103,7 @@ static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
         return;
     }
     unsigned index = cb_medium_ring(granules << CB_GRANULE_SHIFT);
-    if (CB_LIKELY(cb_ring_push(heap, index, granule))) {
+    if (CB_LIKELY(cb_ring_push(heap->rings, index, granule))) {
         heap->parked_medium += granules;
         cb_map_set(cb_map + granule, CB_PARKED);
         return;
@@ -118,20 +118,19 @@ static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
  */
 CB_NOINLINE void cb_free_aside(void *ptr, size_t granule) {
     struct cb_thread *t = &cb_thread;
-    if (t->rings != 0) {
+    if (t->asked != 0) {
         /* Malloc asks the rings: the next request of this size will write to the object. */
         __builtin_prefetch(ptr, 1);
     }
     if (CB_LIKELY(cb_near_is_of(t->tag, cb_block_number_of(granule)))) {
-        struct cb_heap *heap = t->heap;
         uint8_t *m = t->map + granule;
         size_t byte = cb_map_get(m);
-        if (CB_LIKELY(cb_ring_push(heap, byte, granule))) {
+        if (CB_LIKELY(cb_ring_push(t->rings, byte, granule))) {
             cb_map_set(m, byte - (CB_LIVE - CB_PARKED));
             return;
         }
         if (byte == CB_LIVE) {
-            free_medium(heap, granule);
+            free_medium(t->heap, granule);
             return;
         }
     }
@@ -210,7 +209,7 @@ CB_NOINLINE void *cb_malloc_medium(struct cb_heap *heap, size_t size) {
     size_t granules = cb_medium_size(index) >> CB_GRANULE_SHIFT;
     struct cb_run *run = &heap->space[CB_MEDIUM].run;
     if (CB_LIKELY(!cb_ring_is_empty(heap, index))) {
-        size_t granule = *--heap->ring_top[index];
+        size_t granule = *--heap->rings->top[index];
         heap->parked_medium -= granules;
         cb_map_set(cb_map + granule, CB_LIVE); /* its length is still there */
         return (void *)(granule << CB_GRANULE_SHIFT);
@@ -244,7 +243,7 @@ static CB_NOINLINE void *malloc_rest(size_t size) {
     heap->wanted |= bit;
     cb_remote_take_in(heap);
     if (!cb_ring_is_empty(heap, cb_small_ring(granules))) {
-        cb_thread.rings |= bit;
+        cb_thread.asked |= bit;
     } else if (cb_thread.run.limit - cb_thread.run.cursor < granules &&
                !cb_refill(heap, CB_SMALL, granules, cb_small_ring(granules))) {
         return no_memory();

@@ -6,7 +6,9 @@
 #include "heap/meta.h"
 
 #include "heap/fork.h"
+#include "os/os.h"
 
+#define META_ALIGN ((size_t)64)
 #define CHUNK ((size_t)256 << 10)
 #define HUGE ((size_t)2 << 20) /* bytes, that may become one page to the system */
 
@@ -45,16 +47,28 @@ static bool refill(size_t size) {
     return true;
 }
 
-void *cb_meta_take(size_t size) {
+/* Small pieces from the start of the chunk, whole pages from its end: so neither wastes a part of a page. */
+static void *take(size_t size, bool pages) {
     void *memory = NULL;
-    size = (size + 63) & ~(size_t)63;
     enter();
     if (meta.limit - meta.cursor >= size || refill(size)) {
-        memory = (void *)meta.cursor; /* fresh from the system: zero */
-        meta.cursor += size;
+        memory = (void *)(pages ? meta.limit - size : meta.cursor); /* fresh from the system: zero */
+        *(pages ? &meta.limit : &meta.cursor) += pages ? 0 - size : size;
     }
     cb_lock_drop(&meta.lock);
     return memory;
+}
+
+static size_t round_up(size_t size, size_t to) {
+    return (size + to - 1) & ~(to - 1);
+}
+
+void *cb_meta_take(size_t size) {
+    return take(round_up(size, META_ALIGN), false);
+}
+
+void *cb_meta_take_pages(size_t size) {
+    return take(round_up(size, cb_os_page_size()), true);
 }
 
 void *cb_meta_take_page(void) {

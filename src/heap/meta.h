@@ -11,6 +11,9 @@
 /* Zeroed memory at a multiple of 64, for good; NULL when the system has no more. */
 void *cb_meta_take(size_t size);
 
+/* The same in whole pages. */
+void *cb_meta_take_pages(size_t size);
+
 /* A page of its own, for good. */
 void *cb_meta_take_page(void);
 

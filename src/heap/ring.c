@@ -49,8 +49,8 @@ static size_t least_bound(const struct cb_heap *heap, unsigned index) {
 }
 
 static void set_bound(struct cb_heap *heap, unsigned index, size_t bound) {
-    const size_t *slot = heap->ring[index].slot;
-    heap->ring_ends[index] =
+    const size_t *slot = heap->rings->ring[index].slot;
+    heap->rings->ends[index] =
         (struct cb_ring_ends){(uint32_t)(uintptr_t)slot, (uint32_t)(uintptr_t)(slot + bound)};
 }
 
@@ -78,7 +78,7 @@ static size_t most_entries(enum cb_space_kind space) {
 
 static size_t *first_slots(struct cb_heap *heap, unsigned index) {
     enum cb_space_kind space = space_of(index);
-    return heap->first_slots[index - first_of(space) + (space == CB_SMALL ? 0 : CB_SMALL_GRANULES)];
+    return heap->rings->first_slots[index - first_of(space) + (space == CB_SMALL ? 0 : CB_SMALL_GRANULES)];
 }
 
 /* NULL when there is no memory for it. */
@@ -95,18 +95,17 @@ static size_t *far_slots(struct cb_heap *heap, unsigned index) {
 /* Puts the entries of a ring into other slots. */
 static void relocate(struct cb_heap *heap, unsigned index, size_t *slot, size_t room) {
     size_t count = cb_ring_count(heap, index);
-    memcpy(slot, heap->ring[index].slot, count * sizeof *slot);
-    heap->ring[index] = (struct cb_ring){slot, room};
-    heap->ring_top[index] = slot + count;
+    if (count != 0) {
+        memcpy(slot, heap->rings->ring[index].slot, count * sizeof *slot);
+    }
+    heap->rings->ring[index] = (struct cb_ring){slot, room};
+    heap->rings->top[index] = slot + count;
 }
 
-void cb_ring_init(struct cb_heap *heap) {
-    for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
-        size_t *slot = first_slots(heap, i);
-        heap->ring[i] = (struct cb_ring){slot, CB_RING_FIRST};
-        heap->ring_top[i] = slot;
-        set_bound(heap, i, least_bound(heap, i));
-    }
+/* A ring that was never used gets its first slots. */
+static void begin(struct cb_heap *heap, unsigned index) {
+    relocate(heap, index, first_slots(heap, index), CB_RING_FIRST);
+    set_bound(heap, index, least_bound(heap, index));
 }
 
 /*
@@ -150,7 +149,7 @@ static void die(struct cb_heap *heap, size_t granule, size_t granules) {
 
 /* Lets the oldest `count` entries of a ring die. */
 static void flush(struct cb_heap *heap, unsigned index, size_t count) {
-    size_t *slot = heap->ring[index].slot, granules = cb_ring_granules(index);
+    size_t *slot = heap->rings->ring[index].slot, granules = cb_ring_granules(index);
     uint8_t *map = cb_map;
     struct cb_block *blocks = cb_blocks;
     cb_count(&heap->dead, count * granules);
@@ -167,11 +166,11 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
     }
     if (count != 0 && index < CB_MEDIUM_RING) { /* it overflows: malloc need not ask it */
         heap->wanted &= ~((uint64_t)1 << granules);
-        cb_thread.rings &= ~((uint64_t)1 << granules);
+        cb_thread.asked &= ~((uint64_t)1 << granules);
     }
     size_t left = cb_ring_count(heap, index) - count;
     memmove(slot, slot + count, left * sizeof *slot);
-    heap->ring_top[index] = slot + left;
+    heap->rings->top[index] = slot + left;
     if (index >= CB_MEDIUM_RING) {
         heap->parked_medium -= count * granules;
     }
@@ -180,24 +179,27 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
 /* Room for twice as many entries. */
 static bool grow(struct cb_heap *heap, unsigned index) {
     size_t bound = cb_ring_bound(heap, index), most = most_entries(space_of(index));
-    if (bound == heap->ring[index].room) {
+    if (bound == heap->rings->ring[index].room) {
         size_t *slot = bound != most ? far_slots(heap, index) : NULL;
         if (slot == NULL) {
             return false;
         }
         relocate(heap, index, slot, most);
     }
-    size_t more = bound == 0 ? 1 : bound * 2, room = heap->ring[index].room;
+    size_t more = bound == 0 ? 1 : bound * 2, room = heap->rings->ring[index].room;
     set_bound(heap, index, more < room ? more : room);
     return true;
 }
 
 /* A ring lets its oldest entries die, and may hold no more than is left for now. */
 static void shrink(struct cb_heap *heap, unsigned index, size_t count) {
+    if (heap->rings->ring[index].slot == NULL) {
+        return;
+    }
     flush(heap, index, count);
     size_t left = cb_ring_count(heap, index), least = least_bound(heap, index);
     size_t bound = left > least ? left : least;
-    if (bound <= CB_RING_FIRST && heap->ring[index].room != CB_RING_FIRST) {
+    if (bound <= CB_RING_FIRST && heap->rings->ring[index].room != CB_RING_FIRST) {
         relocate(heap, index, first_slots(heap, index), CB_RING_FIRST);
         heap->slots_stale[space_of(index)] = true;
     }
@@ -233,7 +235,7 @@ static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
         return;
     }
     for (unsigned i = first_of(space); i < end_of(space); i++) {
-        if (heap->ring[i].room != CB_RING_FIRST) {
+        if (heap->rings->ring[i].room > CB_RING_FIRST) {
             return;
         }
     }
@@ -290,6 +292,12 @@ static void empty_in_drain(struct cb_heap *heap, enum cb_space_kind space) {
 
 static void make_room(struct cb_heap *heap, unsigned index) {
     enum cb_space_kind space = space_of(index);
+    if (heap->rings->ring[index].slot == NULL) {
+        begin(heap, index);
+        if (!cb_ring_is_full(heap, index)) {
+            return;
+        }
+    }
     follow_shrinking(heap);
     bool draining = is_draining(heap);
     if (draining && heap->flushed - heap->flushed_all > DRAIN_MOST) {
@@ -338,11 +346,11 @@ static CB_NOINLINE bool ring_full(struct cb_heap *heap, unsigned index, size_t g
 /* Parks the object in a ring that has room. `overflowed`: entries have just died for it. */
 static void park(struct cb_heap *heap, unsigned index, size_t granule, bool overflowed) {
     cb_map_set(cb_map + granule, index < CB_MEDIUM_RING ? CB_PARKED | cb_ring_granules(index) : CB_PARKED);
-    *heap->ring_top[index]++ = granule;
+    *heap->rings->top[index]++ = granule;
     if (index >= CB_MEDIUM_RING) {
         heap->parked_medium += cb_ring_granules(index);
     } else if (!overflowed && !is_draining(heap)) { /* malloc need not ask one that overflows: see flush */
-        cb_thread.rings |= (uint64_t)1 << cb_ring_granules(index);
+        cb_thread.asked |= (uint64_t)1 << cb_ring_granules(index);
     }
 }
 
@@ -361,12 +369,12 @@ void cb_ring_park_locked(struct cb_heap *heap, unsigned index, size_t granule) {
 }
 
 uintptr_t cb_ring_take(struct cb_heap *heap, unsigned index, size_t entry) {
-    size_t *slot = heap->ring[index].slot, granule = slot[entry];
-    slot[entry] = *--heap->ring_top[index];
+    size_t *slot = heap->rings->ring[index].slot, granule = slot[entry];
+    slot[entry] = *--heap->rings->top[index];
     if (index >= CB_MEDIUM_RING) {
         heap->parked_medium -= cb_ring_granules(index);
     } else if (cb_ring_is_empty(heap, index)) {
-        cb_thread.rings &= ~((uint64_t)1 << cb_ring_granules(index));
+        cb_thread.asked &= ~((uint64_t)1 << cb_ring_granules(index));
     }
     return granule << CB_GRANULE_SHIFT;
 }

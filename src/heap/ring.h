@@ -34,20 +34,21 @@ static inline unsigned cb_ring_of(size_t granules) {
 }
 
 static inline size_t cb_ring_count(const struct cb_heap *heap, unsigned ring) {
-    return (size_t)(heap->ring_top[ring] - heap->ring[ring].slot);
+    return (size_t)(heap->rings->top[ring] - heap->rings->ring[ring].slot);
 }
 
 /* How many entries it may have. */
 static inline size_t cb_ring_bound(const struct cb_heap *heap, unsigned ring) {
-    return (heap->ring_ends[ring].full - heap->ring_ends[ring].empty) / sizeof *heap->ring[ring].slot;
+    return (heap->rings->ends[ring].full - heap->rings->ends[ring].empty) /
+           sizeof *heap->rings->ring[ring].slot;
 }
 
 static inline bool cb_ring_is_empty(const struct cb_heap *heap, unsigned ring) {
-    return heap->ring_top[ring] == heap->ring[ring].slot;
+    return heap->rings->top[ring] == heap->rings->ring[ring].slot;
 }
 
 static inline bool cb_ring_is_full(const struct cb_heap *heap, unsigned ring) {
-    return (uint32_t)(uintptr_t)heap->ring_top[ring] == heap->ring_ends[ring].full;
+    return (uint32_t)(uintptr_t)heap->rings->top[ring] == heap->rings->ends[ring].full;
 }
 
 /* To go through all rings, from CB_RING_BEGIN to CB_RINGS. */
@@ -61,13 +62,13 @@ static inline size_t cb_ring_granules(unsigned ring) {
 }
 
 /* Puts a granule's number into a ring, where there is room. Map and counts are the caller's. */
-static inline __attribute__((always_inline)) bool cb_ring_push(struct cb_heap *heap, size_t ring,
+static inline __attribute__((always_inline)) bool cb_ring_push(struct cb_rings *rings, size_t ring,
                                                                size_t granule) {
-    size_t *top = heap->ring_top[ring];
-    if (CB_UNLIKELY((uint32_t)(uintptr_t)top == heap->ring_ends[ring].full)) {
+    size_t *top = rings->top[ring];
+    if (CB_UNLIKELY((uint32_t)(uintptr_t)top == rings->ends[ring].full)) {
         return false;
     }
-    heap->ring_top[ring] = top + 1;
+    rings->top[ring] = top + 1;
     *top = granule;
     return true;
 }
@@ -90,7 +91,5 @@ void cb_ring_empty_all(struct cb_heap *heap);
 
 /* The same under the heap's lock. */
 void cb_ring_drain(struct cb_heap *heap);
-
-void cb_ring_init(struct cb_heap *heap);
 
 #endif

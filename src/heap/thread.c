@@ -101,12 +101,13 @@ CB_NOINLINE void cb_fork_notice(void) {
 /* Takes what the thread has in cb_thread into the heap and leaves the thread without one. */
 static void detach(struct cb_heap *heap) {
     heap->space[CB_SMALL].run = cb_thread.run;
-    heap->rings = cb_thread.rings;
+    heap->asked = cb_thread.asked;
     leave();
 }
 
 static void attach(struct cb_heap *heap) {
     cb_thread.run = heap->space[CB_SMALL].run;
+    cb_thread.asked = heap->asked;
     cb_thread.rings = heap->rings;
     cb_thread.map = cb_map;
     cb_thread.heap = heap;
@@ -175,14 +176,16 @@ static bool start(void) {
 
 static struct cb_heap *new_heap(void) {
     struct cb_heap *heap = cb_meta_take(sizeof *heap);
-    if (heap != NULL) {
-        heaps.made++;
-        heap->tag = heaps.made < CB_TAGS ? heaps.made << CB_TAG_SHIFT : CB_NO_TAG;
-        heap->space[CB_SMALL].run = heap->space[CB_MEDIUM].run = CB_NO_RUN;
-        cb_ring_init(heap);
-        heap->next = heaps.all;
-        heaps.all = heap;
+    struct cb_rings *rings = heap != NULL ? cb_meta_take_pages(sizeof *rings) : NULL;
+    if (rings == NULL) {
+        return NULL;
     }
+    heap->rings = rings;
+    heaps.made++;
+    heap->tag = heaps.made < CB_TAGS ? heaps.made << CB_TAG_SHIFT : CB_NO_TAG;
+    heap->space[CB_SMALL].run = heap->space[CB_MEDIUM].run = CB_NO_RUN;
+    heap->next = heaps.all;
+    heaps.all = heap;
     return heap;
 }
 

@@ -115,10 +115,10 @@ _Static_assert(sizeof(struct cb_block) == 192, "three cache lines");
 
 /*
  * The most recent frees of one size, as numbers of granules. Where the newest is, and how far a ring may be
- * filled, is in arrays of their own in the heap (ring_top, ring_ends), so that an index scales as it is.
+ * filled, is in arrays of their own (top and ends in struct cb_rings), so that an index scales as it is.
  */
 struct cb_ring {
-    size_t *slot; /* the oldest */
+    size_t *slot; /* the oldest; NULL: never used */
     size_t room;  /* entries that there is memory for */
 };
 
@@ -152,9 +152,21 @@ enum cb_heap_state {
     CB_HEAP_FROZEN   /* its thread was left behind by fork: nobody ever touches it again */
 };
 
+/*
+ * The rings of a heap, in pages of their own. A ring that was never used has no slots: it is empty, and full. So all
+ * of this is zero in a new heap, and costs no memory in one that frees nothing but what is on top.
+ */
+struct cb_rings {
+    size_t *top[CB_RINGS];              /* behind the newest entry */
+    struct cb_ring_ends ends[CB_RINGS]; /* of what is no ring all are zero */
+    struct cb_ring ring[CB_RINGS];
+    size_t first_slots[CB_SMALL_GRANULES + CB_MEDIUM_CLASSES][CB_RING_FIRST];
+};
+
 struct cb_heap {
     struct cb_space space[CB_SPACES];
-    uint64_t rings;    /* cb_thread.rings while no thread has the heap */
+    struct cb_rings *rings; /* constant once linked */
+    uint64_t asked;         /* cb_thread.asked while no thread has the heap */
     uint64_t wanted;   /* bit per small size: malloc found neither ring entry nor run for it, and its ring
                           has not overflowed since */
     size_t dead;       /* granules in dead runs */
@@ -190,10 +202,6 @@ struct cb_heap {
     _Atomic uint32_t state;   /* enum cb_heap_state; relaxed, changed under heaps.lock */
     cb_lock lock; /* rank 2: guards what is dead: runs, lists, blocks, their counts; remote.h says why */
 
-    _Alignas(64) size_t *ring_top[CB_RINGS]; /* behind the newest entry */
-    struct cb_ring_ends ring_ends[CB_RINGS]; /* of what is no ring all are zero: empty, and full */
-    struct cb_ring ring[CB_RINGS];
-    size_t first_slots[CB_SMALL_GRANULES + CB_MEDIUM_CLASSES][CB_RING_FIRST];
     size_t *slots[CB_SPACES];     /* room for all rings of a space at their largest; NULL: never needed */
     bool slots_stale[CB_SPACES];  /* rings have left it since it was purged ... */
     uint64_t slots_at[CB_SPACES]; /* ... which was then, in milliseconds */
@@ -211,8 +219,9 @@ static inline void cb_count(size_t *figure, size_t change) {
  */
 struct cb_thread {
     struct cb_run run; /* the small space's */
-    uint64_t rings;    /* bit g: ring g has an entry, and malloc takes it rather than advance the cursor */
+    uint64_t asked;    /* bit g: ring g has an entry, and malloc takes it rather than advance the cursor */
     uint8_t *map;      /* cb_map, or NULL without a heap */
+    struct cb_rings *rings; /* the heap's */
     struct cb_heap *heap;
     uint64_t tag;   /* the heap's; CB_NO_TAG without one */
     uint32_t exits; /* how often the thread's destructor has run */

@@ -115,19 +115,19 @@ static void wrong_counts_are_found(void **state) {
 static void wrong_rings_are_found(void **state) {
     (void)state;
     struct cb_heap *heap = cb_thread.heap;
-    size_t *slot = heap->ring[cb_small_ring(4)].slot, *top = heap->ring_top[cb_small_ring(4)];
-    struct cb_ring_ends ends = heap->ring_ends[cb_small_ring(4)];
+    size_t *slot = heap->rings->ring[cb_small_ring(4)].slot, *top = heap->rings->top[cb_small_ring(4)];
+    struct cb_ring_ends ends = heap->rings->ends[cb_small_ring(4)];
     assert_true(cb_ring_count(heap, cb_small_ring(4)) >= 2);
-    BREAK(cb_thread.rings, cb_thread.rings | 1 << 5, "malloc is to look into an empty ring");
+    BREAK(cb_thread.asked, cb_thread.asked | 1 << 5, "malloc is to look into an empty ring");
     uint32_t full = (uint32_t)(uintptr_t)(top - 1),
-             far = (uint32_t)(uintptr_t)(slot + heap->ring[cb_small_ring(4)].room + 1);
-    BREAK(heap->ring_ends[cb_small_ring(4)].full, full, "a ring holds more than its bound");
-    BREAK(heap->ring_ends[cb_small_ring(4)].full, far, "a ring holds more than its bound");
-    BREAK(heap->ring_ends[cb_small_ring(4)].empty, ends.empty + sizeof *slot,
+             far = (uint32_t)(uintptr_t)(slot + heap->rings->ring[cb_small_ring(4)].room + 1);
+    BREAK(heap->rings->ends[cb_small_ring(4)].full, full, "a ring holds more than its bound");
+    BREAK(heap->rings->ends[cb_small_ring(4)].full, far, "a ring holds more than its bound");
+    BREAK(heap->rings->ends[cb_small_ring(4)].empty, ends.empty + sizeof *slot,
           "a ring holds more than its bound");
-    BREAK(heap->ring[cb_small_ring(4)].room, CB_RING_MOST,
+    BREAK(heap->rings->ring[cb_small_ring(4)].room, CB_RING_MOST,
           "a ring has more or less room than its place says");
-    BREAK(heap->ring_top[cb_small_ring(4)], top - 1, "objects are parked that are in no ring");
+    BREAK(heap->rings->top[cb_small_ring(4)], top - 1, "objects are parked that are in no ring");
     BREAK(slot[0], slot[1] + 1, "a ring holds what is not parked");
     BREAK(*(cb_map + slot[0]), CB_LIVE | 4, "a ring holds what is not parked");
     BREAK(heap->parked_medium, heap->parked_medium + 1, "the count of what is parked is wrong");

@@ -13,6 +13,7 @@
 #include "heap/pages.h"
 #include "heap/range.h"
 #include "heap/refill.h"
+#include "heap/release.h"
 #include "heap/remote.h"
 #include "heap/ring.h"
 #include "heap/thread.h"
@@ -96,7 +97,7 @@ static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_
         run->cursor = at + new;
     } else if (new < old && cb_fork_lock(heap)) {
         cb_block_die(heap, block, (at + new) << CB_GRANULE_SHIFT, old - new);
-        cb_lock_drop(&heap->lock);
+        cb_heap_unlock(heap);
     }
     return true;
 }
@@ -221,7 +222,7 @@ static void *aligned_from_run(struct cb_heap *heap, enum cb_space_kind space, si
         uintptr_t padding = from << CB_GRANULE_SHIFT;
         cb_lock_take(&heap->lock);
         cb_block_die(heap, cb_block_of(padding), padding, at - from);
-        cb_lock_drop(&heap->lock);
+        cb_heap_unlock(heap);
     }
     return (void *)(at << CB_GRANULE_SHIFT);
 }

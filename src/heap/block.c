@@ -43,8 +43,7 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     set_near(heap, block);
     block->next = block->prev = block->all_prev = 0;
     block->all_next = heap->all;
-    block->full = block->dead_pages = block->purged_pages = 0;
-    memset(block->unit_dead, 0, sizeof block->unit_dead);
+    cb_purge_begin(block);
     block->dead = block->fresh = 0;
     block->mark = EIGHTH;
     block->space = (uint8_t)space;
@@ -75,8 +74,7 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
         untag(heap, block, cb_map_at(cb_block_start(block)), block->fresh);
     }
     cb_count(&heap->dead, (size_t)0 - block->dead);
-    cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages));
-    heap->purged_pages -= purged;
+    cb_purge_forget(heap, block);
     if (block->all_next != NULL) {
         block->all_next->all_prev = block->all_prev;
     }
@@ -132,9 +130,9 @@ static bool has_run(struct cb_heap *heap, struct cb_block *block) {
     return heap->space[block->space].run_block == block || heap->space[block->space].fresh_block == block;
 }
 
-/* One that waits in the inbox goes back when it is taken out of there. */
+/* One that waits in the inbox, or of which pages are being given back, goes back after that. */
 bool cb_block_drop_if_empty(struct cb_heap *heap, struct cb_block *block) {
-    if (block->dead != block->fresh || has_run(heap, block) || !shut(block)) {
+    if (block->dead != block->fresh || has_run(heap, block) || block->purging != 0 || !shut(block)) {
         return false;
     }
     unqueue(heap, block);
@@ -311,7 +309,8 @@ struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules) {
         uint8_t *m = heap->runs[__builtin_ctzll(filled)];
         for (int seen = 0; m != NULL && seen < RUNS_SEEN; seen++, m = cb_map_link(m + NEXT)) {
             size_t length = cb_map_length(m);
-            if (length >= granules) {
+            if (length >= granules &&
+                cb_purge_may_use(cb_block_of(cb_map_address(m)), cb_map_address(m), length)) {
                 return (struct cb_dead_run){cb_map_address(m), length};
             }
         }

@@ -19,6 +19,7 @@
 #include "heap/map.h"
 #include "heap/range.h"
 #include "heap/refill.h"
+#include "heap/release.h"
 #include "heap/remote.h"
 #include "heap/report.h"
 #include "heap/ring.h"
@@ -73,10 +74,14 @@ CB_NOINLINE void cb_rewind_over_dead(uintptr_t p) {
     if (!cb_fork_lock(cb_thread.heap)) {
         return;
     }
+    struct cb_block *block = cb_block_of(p);
     uint8_t *m = cb_map_at(p), *start = cb_map_dead_start(m);
-    cb_block_revive(cb_thread.heap, cb_block_of(p), cb_map_address(start), (size_t)(m - start));
-    cb_lock_drop(&cb_thread.heap->lock);
-    cb_thread.run.cursor = cb_map_address(start) >> CB_GRANULE_SHIFT;
+    if (cb_purge_may_use(block, cb_map_address(start), (size_t)(m - start))) {
+        cb_block_revive(cb_thread.heap, block, cb_map_address(start), (size_t)(m - start));
+        p = cb_map_address(start);
+    }
+    cb_heap_unlock(cb_thread.heap);
+    cb_thread.run.cursor = p >> CB_GRANULE_SHIFT;
 }
 
 /* A medium object on top of its run: the same rule, in the medium space. */
@@ -88,9 +93,12 @@ static CB_NOINLINE void rewind_medium(struct cb_heap *heap, uintptr_t p, size_t 
             return;
         }
         size_t before = cb_map_dead_before(cb_map_at(p) - 1);
-        p -= before << CB_GRANULE_SHIFT;
-        cb_block_revive(heap, cb_block_of(p), p, before);
-        cb_lock_drop(&heap->lock);
+        uintptr_t start = p - (before << CB_GRANULE_SHIFT);
+        if (cb_purge_may_use(cb_block_of(start), start, before)) {
+            cb_block_revive(heap, cb_block_of(start), start, before);
+            p = start;
+        }
+        cb_heap_unlock(heap);
     }
     run->cursor = p >> CB_GRANULE_SHIFT;
 }

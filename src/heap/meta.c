@@ -1,7 +1,7 @@
 /*
  * meta.c: a bump through mapped chunks. See meta.h.
  *
- * Layer: heap. Threads: any. Lock: meta.lock (rank 4).
+ * Layer: heap. Threads: any. Lock: meta.lock (rank 5).
  */
 #include "heap/meta.h"
 
@@ -13,7 +13,7 @@
 #define HUGE ((size_t)2 << 20) /* bytes, that may become one page to the system */
 
 static struct {
-    cb_lock lock;            /* rank 4 */
+    cb_lock lock;            /* rank 5 */
     uintptr_t cursor, limit; /* guarded by lock, as is all that follows */
     size_t total;
 } meta;

@@ -1,7 +1,7 @@
 /*
  * meta.h: memory for the heap's own structures, away from what it hands out.
  *
- * Layer: heap. Threads: any. Lock: meta.lock (rank 4), inside.
+ * Layer: heap. Threads: any. Lock: meta.lock (rank 5), inside.
  */
 #ifndef CB_HEAP_META_H
 #define CB_HEAP_META_H

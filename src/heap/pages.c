@@ -1,8 +1,8 @@
 /*
  * pages.c: the page allocator. See pages.h.
  *
- * Layer: heap. Threads: any. Lock: cb_pages.lock (rank 3) guards everything here and the ranges. No system
- * call is made under it but the growth of a range and, rarely, the purge of the block table.
+ * Layer: heap. Threads: any. Locks: grow_lock (rank 3) guards the ranges; pages.lock (rank 4) guards everything else
+ * here. No system call is made under pages.lock.
  */
 #include "heap/pages.h"
 
@@ -20,8 +20,9 @@
 
 /* A free extent; lies in the map bytes of its first page. */
 struct extent {
-    uint8_t tag; /* CB_DEAD */
-    uint8_t unused[3];
+    uint8_t tag;       /* CB_DEAD */
+    bool table_purged; /* its part of the block table has gone back */
+    uint8_t unused[2];
     uint16_t bin;
     uint16_t generation; /* of the lists that it is in */
     uintptr_t start;
@@ -46,23 +47,32 @@ _Static_assert(sizeof(struct tail) == TAIL_OFFSET, "a tail is the last map bytes
 _Static_assert(sizeof(struct extent) + sizeof(struct tail) <= 256, "an extent of one page has room for both");
 
 static struct {
-    cb_lock lock;                   /* rank 3 */
-    struct extent *bin[BINS];       /* guarded by lock, as is all that follows */
-    uint64_t filled[BINS / 64];     /* bit per bin */
-    struct extent *oldest, *newest; /* of those with something dirty */
-    size_t free, dirty;             /* bytes */
-    size_t slack;                   /* what the reserve has grown by, see reserve() */
-    size_t missed;                  /* bytes purged lately and not taken again since */
-    uint64_t missed_at;             /* milliseconds: when the last of them were purged */
-    size_t idle;                    /* the least that was dirty since idle_since: nobody needed it */
-    size_t idle_most;               /* and the most */
-    uint64_t idle_since;            /* milliseconds */
-    size_t blocks;                  /* in use ... */
-    size_t blocks_most;             /* ... and the most of them since the block table was last purged */
-    uint16_t generation;            /* of the lists; rises when a forked child abandons them */
-    uintptr_t end;                  /* of the newest range ... */
-    struct tail end_tail;           /* ... and the tail of a free extent that ends there */
+    cb_lock lock;                    /* rank 4 */
+    struct extent *bin[BINS];        /* guarded by lock, as is all that follows */
+    uint64_t filled[BINS / 64];      /* bit per bin */
+    struct extent *oldest, *newest;  /* of those with something dirty */
+    size_t free, dirty;              /* bytes */
+    size_t given;                    /* bytes given back to us since some of them were last purged */
+    bool purging;                    /* more was dirty than may stay, and has not come down far enough yet */
+    size_t slack;                    /* what the reserve has grown by, see reserve() */
+    size_t missed;                   /* bytes purged lately and not taken again since */
+    uint64_t missed_at;              /* milliseconds: when the last of them were purged */
+    size_t most_lately, most_before; /* bytes in use at most since idle_since, and in the time before */
+    size_t idle;                     /* the least that was dirty since idle_since: nobody needed it */
+    size_t idle_most;                /* and the most */
+    uint64_t idle_since;             /* milliseconds */
+    size_t blocks;                   /* in use ... */
+    size_t blocks_most;              /* ... and the most of them since the block table was last purged */
+    uint16_t generation;             /* of the lists; rises when a forked child abandons them */
+    uintptr_t end;                   /* of the newest range ... */
+    struct tail end_tail;            /* ... and the tail of a free extent that ends there */
 } pages;
+
+static cb_lock
+    grow_lock; /* rank 3: one thread at a time asks the system for more; the others need not wait for it */
+
+/* relaxed: a hint; cb_pages_release_excess looks again under the lock */
+static _Atomic bool over_reserve;
 
 static unsigned page_shift; /* log2 of cb_page_size */
 
@@ -137,8 +147,8 @@ static struct cb_dirty dirty_both(struct cb_dirty a, struct cb_dirty b) {
     return (struct cb_dirty){lower(a.from, b.from), higher(a.to, b.to), a.bytes + b.bytes};
 }
 
-/* Makes [start, start+size) a free extent. The map bytes are zero. */
-static void insert(uintptr_t start, size_t size, struct cb_dirty dirty) {
+/* Makes [start, start+size) a free extent, and returns it. The map bytes are zero. */
+static struct extent *insert(uintptr_t start, size_t size, struct cb_dirty dirty) {
     struct extent *e = (struct extent *)(void *)cb_map_at(start);
     uint16_t bin = (uint16_t)bin_of(size);
     *e = (struct extent){.tag = CB_DEAD,
@@ -165,6 +175,7 @@ static void insert(uintptr_t start, size_t size, struct cb_dirty dirty) {
         *(pages.newest != NULL ? &pages.newest->newer : &pages.oldest) = e;
         pages.newest = e;
     }
+    return e;
 }
 
 /* Takes a free extent out of everything; its map bytes are zero afterwards. Returns what it was. */
@@ -218,7 +229,7 @@ static struct extent *free_behind(uintptr_t end) {
 }
 
 /* insert, merged with what is free on both sides. */
-static void insert_merged(uintptr_t start, size_t size, struct cb_dirty dirty) {
+static struct extent *insert_merged(uintptr_t start, size_t size, struct cb_dirty dirty) {
     struct extent *beside[2] = {free_before(start), free_behind(start + size)};
     for (int i = 0; i < 2; i++) {
         if (beside[i] == NULL) {
@@ -229,7 +240,7 @@ static void insert_merged(uintptr_t start, size_t size, struct cb_dirty dirty) {
         size += was.size;
         dirty = dirty_both(dirty, was.dirty);
     }
-    insert(start, size, dirty);
+    return insert(start, size, dirty);
 }
 
 static uintptr_t align_up(uintptr_t p, size_t align) {
@@ -313,7 +324,8 @@ static struct candidate find(size_t size, size_t align) {
 #define PART_OF_PURGED 4              /* what is given back takes one part of it from the reserve's growth */
 
 static size_t slack_most(size_t in_use) {
-    return in_use + in_use / 2 > SLACK_MOST ? in_use + in_use / 2 : SLACK_MOST;
+    in_use = higher(in_use, higher(pages.most_lately, pages.most_before));
+    return higher(in_use + in_use / 2, SLACK_MOST);
 }
 
 /* What stays in any case. */
@@ -325,10 +337,17 @@ static size_t in_use_now(void) {
     return cb_range_total() - pages.free;
 }
 
+/* The most that was in use within the last one to two moments bounds the reserve, not what is in use now. */
+static void note_in_use(size_t in_use) {
+    pages.most_lately = higher(pages.most_lately, in_use);
+}
+
 static void forget_idle(size_t in_use) {
-    size_t needed = share(in_use), most = slack_most(in_use);
     uint64_t now = cb_os_milliseconds();
     if (now - pages.idle_since > MOMENT) {
+        pages.most_before = now - pages.idle_since > 2 * MOMENT ? 0 : pages.most_lately;
+        pages.most_lately = in_use;
+        size_t needed = share(in_use), most = slack_most(in_use);
         size_t excess = pages.idle > needed ? (pages.idle - needed) / 2 : 0;
         pages.slack = lower(pages.slack, lower(most, pages.idle_most));
         pages.slack -= excess < pages.slack ? excess : pages.slack;
@@ -383,12 +402,16 @@ static struct cb_dirty cut(struct extent *e, uintptr_t at, size_t size) {
         insert(end, was_end - end, dirty_part(was.dirty, end, was_end));
     }
     pages.idle = pages.dirty < pages.idle ? pages.dirty : pages.idle;
+    note_in_use(in_use_now());
     struct cb_dirty dirty = dirty_part(was.dirty, at, end);
     note_clean(size - dirty.bytes);
     return dirty;
 }
 
-/* More memory from the system: what is needed, or a sixteenth of what there is. */
+/*
+ * More memory from the system: what is needed, or a sixteenth of what there is. Under grow_lock; takes pages.lock for
+ * what it adds.
+ */
 static bool grow(size_t size, size_t align) {
     size_t total = cb_range_total();
     size_t need = align_up(size + align, CB_RANGE_STEP);
@@ -401,28 +424,53 @@ static bool grow(size_t size, size_t align) {
     if (start == 0) {
         return false;
     }
-    move_end(start + got);
     if (cb_options.thp != CB_THP_DEFAULT) {
         cb_os_huge((void *)start, got, cb_options.thp == CB_THP_ALWAYS);
     }
+    cb_lock_take(&pages.lock);
+    move_end(start + got);
     if (cb_range_begins(start)) {
         start += cb_page_size; /* never used, so that there is a map byte before that of any object */
         got -= cb_page_size;
     }
     insert_merged(start, got, nothing);
+    cb_lock_drop(&pages.lock);
     return true;
 }
 
-/* cb_pages_take under the lock. */
-static uintptr_t take(size_t size, size_t align, struct cb_dirty *dirty) {
+/* A place that is free, taken. 0: there is none. */
+static uintptr_t take_free(size_t size, size_t align, struct cb_dirty *dirty) {
     struct candidate found = find(size, align);
-    if (found.extent == NULL && grow(size, align)) {
-        found = find(size, align);
-    }
     if (found.extent != NULL) {
         *dirty = cut(found.extent, found.at, size);
     }
     return found.at;
+}
+
+/*
+ * Takes pages with pages.lock held, on entry and on return; not while memory is asked for. 0: the system has no more.
+ * Others may take what this thread has asked for; then it asks again.
+ */
+static uintptr_t take(size_t size, size_t align, struct cb_dirty *dirty) {
+    uintptr_t at = take_free(size, align, dirty);
+    while (at == 0) {
+        cb_lock_drop(&pages.lock);
+        cb_lock_take(&grow_lock);
+        cb_lock_take(&pages.lock);
+        at = take_free(size, align, dirty); /* another thread may have asked before */
+        bool more = at != 0;
+        if (!more) {
+            cb_lock_drop(&pages.lock);
+            more = grow(size, align);
+            cb_lock_take(&pages.lock);
+            at = more ? take_free(size, align, dirty) : 0;
+        }
+        cb_lock_drop(&grow_lock);
+        if (!more) {
+            break;
+        }
+    }
+    return at;
 }
 
 uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty) {
@@ -494,7 +542,7 @@ static void purge_map(const struct extent *was, uintptr_t from, uintptr_t to) {
     }
 }
 
-#define PURGE_LEAST ((size_t)256 << 10) /* bytes a call gives back, where there are as many */
+#define PURGE_LEAST ((size_t)1 << 20) /* bytes a call gives back, where there are as many */
 
 /*
  * Purges about `excess` bytes of the extent that has been free the longest, from its end, since requests are
@@ -535,56 +583,108 @@ static size_t purge_to(size_t keep) {
 
 /*
  * Gives back what the block table has for large free extents, whenever so many blocks have gone that a part is left:
- * all of that is zero but for what is left of blocks that nobody owns.
+ * all of that is zero but for what is left of blocks that nobody owns. An extent a call; it looks as if it were in use
+ * meanwhile. True when there was one.
  */
 #define TABLE_PART 4
 #define TABLE_BLOCKS 32                 /* that there were at least */
 #define TABLE_EXTENT ((size_t)32 << 20) /* bytes that an extent has at least */
 
-static void purge_table(void) {
-    if (pages.blocks >= pages.blocks_most / TABLE_PART || pages.blocks_most < TABLE_BLOCKS) {
-        return;
-    }
-    pages.blocks_most = pages.blocks;
+static bool table_is_due(void) {
+    return pages.blocks < pages.blocks_most / TABLE_PART && pages.blocks_most >= TABLE_BLOCKS;
+}
+
+static struct extent *with_table(void) {
     for (unsigned bin = filled_from(bin_of(TABLE_EXTENT)); bin < BINS; bin = filled_from(bin + 1)) {
-        for (const struct extent *e = pages.bin[bin]; e != NULL; e = e->next) {
-            uintptr_t low = align_up((uintptr_t)cb_block_of(align_up(e->start, CB_BLOCK_SIZE)), cb_page_size);
-            uintptr_t high = (uintptr_t)cb_block_of(e->start + e->size) & ~(uintptr_t)(cb_page_size - 1);
-            if (low < high) {
-                cb_os_purge((void *)low, high - low);
+        for (struct extent *e = pages.bin[bin]; e != NULL; e = e->next) {
+            if (!e->table_purged) {
+                return e;
             }
         }
     }
+    return NULL;
+}
+
+static bool purge_table(void) {
+    struct extent *e = table_is_due() ? with_table() : NULL;
+    if (e == NULL) {
+        pages.blocks_most = table_is_due() ? pages.blocks : pages.blocks_most;
+        return false;
+    }
+    struct extent was = take_out(e);
+    cb_lock_drop(&pages.lock);
+    uintptr_t low = align_up((uintptr_t)cb_block_of(align_up(was.start, CB_BLOCK_SIZE)), cb_page_size);
+    uintptr_t high = (uintptr_t)cb_block_of(was.start + was.size) & ~(uintptr_t)(cb_page_size - 1);
+    if (low < high) {
+        cb_os_purge((void *)low, high - low);
+    }
+    cb_lock_take(&pages.lock);
+    insert_merged(was.start, was.size, was.dirty)->table_purged = true;
+    return true;
 }
 
 void cb_pages_give(uintptr_t start, size_t size) {
     cb_pages_give_partly(start, size, size);
 }
 
-/* cb_pages_give_partly under the lock. */
+/* Under the lock: adds what is given back to what is free. */
 static void give(uintptr_t start, size_t size, size_t dirty) {
     insert_merged(start, size, dirty != 0 ? (struct cb_dirty){start, start + size, dirty} : nothing);
-    size_t keep = reserve();
-    if (pages.dirty > keep) {
-        /* The reserve shrinks by it, so as much more goes in the same call; and more where what is in use shrinks. */
-        size_t part = pages.slack > slack_most(in_use_now()) ? 2 : 8;
-        shrink_slack(pages.dirty - (keep - keep / part));
-        keep = reserve();
-        note_purged(purge_to(keep - keep / part));
+    pages.given += dirty;
+    if (pages.purging || pages.dirty > reserve() || table_is_due()) {
+        atomic_store_explicit(&over_reserve, true, memory_order_relaxed);
     }
+}
+
+/*
+ * Under the lock: purges what is dirty beyond the reserve; in one call as much as was given since the last, and a
+ * little more, so that it comes down although no call does the work of many.
+ */
+static void purge_excess(void) {
+    size_t keep = reserve(), most = pages.given + PURGE_LEAST;
+    if (!pages.purging && pages.dirty <= keep) {
+        return;
+    }
+    /* The reserve shrinks by it, so as much more goes in the same call; and more where what is in use shrinks. */
+    size_t part = pages.slack > slack_most(in_use_now()) ? 2 : 8, goal = keep - keep / part;
+    size_t over = pages.dirty > goal ? pages.dirty - goal : 0;
+    shrink_slack(lower(over, most));
+    keep = reserve();
+    goal = keep - keep / part;
+    size_t down_to = pages.dirty > most ? pages.dirty - most : 0;
+    pages.given = 0;
+    note_purged(purge_to(higher(goal, down_to)));
+    pages.purging = pages.dirty > goal && pages.oldest != NULL;
+}
+
+void cb_pages_release_excess(void) {
+    if (!cb_pages_excess()) {
+        return;
+    }
+    enter();
+    atomic_store_explicit(&over_reserve, false, memory_order_relaxed);
+    purge_excess();
+    if (purge_table() || pages.purging) {
+        atomic_store_explicit(&over_reserve, true, memory_order_relaxed);
+    }
+    cb_lock_drop(&pages.lock);
+}
+
+bool cb_pages_excess(void) {
+    return atomic_load_explicit(&over_reserve, memory_order_relaxed);
 }
 
 void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty) {
     enter();
     give(start, size, dirty);
     cb_lock_drop(&pages.lock);
+    cb_pages_release_excess();
 }
 
 void cb_pages_give_block(uintptr_t start, size_t dirty) {
     enter();
     pages.blocks--;
     give(start, CB_BLOCK_SIZE, dirty);
-    purge_table();
     cb_lock_drop(&pages.lock);
 }
 
@@ -610,6 +710,7 @@ void cb_pages_totals(struct cb_pages_totals *totals) {
 }
 
 void cb_pages_after_fork(void) {
+    cb_lock_reset(&grow_lock); /* what another thread had mapped and not added yet is not used */
     if (cb_lock_reset(&pages.lock)) {
         /*
          * Another thread was between two states of the lists. Its free extents are lost to this process; what

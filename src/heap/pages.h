@@ -1,7 +1,7 @@
 /*
  * pages.h: the page allocator: extents of whole pages for blocks and for large objects.
  *
- * Layer: heap, above the ranges. Threads: any; everything is guarded by cb_pages.lock inside.
+ * Layer: heap, above the ranges. Threads: any; everything is guarded by pages.lock inside.
  *
  * Free extents are coalesced at once. The node of a free extent lies in the granule map, at the bytes of its
  * first page (a page has 256 of them and needs none while it is free); the map bytes of its last page point
@@ -47,14 +47,20 @@ uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty);
  */
 uintptr_t cb_pages_take_block(struct cb_heap *owner);
 
-/* Gives them back; any part of what was taken will do. Its map bytes must be zero. May purge. */
+/* Gives them back; any part of what was taken will do. Its map bytes must be zero. May purge: about as much at most. */
 void cb_pages_give(uintptr_t start, size_t size);
 
 /* The same, when only so many bytes of it are dirty, nobody knows where. */
 void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty);
 
-/* The same for a whole block, which has no owner any more. */
+/* The same for a whole block, which has no owner any more. Purges nothing: the caller holds its heap's lock. */
 void cb_pages_give_block(uintptr_t start, size_t dirty);
+
+/* True when free extents hold more than may stay resident; relaxed, a hint. */
+bool cb_pages_excess(void);
+
+/* Purges some of that: about as much as was given back since the last call. */
+void cb_pages_release_excess(void);
 
 /* Adds `more` bytes behind `end` to an object that ends there, if those are free. */
 bool cb_pages_extend(uintptr_t end, size_t more);

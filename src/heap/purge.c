@@ -10,6 +10,8 @@
 #include "heap/pages.h"
 #include "os/os.h"
 
+#include <string.h>
+
 /* The bits for the units wholly inside [p, p + granules), system page by system page. */
 static uint64_t units_inside(uintptr_t p, size_t granules) {
     size_t page = cb_page_size;
@@ -37,20 +39,23 @@ static uint64_t units_of_page(void) {
 }
 
 /*
- * When pages without live objects go back: stretches of LONG pages and more when there are more dead pages than
- * the reserve and a 64th of what is resident; shorter ones, which cost as many calls and may well get longer, when
- * there are an eighth, and then half of them, of the emptiest blocks first. Not all at once, but when there are
- * so many more than the last time that a walk over the blocks is worth it.
+ * When pages without live objects go back: stretches of LONG_UNITS and more when there are more dead pages than the
+ * reserve and a 64th of what is resident; shorter ones, which cost as many calls and may well get longer, when there are
+ * an eighth, and then half of them, of the emptiest blocks first.
  *
  * What is used again after it was purged makes the reserve grow, up to three eighths of what is resident.
  * That halves every second: it is for programs that would have pages back as fast as they give them, and
  * giving back what is wanted again after seconds costs next to nothing.
  */
-#define LONG 4      /* units */
+#define LONG_UNITS 4
 #define PART 64     /* of what is resident, one part may be dead */
 #define PART_ALL 8  /* with what is in short stretches */
 #define PART_LAZY 4 /* with purge=lazy, of either kind */
 #define SECOND 1000 /* milliseconds */
+
+/* Classes of blocks, in the order in which their pages go back. */
+enum { HAS_LONG, HALF_DEAD, QUARTER_DEAD, EIGHTH_DEAD, LESS_DEAD };
+_Static_assert(LESS_DEAD + 1 == CB_PURGE_CLASSES, "a list for each class");
 
 /* Units of the heap's blocks that may be resident. */
 static size_t resident_units(const struct cb_heap *heap) {
@@ -63,6 +68,9 @@ static size_t slack_most(const struct cb_heap *heap) {
 
 /* What the reserve has grown by. */
 static size_t slack_units(struct cb_heap *heap) {
+    if (heap->slack == 0) {
+        return 0;
+    }
     uint64_t now = cb_os_milliseconds(), seconds = (now - heap->slack_at) / SECOND;
     if (seconds != 0) {
         heap->slack = seconds < 64 ? heap->slack >> seconds : 0;
@@ -72,90 +80,182 @@ static size_t slack_units(struct cb_heap *heap) {
     return heap->slack < most ? heap->slack : most;
 }
 
-static bool purge_units(struct cb_heap *heap, struct cb_block *block, unsigned first, unsigned count) {
-    uint64_t bits = (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
-    if (!cb_pages_purge_part(cb_block_start(block) + ((uintptr_t)first << CB_UNIT_SHIFT),
-                             (size_t)count << CB_UNIT_SHIFT)) {
-        return false;
-    }
-    cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & bits));
-    heap->purged_pages += (size_t)__builtin_popcountll(bits & ~block->purged_pages);
-    block->purged_pages |= bits;
-    block->dead_pages &= ~bits;
-    return true;
+/* The units of stretches of at least LONG_UNITS. */
+static uint64_t in_long_stretches(uint64_t units) {
+    uint64_t pairs = units & units >> 1, fours = pairs & pairs >> 2; /* the first of four */
+    return fours | fours << 1 | fours << 2 | fours << 3;
 }
 
-/* Purges the stretches of at least so many dead pages; one system call for each. */
-static bool purge_stretches(struct cb_heap *heap, struct cb_block *block, unsigned least) {
-    uint64_t left = block->dead_pages;
+static unsigned class_of(uint64_t dead) {
+    int count = __builtin_popcountll(dead);
+    return count == 0                     ? CB_PURGE_CLASSES
+           : in_long_stretches(dead) != 0 ? HAS_LONG
+           : count >= 32                  ? HALF_DEAD
+           : count >= 16                  ? QUARTER_DEAD
+           : count >= 8                   ? EIGHTH_DEAD
+                                          : LESS_DEAD;
+}
+
+static struct cb_block *by_number(uint32_t number) {
+    return number != 0 ? cb_blocks + number : NULL;
+}
+
+static void set_class(struct cb_heap *heap, struct cb_block *block, unsigned class) {
+    unsigned was = block->purge_class;
+    if (was == class) {
+        return;
+    }
+    struct cb_block *next = by_number(block->purge_next), *prev = by_number(block->purge_prev);
+    if (was != CB_PURGE_CLASSES) {
+        if (prev != NULL) {
+            prev->purge_next = block->purge_next;
+        } else {
+            heap->purge_list[was] = next;
+        }
+        if (next != NULL) {
+            next->purge_prev = block->purge_prev;
+        }
+    }
+    block->purge_class = (uint8_t) class;
+    block->purge_next = block->purge_prev = 0;
+    if (class != CB_PURGE_CLASSES) {
+        struct cb_block *head = heap->purge_list[class];
+        if (head != NULL) {
+            block->purge_next = (uint32_t)cb_block_number(head);
+            head->purge_prev = (uint32_t)cb_block_number(block);
+        }
+        heap->purge_list[class] = block;
+    }
+}
+
+/* After any change of its dead pages. */
+static void classify(struct cb_heap *heap, struct cb_block *block) {
+    set_class(heap, block, class_of(block->dead_pages & ~block->purging));
+}
+
+void cb_purge_begin(struct cb_block *block) {
+    block->full = block->dead_pages = block->purged_pages = block->purging = 0;
+    memset(block->unit_dead, 0, sizeof block->unit_dead);
+    block->purge_class = CB_PURGE_CLASSES;
+    block->purge_next = block->purge_prev = 0;
+}
+
+/* So many units were given back in vain: they were used again, or would have gone back with their block. */
+static void regret(struct cb_heap *heap, size_t units) {
+    size_t most = slack_most(heap);
+    if (units != 0) {
+        heap->slack_at = heap->slack == 0 ? cb_os_milliseconds() : heap->slack_at;
+        heap->slack = heap->slack + units < most ? heap->slack + units : most;
+    }
+}
+
+void cb_purge_forget(struct cb_heap *heap, struct cb_block *block) {
+    set_class(heap, block, CB_PURGE_CLASSES);
+    regret(heap, (size_t)__builtin_popcountll(block->purged_pages));
+    cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages));
+    heap->purged_pages -= (size_t)__builtin_popcountll(block->purged_pages);
+}
+
+bool cb_purge_may_use(const struct cb_block *block, uintptr_t p, size_t granules) {
+    return CB_LIKELY(block->purging == 0) || (block->purging & units_touched(p, granules)) == 0;
+}
+
+/* How many dead pages may stay: in all, and those that are in long stretches. */
+static size_t reserve_units(struct cb_heap *heap, size_t *with_long) {
+    bool lazy = cb_options.purge == CB_PURGE_LAZY;
+    size_t reserve = (cb_options.reserve / 4 >> CB_UNIT_SHIFT) + slack_units(heap),
+           resident = resident_units(heap);
+    *with_long = reserve + resident / (lazy ? PART_LAZY : PART);
+    return reserve + resident / (lazy ? PART_LAZY : PART_ALL);
+}
+
+bool cb_purge_is_due(struct cb_heap *heap) {
+    size_t dead = heap->dead_pages, with_long;
+    if ((heap->to_empty[CB_SMALL] | heap->to_empty[CB_MEDIUM]) != 0) {
+        return false; /* in the midst of emptying its rings whole blocks are about to go */
+    }
+    if (dead < heap->purge_from || dead <= cb_options.reserve / 4 >> CB_UNIT_SHIFT ||
+        cb_options.purge == CB_PURGE_NEVER) {
+        heap->purge_due = heap->purge_long = false;
+        heap->purge_goal = 0;
+        return false;
+    }
+    size_t most = reserve_units(heap, &with_long);
+    if (heap->purge_goal == 0 && dead > most) {
+        heap->purge_goal = dead / 2;
+    } else if (dead <= heap->purge_goal) {
+        heap->purge_goal = 0;
+    }
+    heap->purge_long = heap->purge_list[HAS_LONG] != NULL &&
+                       dead > (heap->purge_long ? with_long - with_long / 4 : with_long);
+    heap->purge_due = heap->purge_goal != 0 || heap->purge_long;
+    return heap->purge_due;
+}
+
+/* The lowest of the units, as many as may go at once. */
+static uint64_t first_units(uint64_t units, size_t most) {
+    size_t count = (size_t)__builtin_popcountll(units), page = cb_page_size >> CB_UNIT_SHIFT;
+    for (most = most / page * page; count > most; count--) {
+        units &= ~((uint64_t)1 << (63 - __builtin_clzll(units)));
+    }
+    return units;
+}
+
+bool cb_purge_order(struct cb_heap *heap, size_t most, bool all, struct cb_purge_order *order) {
+    unsigned end = all || heap->purge_goal != 0 ? CB_PURGE_CLASSES : HAS_LONG + 1;
+    for (unsigned class = HAS_LONG; class < end; class ++) {
+        struct cb_block *block = heap->purge_list[class];
+        if (block != NULL) {
+            uint64_t dead = block->dead_pages & ~block->purging;
+            order->block = block;
+            order->units = first_units(class == HAS_LONG ? in_long_stretches(dead) : dead, most);
+            block->purging |= order->units;
+            classify(heap, block);
+            return order->units != 0;
+        }
+    }
+    heap->purge_goal = 0; /* nothing is left but what is being given back */
+    heap->purge_long = false;
+    return false;
+}
+
+uint64_t cb_purge_run(const struct cb_purge_order *order) {
+    uint64_t left = order->units;
+    uintptr_t start = cb_block_start(order->block);
     while (left != 0) {
         unsigned first = (unsigned)__builtin_ctzll(left);
         uint64_t above = ~(left >> first);
         unsigned count = above != 0 ? (unsigned)__builtin_ctzll(above) : 64;
-        if (count >= least && !purge_units(heap, block, first, count)) {
-            return false;
+        uint64_t bits = (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
+        if (!cb_pages_purge_part(start + ((uintptr_t)first << CB_UNIT_SHIFT),
+                                 (size_t)count << CB_UNIT_SHIFT)) {
+            break;
         }
-        left = first + count < 64 ? left >> (first + count) << (first + count) : 0;
+        left &= ~bits;
     }
-    return true;
+    return order->units & ~left;
 }
 
-/*
- * Purges stretches of at least so many dead pages, of the emptiest blocks first, until `keep` are left. False
- * when the system refuses.
- */
-static bool purge_all(struct cb_heap *heap, size_t keep, unsigned stretch) {
-    for (int least = 32; heap->dead_pages > keep && least >= (int)stretch; least /= 2) {
-        for (struct cb_block *block = heap->all; block != NULL && heap->dead_pages > keep;
-             block = block->all_next) {
-            if (__builtin_popcountll(block->dead_pages) >= least && !purge_stretches(heap, block, stretch)) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-static void purge_excess(struct cb_heap *heap) {
-    if (heap->purge_held || heap->dead_pages < heap->purge_from || cb_options.purge == CB_PURGE_NEVER) {
-        return;
-    }
-    bool lazy = cb_options.purge == CB_PURGE_LAZY;
-    size_t part = resident_units(heap) / (lazy ? PART_LAZY : PART);
-    size_t all = resident_units(heap) / (lazy ? PART_LAZY : PART_ALL);
-    size_t reserve = cb_options.reserve / 4 >> CB_UNIT_SHIFT;
-    heap->purge_left = heap->dead_pages < heap->purge_left ? heap->dead_pages : heap->purge_left;
-    if (heap->dead_pages <= reserve + part || heap->dead_pages <= heap->purge_left + part / 2) {
-        return;
-    }
-    reserve += slack_units(heap);
-    bool done = true;
-    if (heap->dead_pages > reserve + part) {
-        done = purge_all(heap, reserve + part / 2, LONG);
-    }
-    if (done && heap->dead_pages > reserve + all) {
-        done = purge_all(heap, heap->dead_pages / 2, 1);
-    }
-    heap->purge_left = heap->dead_pages;
-    heap->purge_from = done ? 0 : heap->dead_pages * 2; /* locked memory, say: not for each page again */
-}
-
-void cb_purge_hold(struct cb_heap *heap) {
-    heap->purge_held = true;
-}
-
-void cb_purge_resume(struct cb_heap *heap) {
-    heap->purge_held = false;
-    purge_excess(heap);
+void cb_purge_end(struct cb_heap *heap, const struct cb_purge_order *order, uint64_t done) {
+    struct cb_block *block = order->block;
+    block->purging &= ~order->units;
+    block->dead_pages &= ~done;
+    block->purged_pages |= done;
+    cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(done));
+    heap->purged_pages += (size_t)__builtin_popcountll(done);
+    /* locked memory, say: not for each page again */
+    heap->purge_from = done != order->units ? heap->dead_pages * 2 : 0;
+    classify(heap, block);
 }
 
 /* These pages of a block hold nothing live. */
 static void units_died(struct cb_heap *heap, struct cb_block *block, uint64_t dead) {
-    uint64_t born = dead & ~block->dead_pages & ~block->purged_pages;
-    if (born != 0) {
-        block->dead_pages |= born;
-        cb_count(&heap->dead_pages, (size_t)__builtin_popcountll(born));
-        purge_excess(heap);
+    uint64_t fresh = dead & ~block->dead_pages & ~block->purged_pages;
+    if (fresh != 0) {
+        block->dead_pages |= fresh;
+        cb_count(&heap->dead_pages, (size_t)__builtin_popcountll(fresh));
+        heap->purge_due = true;
+        classify(heap, block);
     }
 }
 
@@ -215,14 +315,8 @@ void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
     cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & touched));
     size_t again = (size_t)__builtin_popcountll(block->purged_pages & touched);
     heap->purged_pages -= again;
-    if (again != 0) {
-        size_t most = slack_most(heap);
-        heap->slack = heap->slack + again < most ? heap->slack + again : most;
-    }
+    regret(heap, again);
     block->dead_pages &= ~touched;
     block->purged_pages &= ~touched;
-}
-
-void cb_purge_everything(struct cb_heap *heap) {
-    purge_all(heap, 0, 1);
+    classify(heap, block);
 }

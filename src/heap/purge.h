@@ -1,7 +1,8 @@
 /*
  * purge.h: pages of a heap's blocks in which nothing lives: which they are, and when they go back.
  *
- * Layer: heap, above the page allocator, below the blocks. Threads: under the lock of the heap.
+ * Layer: heap, above the page allocator, below the blocks. Threads: under the lock of the heap. The system call is made
+ * without it: release.h has the loop.
  *
  * A block knows of each of its pages, in units of 4 KiB, whether it is dead (nothing in it lives, it is still
  * resident) or purged. The fresh part and the run count as living. In the small space it counts the dead
@@ -42,11 +43,32 @@ static inline void cb_purge_count_dead(struct cb_heap *heap, struct cb_block *bl
 /* The [p, p + granules) of a block is used again. */
 void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
-/* Between the two nothing goes back, since whole blocks are about to. */
-void cb_purge_hold(struct cb_heap *heap);
-void cb_purge_resume(struct cb_heap *heap);
+/* A block that is to have no dead pages counted: it is new, or goes back. */
+void cb_purge_begin(struct cb_block *block);
+void cb_purge_forget(struct cb_heap *heap, struct cb_block *block);
 
-/* Gives all dead pages of the heap back, whatever the reserve. */
-void cb_purge_everything(struct cb_heap *heap);
+/* Whether the dead [p, p + granules) of a block may be used: not while a page of it is being given back. */
+bool cb_purge_may_use(const struct cb_block *block, uintptr_t p, size_t granules);
+
+/* Pages of one block that are to go back, a bit per unit. */
+struct cb_purge_order {
+    struct cb_block *block;
+    uint64_t units;
+};
+
+/* True when more pages are dead than may stay: cb_heap_unlock asks. */
+bool cb_purge_is_due(struct cb_heap *heap);
+
+/*
+ * Under the lock: which pages of which block go back next, at most `most` units; none: false. They cannot be used until
+ * cb_purge_end. If `all`, whatever the reserve.
+ */
+bool cb_purge_order(struct cb_heap *heap, size_t most, bool all, struct cb_purge_order *order);
+
+/* Without the lock: gives them back; returns those that the system took. */
+uint64_t cb_purge_run(const struct cb_purge_order *order);
+
+/* Under the lock again. */
+void cb_purge_end(struct cb_heap *heap, const struct cb_purge_order *order, uint64_t done);
 
 #endif

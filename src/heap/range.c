@@ -1,7 +1,7 @@
 /*
  * range.c: growing the ranges and their metadata. See range.h.
  *
- * Layer: heap. Threads: under cb_pages.lock, but for cb_range_owns_other.
+ * Layer: heap. Threads: under grow_lock of pages.c, but for cb_range_owns_other.
  */
 #include "heap/range.h"
 

@@ -1,7 +1,7 @@
 /*
  * range.h: which addresses are ours, and where their metadata is.
  *
- * Layer: heap, below the page allocator. Threads: cb_range_owns any; the rest under cb_pages.lock.
+ * Layer: heap, below the page allocator. Threads: cb_range_owns any; the rest under grow_lock of pages.c.
  *
  * Memory is not reserved in advance but grown in place: the first range starts at an address of our choice
  * with terabytes of nothing above it, and is extended by mapping the next piece exactly behind it, which the
@@ -21,7 +21,7 @@
 struct cb_range {
     _Atomic uintptr_t start; /* written once, before `size` */
     _Atomic size_t size;     /* bytes in use; grows. Release when it grows, so that the metadata is there */
-    uintptr_t table_end;     /* the block table is mapped up to here; guarded by cb_pages.lock */
+    uintptr_t table_end;     /* the block table is mapped up to here; guarded by grow_lock */
 };
 
 extern struct cb_range cb_ranges[CB_RANGES_MAX] CB_HIDDEN;

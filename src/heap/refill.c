@@ -13,6 +13,7 @@
 #include "heap/refill.h"
 
 #include "heap/block.h"
+#include "heap/release.h"
 #include "heap/ring.h"
 
 /*
@@ -87,6 +88,10 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
         uintptr_t p = cb_map_address(m);
         uint8_t *behind = cb_map_dead_end(m, SMALL_STEP >> CB_GRANULE_SHIFT);
         size_t length = (size_t)(behind - m);
+        if (!cb_purge_may_use(block, p, length)) {
+            m = behind;
+            continue;
+        }
         if (to_ring(heap, length)) {
             cb_block_revive(heap, block, p, length);
             cb_ring_park(heap, cb_small_ring(length), p);
@@ -236,6 +241,6 @@ bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, 
     cb_lock_take(&heap->lock);
     heap->flushed = heap->flushed_all = 0;
     bool done = refill(heap, space, granules, ring);
-    cb_lock_drop(&heap->lock);
+    cb_heap_unlock(heap);
     return done;
 }

@@ -15,6 +15,7 @@
 #include "heap/remote.h"
 
 #include "heap/block.h"
+#include "heap/release.h"
 #include "heap/ring.h"
 
 #define COLLECT_FROM 128 /* units pending from which on others let them die: 512 KiB */
@@ -108,7 +109,7 @@ void cb_remote_take_in(struct cb_heap *heap) {
         next = by_number(atomic_load_explicit(&block->remote_next, memory_order_relaxed));
         take_block(heap, block, true);
     }
-    cb_lock_drop(&heap->lock);
+    cb_heap_unlock(heap);
 }
 
 /* When the owner has not looked into its inbox for long. The blocks that its runs are in stay in the inbox. */
@@ -124,7 +125,7 @@ static void collect_for(struct cb_heap *owner) {
             take_block(owner, block, false);
         }
     }
-    cb_lock_drop(&owner->lock);
+    cb_heap_unlock(owner);
 }
 
 /* Units that may be pending: fewer where little lives in the owner's blocks and each may keep a page, or a block. */
@@ -172,7 +173,7 @@ static bool free_of_parked(struct cb_heap *owner, struct cb_block *block, uintpt
             die(owner, block, cb_map_at(p));
         }
     }
-    cb_lock_drop(&owner->lock);
+    cb_heap_unlock(owner);
     return done;
 }
 

@@ -9,6 +9,7 @@
 #include "heap/meta.h"
 #include "heap/pages.h"
 #include "heap/purge.h"
+#include "heap/release.h"
 
 #include <string.h>
 
@@ -21,11 +22,13 @@
 #define LEAST_ENTRIES 8
 #define LEAST_BYTES 16384
 #define LEAST_SPARSE 1
-#define SHRINK_AT_ONCE 8
-#define DRAIN_FROM ((size_t)40 << 10) /* granules: 640 KiB */
-#define DRAIN_SHARE 256               /* and of what is in use, one part */
-#define DRAIN_MOST ((size_t)20 << 10) /* granules: 320 KiB */
-#define PURGE_SLOTS_EVERY 1000        /* milliseconds */
+#define WORK_ENTRIES 4096              /* of a ring, that die in one call */
+#define WORK_BYTES ((size_t)256 << 10) /* and bytes of them */
+#define DRAIN_FROM ((size_t)40 << 10)  /* granules: 640 KiB */
+#define DRAIN_SHARE 256                /* and of what is in use, one part */
+#define DRAIN_MOST ((size_t)20 << 10)  /* granules: 320 KiB */
+#define DRAIN_RING ((size_t)2 << 10)   /* granules of one ring: 32 KiB */
+#define PURGE_SLOTS_EVERY 1000         /* milliseconds */
 
 /*
  * So much died in full rings, without anything allocated but from rings, that what is parked only keeps pages and
@@ -206,17 +209,33 @@ static void shrink(struct cb_heap *heap, unsigned index, size_t count) {
     set_bound(heap, index, bound);
 }
 
+/* How many entries of a ring may die in one call: the rest follows in the next calls. */
+static size_t work_most(unsigned index) {
+    size_t fit = WORK_BYTES / (cb_ring_granules(index) << CB_GRANULE_SHIFT);
+    return fit < WORK_ENTRIES ? fit : WORK_ENTRIES;
+}
+
+static size_t least_of(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* The ring of the space whose turn it is. */
+static unsigned next_in_turn(struct cb_heap *heap, enum cb_space_kind space) {
+    unsigned index = ++heap->ring_hand[space];
+    if (index < first_of(space) || index >= end_of(space)) {
+        index = heap->ring_hand[space] = first_of(space);
+    }
+    return index;
+}
+
 /*
  * The next ring of the space in turn gives up half, and may hold no more than that until it earns it again.
  * Returns its granules.
  */
 static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
     for (unsigned tries = first_of(space); tries < end_of(space); tries++) {
-        unsigned index = ++heap->ring_hand[space];
-        if (index < first_of(space) || index >= end_of(space)) {
-            index = heap->ring_hand[space] = first_of(space);
-        }
-        size_t count = (cb_ring_count(heap, index) + 1) / 2;
+        unsigned index = next_in_turn(heap, space);
+        size_t count = least_of((cb_ring_count(heap, index) + 1) / 2, work_most(index));
         if (count != 0) {
             shrink(heap, index, count);
             return count * cb_ring_granules(index);
@@ -225,7 +244,10 @@ static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
     return 0;
 }
 
-/* Gives back the memory that the space's rings have left, once none is in it; not again and again. */
+/*
+ * Gives back the memory that the space's rings have left, once none is in it; not again and again. It is the owner's
+ * alone, so the lock is not held.
+ */
 static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
     if (!heap->slots_stale[space]) {
         return;
@@ -248,18 +270,26 @@ static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
     heap->slots_at[space] = now;
 }
 
-/* Every ring of the space gives up its part of what is held above the limit, and may not hold more for now.
- */
-static void shrink_all(struct cb_heap *heap, enum cb_space_kind space, size_t held, size_t limit) {
-    for (unsigned i = first_of(space); i < end_of(space); i++) {
-        size_t count = cb_ring_count(heap, i);
-        shrink(heap, i, count - count * limit / held);
+/* In a drain all rings of the space are emptied now and then, some in each call. */
+static void empty_some(struct cb_heap *heap, enum cb_space_kind space) {
+    if (heap->to_empty[space] == 0) {
+        if (heap->flushed - heap->flushed_all <= DRAIN_MOST) {
+            return;
+        }
+        heap->to_empty[space] = end_of(space) - first_of(space);
     }
-    purge_slots(heap, space);
+    for (size_t died = 0; heap->to_empty[space] != 0 && died < DRAIN_MOST / 2; heap->to_empty[space]--) {
+        unsigned index = next_in_turn(heap, space);
+        size_t count = least_of(cb_ring_count(heap, index), work_most(index));
+        shrink(heap, index, count);
+        died += count * cb_ring_granules(index);
+    }
+    if (heap->to_empty[space] == 0) {
+        heap->flushed_all = heap->flushed;
+    }
 }
 
-/* When half of what was in use is not any more, rings that nobody frees to would keep what they held before.
- */
+/* When half of what was in use is not any more, no ring may hold more than it does: each free to one looks again. */
 static void follow_shrinking(struct cb_heap *heap) {
     size_t in_use = cb_heap_in_use(heap);
     heap->used_most = in_use > heap->used_most ? in_use : heap->used_most;
@@ -267,27 +297,10 @@ static void follow_shrinking(struct cb_heap *heap) {
         heap->used_last = in_use;
     } else if (in_use < heap->used_last / 2) {
         heap->used_last = in_use;
-        for (int space = CB_SMALL; space < CB_SPACES; space++) {
-            size_t limit = budget(heap, (enum cb_space_kind)space),
-                   held = parked(heap, (enum cb_space_kind)space);
-            if (held > limit) {
-                shrink_all(heap, (enum cb_space_kind)space, held, limit);
-            }
+        for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
+            shrink(heap, i, 0);
         }
     }
-}
-
-/* Everything in the rings of the space dies. */
-static void empty(struct cb_heap *heap, enum cb_space_kind space) {
-    shrink_all(heap, space, 1, 0);
-}
-
-/* The same in a drain: pages go back when the blocks have that are dead by then. */
-static void empty_in_drain(struct cb_heap *heap, enum cb_space_kind space) {
-    cb_purge_hold(heap);
-    empty(heap, space);
-    cb_purge_resume(heap);
-    heap->flushed_all = heap->flushed;
 }
 
 static void make_room(struct cb_heap *heap, unsigned index) {
@@ -300,25 +313,30 @@ static void make_room(struct cb_heap *heap, unsigned index) {
     }
     follow_shrinking(heap);
     bool draining = is_draining(heap);
-    if (draining && heap->flushed - heap->flushed_all > DRAIN_MOST) {
-        empty_in_drain(heap, space);
-    }
-    if (draining && cb_heap_is_sparse(heap)) {
-        shrink(heap, index, cb_ring_count(heap, index));
-        return;
+    if (draining) {
+        empty_some(heap, space);
+        if (cb_heap_is_sparse(heap)) {
+            shrink(heap, index, least_of(cb_ring_count(heap, index), work_most(index)));
+            return;
+        }
     }
     size_t limit = budget(heap, space), held = parked(heap, space);
     size_t count = cb_ring_count(heap, index), more = count != 0 ? count : 1;
-    if (held + more * cb_ring_granules(index) <= limit && grow(heap, index)) {
+    bool may_grow = !draining || (count + more) * cb_ring_granules(index) <= DRAIN_RING;
+    if (may_grow && held + more * cb_ring_granules(index) <= limit && grow(heap, index)) {
         return;
     }
-    for (unsigned i = 0; i < SHRINK_AT_ONCE && held > limit; i++) {
+    for (size_t died = 0; died < DRAIN_MOST / 2 && held > limit;) {
         size_t less = shrink_next(heap, space);
+        if (less == 0) {
+            break;
+        }
         held = held > less ? held - less : 0;
+        died += less;
     }
     if (cb_ring_is_full(heap, index)) {
         count = cb_ring_count(heap, index);
-        flush(heap, index, draining ? count : (count + 1) / 2);
+        flush(heap, index, least_of(draining ? count : (count + 1) / 2, work_most(index)));
     }
 }
 
@@ -339,7 +357,8 @@ static CB_NOINLINE bool ring_full(struct cb_heap *heap, unsigned index, size_t g
         return false;
     }
     bool room = room_or_death(heap, index, granule);
-    cb_lock_drop(&heap->lock);
+    cb_heap_unlock(heap);
+    purge_slots(heap, space_of(index));
     return room;
 }
 
@@ -380,13 +399,17 @@ uintptr_t cb_ring_take(struct cb_heap *heap, unsigned index, size_t entry) {
 }
 
 void cb_ring_drain(struct cb_heap *heap) {
-    empty(heap, CB_SMALL);
-    empty(heap, CB_MEDIUM);
+    for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
+        shrink(heap, i, cb_ring_count(heap, i));
+    }
 }
 
 void cb_ring_empty_all(struct cb_heap *heap) {
     cb_lock_take(&heap->lock);
-    heap->slots_at[CB_SMALL] = heap->slots_at[CB_MEDIUM] = 0;
     cb_ring_drain(heap);
-    cb_lock_drop(&heap->lock);
+    cb_heap_unlock(heap);
+    for (int space = CB_SMALL; space < CB_SPACES; space++) {
+        heap->slots_at[space] = 0;
+        purge_slots(heap, (enum cb_space_kind)space);
+    }
 }

@@ -8,8 +8,8 @@
 #include "heap/malloc.h"
 #include "heap/meta.h"
 #include "heap/options.h"
-#include "heap/purge.h"
 #include "heap/range.h"
+#include "heap/release.h"
 #include "heap/remote.h"
 #include "heap/report.h"
 #include "heap/ring.h"
@@ -126,9 +126,7 @@ CB_EXPORT int CB_NAME(malloc_trim)(size_t pad) {
     if (heap != NULL) {
         cb_remote_take_in(heap);
         cb_ring_empty_all(heap);
-        cb_lock_take(&heap->lock);
-        cb_purge_everything(heap);
-        cb_lock_drop(&heap->lock);
+        cb_release_all(heap);
     }
     cb_pages_purge(pad);
     cb_pages_totals(&after);

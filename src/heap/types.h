@@ -34,7 +34,8 @@
  *     dead run.
  *   - An entry of a ring is parked, and every parked object is in exactly one ring.
  *
- * Lock ranks, in the order of taking: heaps.lock (1), a heap's lock (2), pages.lock (3), meta.lock (4). No other locks exist.
+ * Lock ranks, in the order of taking: heaps.lock (1), a heap's lock (2), grow_lock (3), pages.lock (4),
+ * meta.lock (5). No other locks exist.
  */
 #ifndef CB_HEAP_TYPES_H
 #define CB_HEAP_TYPES_H
@@ -70,6 +71,7 @@
 #define CB_BLOCK_QUEUES (CB_BLOCK_BINS + CB_SMALL_GRANULES)
 #define CB_RUN_LEAST 64 /* granules of a dead run of the medium space that is in a list */
 #define CB_RUN_LISTS 64
+#define CB_PURGE_CLASSES 5
 #define CB_NEAR ((size_t)1 << 16) /* entries of cb_near */
 #define CB_TAG_SHIFT 50           /* a block's number is below 1 << CB_TAG_SHIFT, whatever the address */
 #define CB_TAGS ((uint64_t)1 << (64 - CB_TAG_SHIFT))
@@ -96,6 +98,8 @@ struct cb_block {
                                        remote.c for orders and partners */
     _Atomic uint32_t remote_next; /* number of the next block in the inbox of the owner, 0: none; relaxed,
                                        published by the push */
+    uint64_t purging; /* bit per unit: being given back at this moment, without the lock: what is dead
+                                       there must not be used; under the lock, as all that follows */
     _Alignas(64) struct cb_block *all_next;
     uint32_t all_prev;     /* numbers of blocks, as the next; 0: none */
     uint32_t next, prev;   /* in the queue of its owner, when queue != 0 */
@@ -107,9 +111,11 @@ struct cb_block {
     uint16_t mark;         /* when dead reaches this, the block is looked at again */
     uint16_t holes_from;   /* granules from the start of the block: holes before are filled */
     uint8_t space;
-    uint8_t queue;         /* 0: in none; 1 + eighths dead: waiting for a sweep; CB_BLOCK_BINS + a length:
+    uint8_t queue;       /* 0: in none; 1 + eighths dead: waiting for a sweep; CB_BLOCK_BINS + a length:
                               waiting with holes of up to that length; small space only */
-    uint8_t unit_dead[64]; /* granules of each unit that are in dead runs; 0 when it is full */
+    uint8_t purge_class; /* of purge.c, by its dead pages; CB_PURGE_CLASSES: it has none */
+    uint32_t purge_next, purge_prev; /* in the list of that class; numbers of blocks, 0: none */
+    uint8_t unit_dead[64];           /* granules of each unit that are in dead runs; 0 when it is full */
 };
 _Static_assert(sizeof(struct cb_block) == 192, "three cache lines");
 
@@ -178,13 +184,16 @@ struct cb_heap {
     size_t parked_medium; /* granules in the rings of the medium space */
     size_t flushed;       /* granules that died in rings since the last refill ... */
     size_t flushed_all;   /* ... and how many when the rings were last emptied for that: see ring.c */
-    size_t purge_left;    /* dead pages that were left when last some were purged */
-    size_t purge_from;    /* after a failure: dead pages from which on purging is tried again */
-    bool purge_held;      /* nothing is purged for the moment */
-    size_t slack;         /* what the reserve of dead pages has grown by ... */
-    uint64_t slack_at;    /* ... when it was last looked at, in milliseconds */
-    unsigned ring_hand[CB_SPACES];               /* the ring that was last made to shrink */
-    struct cb_block *all;                        /* every block of the heap */
+    struct cb_block *purge_list[CB_PURGE_CLASSES]; /* blocks with dead pages */
+    size_t purge_goal;             /* dead pages down to which they are being given back; 0: none are */
+    bool purge_long;               /* those in long stretches are being given back */
+    bool purge_due;                /* pages have died since there was last nothing to give back */
+    size_t purge_from;             /* after a failure: dead pages from which on purging is tried again */
+    size_t slack;                  /* what the reserve of dead pages has grown by ... */
+    uint64_t slack_at;             /* ... when it was last looked at, in milliseconds */
+    unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
+    unsigned to_empty[CB_SPACES];  /* rings that are still to be emptied in a drain */
+    struct cb_block *all;          /* every block of the heap */
     struct cb_block *queue[CB_BLOCK_QUEUES + 1]; /* blocks of the small space: see cb_block.queue */
     uint64_t holes;                              /* bit per length of holes that a block waits with */
     uint16_t passed[CB_SMALL_GRANULES + 1]; /* granules in holes that the sweep has left, by their length */

@@ -180,12 +180,54 @@ static void the_block_table_goes_back(void **state) {
     free_rest(COUNT);
 }
 
+/*
+ * No free does the work of many: of 64 MiB, in random order, each gives back a bounded amount in a bounded number of
+ * calls, and lets a bounded number of objects die.
+ */
+static void one_free_does_a_bounded_amount_of_work(void **state) {
+    (void)state;
+    enum { PURGED_MOST = 2 << 20, CALLS_MOST = 160, DEAD_MOST = 1 << 20 };
+    struct cb_heap *heap = cb_thread.heap;
+    size_t count = COUNT / 2, most[3] = {0, 0, 0}, all = 0;
+    uint64_t random = bed_seed(11);
+    heap->slack = 0;
+    fill(count, SIZE);
+    for (size_t i = count - 1; i > 0; i--) {
+        size_t other = bed_random(&random) % (i + 1);
+        void *p = object[i];
+        object[i] = object[other];
+        object[other] = p;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct cb_pages_totals before, after;
+        size_t in_use = cb_heap_in_use(heap);
+        cb_pages_totals(&before);
+        cb_free(object[i]);
+        cb_pages_totals(&after);
+        size_t left = cb_heap_in_use(heap); /* more, where the cursor has fallen back over what was dead */
+        size_t did[3] = {after.purged - before.purged, after.purges - before.purges,
+                         left < in_use ? (in_use - left) << CB_GRANULE_SHIFT : 0};
+        for (int k = 0; k < 3; k++) {
+            most[k] = did[k] > most[k] ? did[k] : most[k];
+        }
+        all += did[0];
+    }
+    print_message("at most %zu KiB in %zu calls, %zu KiB freed\n", most[0] >> 10, most[1], most[2] >> 10);
+    assert_true(all >= count * SIZE / 2);
+    assert_in_range(most[0], 1, PURGED_MOST);
+    assert_in_range(most[1], 1, CALLS_MOST);
+    assert_in_range(most[2], 1, DEAD_MOST);
+    cb_malloc_trim(0);
+    assert_heap();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ring_that_grows_keeps_its_order), /* first: the heap is small yet */
         cmocka_unit_test(rings_let_go_while_nothing_is_allocated),
         cmocka_unit_test(long_stretches_go_before_short_ones),
         cmocka_unit_test(the_block_table_goes_back),
+        cmocka_unit_test(one_free_does_a_bounded_amount_of_work),
     };
     cb_free(cb_malloc(1));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,32 @@
+/*
+ * release.h: what is put off while a heap's lock is held, and done after it: giving pages back.
+ *
+ * Layer: heap, above the blocks. Threads: any.
+ *
+ * No system call is made under the heap's lock, for which its owner may be waiting, and no single call does the work
+ * of many: what goes back in one call is bounded, and the rest goes back in the next calls.
+ */
+#ifndef CB_HEAP_RELEASE_H
+#define CB_HEAP_RELEASE_H
+
+#include "heap/pages.h"
+#include "heap/purge.h"
+#include "heap/types.h"
+#include "os/lock.h"
+
+/* Gives back some of what is more than may stay, in the heap's blocks and in free extents. */
+void cb_release_some(struct cb_heap *heap);
+
+/* Gives back every dead page of the heap's blocks, whatever the reserve. */
+void cb_release_all(struct cb_heap *heap);
+
+/* Drops the lock of a heap in whose blocks something may have died. */
+static inline void cb_heap_unlock(struct cb_heap *heap) {
+    bool due = (heap->purge_due && cb_purge_is_due(heap)) || cb_pages_excess();
+    cb_lock_drop(&heap->lock);
+    if (CB_UNLIKELY(due)) {
+        cb_release_some(heap);
+    }
+}
+
+#endif

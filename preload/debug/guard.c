@@ -1,7 +1,7 @@
 /*
  * guard.c: pages that nothing may touch. See debug.h.
  *
- * Layer: debug; the only caller of mprotect. Threads: any. errno is kept.
+ * Layer: debug; the only caller of cb_os_protect. Threads: any. errno is kept.
  *
  * Every guard costs the process a mapping or two, of which it may have some 65,000: there is a bound.
  */
@@ -12,22 +12,14 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <sys/mman.h>
 
 #define GUARDS_MOST 8192
 
 static _Atomic size_t guards; /* relaxed: only counts */
 
-static bool protect(uintptr_t start, size_t size, int how) {
-    int saved = errno;
-    bool done = mprotect((void *)start, size, how) == 0;
-    errno = saved;
-    return done;
-}
-
 bool cb_guard_set(uintptr_t base, size_t total) {
     if (atomic_fetch_add_explicit(&guards, 1, memory_order_relaxed) < GUARDS_MOST &&
-        protect(base + total, cb_os_page_size(), PROT_NONE)) {
+        cb_os_protect((void *)(base + total), cb_os_page_size(), false)) {
         return true;
     }
     atomic_fetch_sub_explicit(&guards, 1, memory_order_relaxed);
@@ -36,11 +28,11 @@ bool cb_guard_set(uintptr_t base, size_t total) {
 
 bool cb_guard_shut(const struct cb_record *record) {
     cb_os_purge((void *)record->base, record->total);
-    return protect(record->base, record->total, PROT_NONE);
+    return cb_os_protect((void *)record->base, record->total, false);
 }
 
 bool cb_guard_lift(const struct cb_record *record) {
-    if (!protect(record->base, record->total + cb_os_page_size(), PROT_READ | PROT_WRITE)) {
+    if (!cb_os_protect((void *)record->base, record->total + cb_os_page_size(), true)) {
         return false;
     }
     atomic_fetch_sub_explicit(&guards, 1, memory_order_relaxed);

@@ -8,8 +8,8 @@
 #include "heap/report.h"
 #include "os/os.h"
 
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_WORD(name, value, ...) .name = (value),
 #define DEFAULT_OTHER(name, value) .name = (value),
@@ -109,9 +109,13 @@ unsigned cb_options_parse(struct cb_options *options, const char *text, bool qui
     return bad;
 }
 
+/* Not getenv, which somebody may interpose, and which a program like bash defines for itself. */
 void cb_options_init(void) {
-    const char *text = secure_getenv("CUTBACK_OPTIONS");
-    if (text != NULL) {
-        cb_options_parse(&cb_options, text, false);
+    static const char name[] = "CUTBACK_OPTIONS=";
+    for (char **entry = environ; entry != NULL && *entry != NULL && cb_os_is_trusted(); entry++) {
+        if (strncmp(*entry, name, sizeof name - 1) == 0) {
+            cb_options_parse(&cb_options, *entry + sizeof name - 1, false);
+            break;
+        }
     }
 }

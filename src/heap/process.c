@@ -14,7 +14,7 @@
 
 void cb_process_begin(void) {
     static bool begun;
-    if (!begun && environ != NULL) {
+    if (!begun && environ != NULL && cb_os_begin()) {
         begun = true;
         cb_options_init();
         if (cb_options.stats) {

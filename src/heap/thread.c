@@ -34,10 +34,12 @@ static struct {
     struct cb_heap *all; /* guarded by lock, as is all that follows */
     struct cb_heap *idle;
     uint64_t made; /* heaps, since the start */
-    pthread_key_t key;
-    bool have_key;
     bool started;
+    pthread_key_t key;          /* valid while key_state is KEY_TAKEN */
+    _Atomic uint32_t key_state; /* release and acquire in take_key */
 } heaps;
+
+enum { KEY_NONE = 0, KEY_IN_HAND = 1, KEY_TAKEN = 2 };
 
 /* A page that is zero in a child that has not been repaired; NULL where the system cannot do that. */
 static _Atomic uint32_t *_Atomic fork_word; /* release in start, acquire in cb_fork_notice */
@@ -143,8 +145,27 @@ static void watch_forks(void) {
     }
 }
 
+static bool have_key(void) {
+    /* acquire: partner of the release in take_key */
+    return atomic_load_explicit(&heaps.key_state, memory_order_acquire) == KEY_TAKEN;
+}
+
+/*
+ * Without the lock: pthread_key_create may be another library's, which allocates. Whoever comes while the key
+ * is in hand goes on without it: that is such an allocation, or a second thread before any constructor.
+ */
 static void take_key(void) {
-    heaps.have_key = heaps.have_key || pthread_key_create(&heaps.key, thread_exit) == 0;
+    uint32_t expected = KEY_NONE;
+    if (have_key() || !atomic_compare_exchange_strong_explicit(&heaps.key_state, &expected, KEY_IN_HAND,
+                                                               memory_order_relaxed, memory_order_relaxed)) {
+        return;
+    }
+    bool taken = pthread_key_create(&heaps.key, thread_exit) == 0;
+    /* release: partner of the acquire in have_key, publishes the key */
+    atomic_store_explicit(&heaps.key_state, taken ? KEY_TAKEN : KEY_NONE, memory_order_release);
+    if (taken && cb_thread.heap != NULL) {
+        pthread_setspecific(heaps.key, cb_thread.heap);
+    }
 }
 
 /*
@@ -152,9 +173,7 @@ static void take_key(void) {
  * Were ours among them, it would be set in the midst of that allocation, and be lost.
  */
 void cb_thread_before_main(void) {
-    cb_lock_take(&heaps.lock);
     take_key();
-    cb_lock_drop(&heaps.lock);
     watch_forks();
 }
 
@@ -169,7 +188,6 @@ static bool start(void) {
         /* release: partner of the acquire in cb_fork_notice */
         atomic_store_explicit(&fork_word, word, memory_order_release);
     }
-    take_key();
     heaps.started = true;
     return true;
 }
@@ -191,7 +209,12 @@ static struct cb_heap *new_heap(void) {
 
 static CB_NOINLINE struct cb_heap *start_thread(void) {
     bool first = false;
-    struct cb_heap *heap = NULL;
+    cb_os_begin();
+    take_key();
+    struct cb_heap *heap = cb_thread.heap;
+    if (heap != NULL) {
+        return heap; /* what these called has allocated */
+    }
     cb_lock_take(&heaps.lock);
     if (heaps.started || (first = start())) {
         while ((heap = heaps.idle) != NULL) {
@@ -215,7 +238,7 @@ static CB_NOINLINE struct cb_heap *start_thread(void) {
     if (first) {
         watch_forks();
     }
-    if (heaps.have_key) {
+    if (have_key()) {
         pthread_setspecific(heaps.key, heap);
     }
     return heap;

@@ -1,11 +1,14 @@
 /*
  * os.h: what the heap asks of the operating system.
  *
- * Layer: os, the lowest. Nothing else in the project calls mmap, munmap, madvise, mremap, futex or write.
+ * Layer: os, the lowest. Nothing else in the project calls mmap, munmap, madvise, mremap, mprotect, futex or
+ * write.
  * Threads: every function may be called from any thread at any time.
  * Must not include: anything of the heap or of the preload.
  *
  * Every function here leaves errno as it found it: the callers decide what a failure means to the program.
+ * None runs code of the program's or of another library, and none is a cancellation point, but cb_os_begin and
+ * cb_os_abort: these are called without any lock.
  */
 #ifndef CB_OS_H
 #define CB_OS_H
@@ -14,7 +17,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes per page of the system; a power of two. Constant after the first call. */
+/*
+ * Asks libc, which others may interpose, what the functions below need to know of the process. They do so
+ * themselves where nobody has; whoever is about to take a lock for the first time calls this before. False
+ * while the answers are still to come: this is called by an interposed function that it called.
+ */
+bool cb_os_begin(void);
+
+/* False when the process has, or may have, more rights than its user (AT_SECURE). */
+bool cb_os_is_trusted(void);
+
+/* Bytes per page of the system; a power of two. Constant. */
 size_t cb_os_page_size(void);
 
 /*
@@ -50,6 +63,9 @@ bool cb_os_move(void *from, void *to, size_t size);
 /* Maps the range anew: the old contents are gone, it reads as zero and is one with its neighbours again. */
 bool cb_os_renew(void *start, size_t size);
 
+/* Makes the range readable and writable, or neither. start and size are multiples of the page size. */
+bool cb_os_protect(void *start, size_t size, bool usable);
+
 /* Marks one page so that a forked child finds it zeroed. False on a system that cannot (Linux before 4.14).
  */
 bool cb_os_wipe_on_fork(void *page);
@@ -81,7 +97,7 @@ void cb_os_keep_stderr(void);
 /* Ends the process with SIGABRT. */
 _Noreturn void cb_os_abort(void);
 
-/* Milliseconds of a clock that never goes back. */
+/* Milliseconds of a clock that never goes back and moves in steps of up to 10. Mostly no system call. */
 uint64_t cb_os_milliseconds(void);
 
 /*

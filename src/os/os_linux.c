@@ -1,20 +1,22 @@
 /*
  * os_linux.c: the system calls, for Linux.
  *
- * Layer: os. Threads: any. See os.h for the contract. errno is kept by every function.
+ * Layer: os. Threads: any. See os.h for the contract. Of libc only getauxval and getpagesize are called, by
+ * cb_os_begin, and abort.
  */
 #include "os/os.h"
+
+#include "os/syscall.h"
+#include "os/vdso.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,9 +58,51 @@ static inline bool injected(void) {
 }
 #endif
 
+#if defined(__aarch64__)
+#define CLOCK_NAME "__kernel_clock_gettime"
+#else
+#define CLOCK_NAME "__vdso_clock_gettime"
+#endif
+typedef int clock_function(clockid_t, struct timespec *);
+
+/*
+ * What the loader says of the process. Relaxed, all of it: whoever finds a word not written yet, because
+ * another thread is about to, or because a getauxval of somebody else's allocates, does without it.
+ */
+static _Atomic bool begun;
+static _Atomic size_t page_size;
+static _Atomic uintptr_t random_at; /* 16 bytes, not aligned */
+static _Atomic uint32_t rights;     /* enum rights */
+static clock_function *_Atomic vdso_clock;
+
+enum rights { RIGHTS_UNKNOWN, RIGHTS_OF_USER, RIGHTS_MORE };
+
+static bool known(void) {
+    return atomic_load_explicit(&rights, memory_order_relaxed) != RIGHTS_UNKNOWN;
+}
+
+bool cb_os_begin(void) {
+    if (known() || atomic_exchange_explicit(&begun, true, memory_order_relaxed)) {
+        return known();
+    }
+    uintptr_t clock = cb_vdso_find(getauxval(AT_SYSINFO_EHDR), CLOCK_NAME);
+    atomic_store_explicit(&vdso_clock, (clock_function *)clock, memory_order_relaxed);
+    atomic_store_explicit(&random_at, getauxval(AT_RANDOM), memory_order_relaxed);
+    atomic_store_explicit(&page_size, getauxval(AT_PAGESZ), memory_order_relaxed);
+    atomic_store_explicit(&rights, getauxval(AT_SECURE) == 0 ? RIGHTS_OF_USER : RIGHTS_MORE,
+                          memory_order_relaxed);
+    return true;
+}
+
+bool cb_os_is_trusted(void) {
+    cb_os_begin();
+    return atomic_load_explicit(&rights, memory_order_relaxed) == RIGHTS_OF_USER;
+}
+
 size_t cb_os_page_size(void) {
-    size_t size = getauxval(AT_PAGESZ);
-    return size != 0 ? size : 4096;
+    cb_os_begin();
+    size_t size = atomic_load_explicit(&page_size, memory_order_relaxed);
+    return size != 0 ? size : (size_t)getpagesize();
 }
 
 uintptr_t cb_os_address_end(void) {
@@ -67,7 +111,9 @@ uintptr_t cb_os_address_end(void) {
 }
 
 uint64_t cb_os_random(void) {
-    const unsigned char *given = (const unsigned char *)getauxval(AT_RANDOM); /* 16 bytes, not aligned */
+    cb_os_begin();
+    const unsigned char *given =
+        (const unsigned char *)atomic_load_explicit(&random_at, memory_order_relaxed);
     uint64_t seed = (uint64_t)(uintptr_t)&seed;
     if (given != NULL) {
         memcpy(&seed, given + 8, sizeof seed);
@@ -81,118 +127,94 @@ uint64_t cb_os_random(void) {
     return seed >> 32;
 }
 
+#define USABLE (PROT_READ | PROT_WRITE)
+#define FRESH (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
 void *cb_os_map(uintptr_t where, size_t size) {
     if (injected()) {
         return NULL;
     }
-    int saved = errno;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (where != 0 ? MAP_FIXED_NOREPLACE : 0);
-    void *got = mmap((void *)where, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (got != MAP_FAILED && where != 0 && (uintptr_t)got != where) {
-        munmap(got, size); /* a kernel that takes the address as a hint only */
-        got = MAP_FAILED;
+    int flags = FRESH | (where != 0 ? MAP_FIXED_NOREPLACE : 0);
+    long got = cb_syscall(SYS_mmap, where, size, USABLE, flags, -1, 0);
+    if (cb_syscall_failed(got)) {
+        return NULL;
     }
-    errno = saved;
-    return got != MAP_FAILED ? got : NULL;
+    if (where != 0 && (uintptr_t)got != where) {
+        cb_os_unmap((void *)got, size); /* a kernel that takes the address as a hint only */
+        return NULL;
+    }
+    return (void *)got;
 }
 
 void cb_os_unmap(void *start, size_t size) {
-    int saved = errno;
-    munmap(start, size);
-    errno = saved;
+    cb_syscall(SYS_munmap, start, size);
 }
 
 bool cb_os_purge(void *start, size_t size) {
-    if (injected()) {
-        return false;
-    }
-    int saved = errno;
-    bool done = madvise(start, size, MADV_DONTNEED) == 0;
-    errno = saved;
-    return done;
+    return !injected() && cb_syscall(SYS_madvise, start, size, MADV_DONTNEED) == 0;
 }
 
 bool cb_os_move(void *from, void *to, size_t size) {
-    if (injected()) {
-        return false;
-    }
-    int saved = errno;
-    void *got = mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
-    errno = saved;
-    return got != MAP_FAILED;
+    int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+    return !injected() && !cb_syscall_failed(cb_syscall(SYS_mremap, from, size, size, flags, to));
 }
 
 bool cb_os_renew(void *start, size_t size) {
-    int saved = errno;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    bool done = mmap(start, size, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED;
-    errno = saved;
-    return done;
+    return !cb_syscall_failed(cb_syscall(SYS_mmap, start, size, USABLE, FRESH | MAP_FIXED, -1, 0));
+}
+
+bool cb_os_protect(void *start, size_t size, bool usable) {
+    return cb_syscall(SYS_mprotect, start, size, usable ? USABLE : PROT_NONE) == 0;
 }
 
 bool cb_os_wipe_on_fork(void *page) {
-    int saved = errno;
-    bool done = madvise(page, cb_os_page_size(), MADV_WIPEONFORK) == 0;
-    errno = saved;
-    return done;
+    return cb_syscall(SYS_madvise, page, cb_os_page_size(), MADV_WIPEONFORK) == 0;
 }
 
 /* What the system says to an advice for the page of the address: 0, or why not. */
 static int advice(uintptr_t address, int which) {
     size_t page = cb_os_page_size();
-    return madvise((void *)(address & ~(page - 1)), page, which) == 0 ? 0 : errno;
+    return (int)-cb_syscall(SYS_madvise, address & ~(page - 1), page, which);
 }
 
 bool cb_os_readable(uintptr_t address) {
-    int saved = errno, answer = advice(address, MADV_POPULATE_READ);
-    if (answer == EINVAL && advice((uintptr_t)&saved, MADV_POPULATE_READ) != 0) {
+    int answer = advice(address, MADV_POPULATE_READ);
+    if (answer == EINVAL && advice((uintptr_t)&answer, MADV_POPULATE_READ) != 0) {
         /* Linux before 5.14: it can only be asked whether anything is there. */
         answer = advice(address, MADV_WILLNEED) == ENOMEM ? ENOMEM : 0;
     }
-    errno = saved;
     return answer != ENOMEM && answer != EINVAL && answer != EFAULT;
 }
 
 void cb_os_huge(void *start, size_t size, bool wanted) {
-    int saved = errno;
-    madvise(start, size, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-    errno = saved;
+    cb_syscall(SYS_madvise, start, size, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 void cb_os_wait(_Atomic uint32_t *word, uint32_t expected) {
-    int saved = errno;
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
-    errno = saved;
+    cb_syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected);
 }
 
 void cb_os_wake(_Atomic uint32_t *word) {
-    int saved = errno;
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    errno = saved;
+    cb_syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
 }
 
 void cb_os_yield(void) {
-    int saved = errno;
-    sched_yield();
-    errno = saved;
+    cb_syscall(SYS_sched_yield);
 }
 
 static int message_fd = STDERR_FILENO; /* written at start, before the second thread */
 
 void cb_os_keep_stderr(void) {
-    int saved = errno;
-    int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 900);
+    long copy = cb_syscall(SYS_fcntl, STDERR_FILENO, F_DUPFD_CLOEXEC, 900);
     if (copy >= 0) {
-        message_fd = copy;
+        message_fd = (int)copy;
     }
-    errno = saved;
 }
 
 void cb_os_message(const char *text, size_t length) {
-    int saved = errno;
     while (length > 0) {
-        ssize_t done = write(message_fd, text, length);
-        if (done <= 0 && errno != EINTR) {
+        long done = cb_syscall(SYS_write, message_fd, text, length);
+        if (done <= 0 && done != -EINTR) {
             break;
         }
         if (done > 0) {
@@ -200,15 +222,18 @@ void cb_os_message(const char *text, size_t length) {
             length -= (size_t)done;
         }
     }
-    errno = saved;
 }
 
 _Noreturn void cb_os_abort(void) {
     abort();
 }
 
+/* The coarse clock is a word in the kernel's image: it never takes a system call, whatever the hardware. */
 uint64_t cb_os_milliseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    struct timespec now = {0, 0};
+    clock_function *ask = atomic_load_explicit(&vdso_clock, memory_order_relaxed);
+    if (ask == NULL || ask(CLOCK_MONOTONIC_COARSE, &now) != 0) {
+        cb_syscall(SYS_clock_gettime, CLOCK_MONOTONIC_COARSE, &now);
+    }
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }

@@ -1,6 +1,5 @@
 /*
- * report.h: what the heap says, always in one line on standard error, always by write(2) from a buffer on the
- * stack.
+ * report.h: what the heap says, always in one line on standard error, written from a buffer on the stack.
  *
  * Layer: heap. Threads: any. Nothing here allocates, locks or uses stdio.
  */
@@ -20,8 +19,11 @@ void cb_line_string(struct cb_line *line, const char *text);
 void cb_line_number(struct cb_line *line, size_t number);
 void cb_line_address(struct cb_line *line, uintptr_t address);
 
-/* Writes the line, with a newline, in one call. */
+/* Writes the line, with a newline, in one call, to what standard error was at start. */
 void cb_line_write(struct cb_line *line);
+
+/* The same to descriptor 2, whatever it is: the program has asked for the line. */
+void cb_line_print(struct cb_line *line);
 
 /*
  * The program did something it must not: `cutback: FUNCTION(): WHAT of ADDRESS (N bytes)`, then, as the

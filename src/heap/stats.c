@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 
 static size_t read_figure(const size_t *figure) {
     return __atomic_load_n(figure, __ATOMIC_RELAXED); /* partner: cb_count */
@@ -44,7 +45,7 @@ static size_t in_use(const struct cb_stats *stats) {
     return taken > stats->dead ? taken - stats->dead : 0;
 }
 
-void cb_stats_report(void) {
+static struct cb_line figures(void) {
     struct cb_stats stats;
     struct cb_line line = {.length = 0};
     cb_stats_read(&stats);
@@ -61,11 +62,17 @@ void cb_stats_report(void) {
     cb_line_string(&line, " KiB in ");
     cb_line_number(&line, stats.pages.purges);
     cb_line_string(&line, " calls");
+    return line;
+}
+
+void cb_stats_report(void) {
+    struct cb_line line = figures();
     cb_line_write(&line);
 }
 
 CB_EXPORT void CB_NAME(malloc_stats)(void) {
-    cb_stats_report();
+    struct cb_line line = figures();
+    cb_line_print(&line);
 }
 
 CB_EXPORT int CB_NAME(malloc_info)(int options, FILE *stream) {
@@ -75,6 +82,8 @@ CB_EXPORT int CB_NAME(malloc_info)(int options, FILE *stream) {
         return -1;
     }
     cb_stats_read(&stats);
+    int cancelling; /* what stdio calls is a cancellation point */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelling);
     fprintf(stream,
             "<malloc version=\"1\">\n"
             "<heap nr=\"0\">\n"
@@ -91,6 +100,7 @@ CB_EXPORT int CB_NAME(malloc_info)(int options, FILE *stream) {
             "</malloc>\n",
             stats.pages.free + stats.dead, stats.pages.free + stats.dead, stats.pages.mapped,
             stats.pages.mapped, stats.pages.mapped, stats.pages.mapped);
+    pthread_setcancelstate(cancelling, NULL);
     return 0;
 }
 

@@ -18,9 +18,10 @@
 #include <stdint.h>
 
 /*
- * Asks libc, which others may interpose, what the functions below need to know of the process. They do so
- * themselves where nobody has; whoever is about to take a lock for the first time calls this before. False
- * while the answers are still to come: this is called by an interposed function that it called.
+ * Asks libc, which others may interpose, what the functions below need to know of the process, and notes
+ * what standard error is. The functions do so themselves where nobody has; whoever is about to take a lock
+ * for the first time calls this before. False while the answers are still to come: this is called by an
+ * interposed function that it called.
  */
 bool cb_os_begin(void);
 
@@ -88,10 +89,21 @@ void cb_os_wake(_Atomic uint32_t *word);
 /* Lets another thread run. */
 void cb_os_yield(void);
 
-/* Writes the text to standard error; loses it silently if it cannot. */
+/*
+ * Writes the text to the file that standard error was when the process started: through the copy that was
+ * kept, or descriptor 2, whichever still leads there. Where neither does, where it cannot be known, and where
+ * the file does not take it (within a second, if descriptor 2 does not block), the text is lost. Sends no
+ * signal. Not async-cancellable, and no cancellation point.
+ */
 void cb_os_message(const char *text, size_t length);
 
-/* From now on messages go to where standard error goes now, even if the program closes it. */
+/* The same to descriptor 2, whatever it is: for what the program asks to be written there. */
+void cb_os_print(const char *text, size_t length);
+
+/* Notes which file standard error is. cb_os_begin does it, before the second thread. */
+void cb_os_note_stderr(void);
+
+/* Keeps a copy of standard error, closed by exec, for messages that come after the program has closed it. */
 void cb_os_keep_stderr(void);
 
 /* Ends the process with SIGABRT. */

@@ -10,7 +10,6 @@
 #include "os/vdso.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -89,6 +88,7 @@ bool cb_os_begin(void) {
     atomic_store_explicit(&vdso_clock, (clock_function *)clock, memory_order_relaxed);
     atomic_store_explicit(&random_at, getauxval(AT_RANDOM), memory_order_relaxed);
     atomic_store_explicit(&page_size, getauxval(AT_PAGESZ), memory_order_relaxed);
+    cb_os_note_stderr();
     atomic_store_explicit(&rights, getauxval(AT_SECURE) == 0 ? RIGHTS_OF_USER : RIGHTS_MORE,
                           memory_order_relaxed);
     return true;
@@ -200,28 +200,6 @@ void cb_os_wake(_Atomic uint32_t *word) {
 
 void cb_os_yield(void) {
     cb_syscall(SYS_sched_yield);
-}
-
-static int message_fd = STDERR_FILENO; /* written at start, before the second thread */
-
-void cb_os_keep_stderr(void) {
-    long copy = cb_syscall(SYS_fcntl, STDERR_FILENO, F_DUPFD_CLOEXEC, 900);
-    if (copy >= 0) {
-        message_fd = (int)copy;
-    }
-}
-
-void cb_os_message(const char *text, size_t length) {
-    while (length > 0) {
-        long done = cb_syscall(SYS_write, message_fd, text, length);
-        if (done <= 0 && done != -EINTR) {
-            break;
-        }
-        if (done > 0) {
-            text += done;
-            length -= (size_t)done;
-        }
-    }
 }
 
 _Noreturn void cb_os_abort(void) {

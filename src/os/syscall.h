@@ -17,6 +17,7 @@
 static inline long cb_syscall6(long number, long a, long b, long c, long d, long e, long f);
 
 #if defined(__x86_64__) && defined(__LP64__)
+#define CB_SYSCALL_DIRECT 1
 static inline long cb_syscall6(long number, long a, long b, long c, long d, long e, long f) {
     register long r10 __asm__("r10") = d;
     register long r8 __asm__("r8") = e;
@@ -28,6 +29,7 @@ static inline long cb_syscall6(long number, long a, long b, long c, long d, long
     return number;
 }
 #elif defined(__aarch64__) && defined(__LP64__)
+#define CB_SYSCALL_DIRECT 1
 static inline long cb_syscall6(long number, long a, long b, long c, long d, long e, long f) {
     register long x8 __asm__("x8") = number;
     register long x0 __asm__("x0") = a;
@@ -40,6 +42,7 @@ static inline long cb_syscall6(long number, long a, long b, long c, long d, long
     return x0;
 }
 #elif defined(__riscv) && __riscv_xlen == 64
+#define CB_SYSCALL_DIRECT 1
 static inline long cb_syscall6(long number, long a, long b, long c, long d, long e, long f) {
     register long a7 __asm__("a7") = number;
     register long a0 __asm__("a0") = a;
@@ -52,6 +55,7 @@ static inline long cb_syscall6(long number, long a, long b, long c, long d, long
     return a0;
 }
 #else
+#define CB_SYSCALL_DIRECT 0
 #include <errno.h>
 #include <unistd.h>
 static inline long cb_syscall6(long number, long a, long b, long c, long d, long e, long f) {

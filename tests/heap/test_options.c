@@ -70,14 +70,16 @@ static void several_are_read_in_order(void **state) {
     assert_int_equal(options.reserve, 2 << 20);
 }
 
-/* What goes to standard error while `what` runs. */
+/* What goes to standard error while `what` runs, with another standard error than the process started with. */
 static const char *written(void (*what)(void)) {
     static char text[1024];
     int ends[2], saved = dup(STDERR_FILENO);
     assert_int_equal(pipe(ends), 0);
     dup2(ends[1], STDERR_FILENO);
+    cb_os_note_stderr();
     what();
     dup2(saved, STDERR_FILENO);
+    cb_os_note_stderr();
     close(saved);
     close(ends[1]);
     ssize_t got = read(ends[0], text, sizeof text - 1);

@@ -148,6 +148,10 @@ CB_EXPORT void *memalign(size_t align, size_t size) {
 }
 
 CB_EXPORT void *aligned_alloc(size_t align, size_t size) {
+    if (!power_of_two(align)) {
+        errno = EINVAL;
+        return NULL;
+    }
     return align_any(align, size);
 }
 

@@ -291,7 +291,12 @@ CB_EXPORT void *CB_NAME(memalign)(size_t align, size_t size) {
     return p != NULL ? p : no_memory();
 }
 
+/* C17: an alignment that is not a power of two is an error. The size need not be a multiple of it. */
 CB_EXPORT void *CB_NAME(aligned_alloc)(size_t align, size_t size) {
+    if (!power_of_two(align)) {
+        errno = EINVAL;
+        return NULL;
+    }
     return CB_NAME(memalign)(align, size);
 }
 

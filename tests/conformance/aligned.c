@@ -98,6 +98,16 @@ static enum verdict aligned_alloc_of_any_size(void) {
     return HOLDS;
 }
 
+static enum verdict aligned_alloc_refuses(void) {
+    static const size_t align[] = {0, 3, 24, 48, 4095, 4096 + 16, SIZE_MAX / 2 + 2, SIZE_MAX};
+    for (size_t i = 0; i < sizeof align / sizeof *align; i++) {
+        errno = 0;
+        REQUIRE(opaque(aligned_alloc(unknown(align[i]), unknown(align[i] % 5000))) == NULL &&
+                errno == EINVAL);
+    }
+    return HOLDS;
+}
+
 static enum verdict too_much_is_refused(void) {
     for (size_t align = 32; align <= MOST_ALIGN; align *= 2) {
         errno = 0;
@@ -177,6 +187,7 @@ const struct property aligned_properties[] = {
     {"posix_memalign of 0 bytes returns NULL or distinct pointers", posix_memalign_of_nothing},
     {"aligned_alloc aligns up to 16 MiB", aligned_alloc_aligns},
     {"aligned_alloc takes sizes that are no multiple of the alignment", aligned_alloc_of_any_size},
+    {"aligned_alloc refuses what is no power of two with EINVAL", aligned_alloc_refuses},
     {"aligned_alloc and memalign refuse more than PTRDIFF_MAX with ENOMEM", too_much_is_refused},
     {"memalign refuses absurd alignments as glibc does", an_absurd_alignment_is_refused},
     {"memalign rounds an alignment up to a power of two", memalign_rounds_alignment_up},

@@ -160,6 +160,23 @@ static void memalign_takes_what_glibc_takes(void **state) {
     assert_heap();
 }
 
+static void aligned_alloc_takes_powers_of_two_only(void **state) {
+    (void)state;
+    static const size_t bad[] = {0, 3, 24, 100, 5000, SIZE_MAX / 2 + 2, SIZE_MAX};
+    for (size_t i = 0; i < 7; i++) {
+        errno = 0;
+        assert_null(cb_aligned_alloc(bad[i], 100));
+        assert_int_equal(errno, EINVAL);
+    }
+    for (size_t align = 1; align <= 8192; align *= 2) {
+        void *p = cb_aligned_alloc(align, 100); /* no multiple of most of them */
+        assert_non_null(p);
+        assert_int_equal((uintptr_t)p & (align - 1), 0);
+        cb_free(p);
+    }
+    assert_heap();
+}
+
 static void whole_pages_are_whole_pages(void **state) {
     (void)state;
     size_t page = cb_os_page_size();
@@ -230,6 +247,7 @@ int main(void) {
         cmocka_unit_test(an_aligned_object_can_be_resized),
         cmocka_unit_test(a_bad_alignment_is_refused),
         cmocka_unit_test(memalign_takes_what_glibc_takes),
+        cmocka_unit_test(aligned_alloc_takes_powers_of_two_only),
         cmocka_unit_test(whole_pages_are_whole_pages),
         cmocka_unit_test(an_overflow_does_no_harm_to_the_heap),
     };

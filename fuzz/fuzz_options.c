@@ -22,7 +22,7 @@ static void demand(bool good, const char *what) {
 
 static bool possible(const struct cb_options *options) {
     return options->on_error <= CB_ERROR_IGNORE && options->purge <= CB_PURGE_NEVER &&
-           options->thp <= CB_THP_NEVER && options->stats <= 1;
+           options->thp <= CB_THP_NEVER && options->deepbind <= CB_DEEPBIND_KEEP && options->stats <= 1;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

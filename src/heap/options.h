@@ -13,6 +13,7 @@
 
 enum cb_purge { CB_PURGE_NOW, CB_PURGE_LAZY, CB_PURGE_NEVER };
 enum cb_thp { CB_THP_DEFAULT, CB_THP_ALWAYS, CB_THP_NEVER };
+enum cb_deepbind { CB_DEEPBIND_DROP, CB_DEEPBIND_KEEP };
 enum cb_on_error { CB_ERROR_ABORT, CB_ERROR_WARN, CB_ERROR_IGNORE };
 
 /* WORD(name, default, words...): one of some words. SIZE(name, default): bytes, with K, M, G. FLAG(name,
@@ -21,6 +22,7 @@ enum cb_on_error { CB_ERROR_ABORT, CB_ERROR_WARN, CB_ERROR_IGNORE };
     WORD(on_error, CB_ERROR_ABORT, "abort", "warn", "ignore")                                                \
     WORD(purge, CB_PURGE_NOW, "now", "lazy", "never")                                                        \
     WORD(thp, CB_THP_DEFAULT, "default", "always", "never")                                                  \
+    WORD(deepbind, CB_DEEPBIND_DROP, "drop", "keep") /* the preload libraries' */                            \
     SIZE(reserve, (size_t)1 << 20)                                                                           \
     SIZE(quarantine, (size_t)16 << 20) /* the debug variant's, as the next */                                \
     FLAG(leaks, 0)                                                                                           \

@@ -24,6 +24,9 @@ static void words_are_understood(void **state) {
     assert_int_equal(parse("on_error=warn", 0).on_error, CB_ERROR_WARN);
     assert_int_equal(parse("on_error=ignore", 0).on_error, CB_ERROR_IGNORE);
     assert_int_equal(parse("on_error=abort", 0).on_error, CB_ERROR_ABORT);
+    assert_int_equal(parse("", 0).deepbind, CB_DEEPBIND_DROP);
+    assert_int_equal(parse("deepbind=keep", 0).deepbind, CB_DEEPBIND_KEEP);
+    assert_int_equal(parse("deepbind=keep,deepbind=drop", 0).deepbind, CB_DEEPBIND_DROP);
     assert_int_equal(parse("purge=never", 0).purge, CB_PURGE_NEVER);
     assert_int_equal(parse("stats=1", 0).stats, 1);
 }
@@ -52,6 +55,7 @@ static void bad_values_change_nothing(void **state) {
                                       "on_error",
                                       "on_error=Warn",
                                       "on_error=warn ",
+                                      "deepbind=1",
                                       "stats=2",
                                       "stats=yes",
                                       "=",

@@ -67,6 +67,20 @@ bool cb_os_renew(void *start, size_t size);
 /* Makes the range readable and writable, or neither. start and size are multiples of the page size. */
 bool cb_os_protect(void *start, size_t size, bool usable);
 
+/*
+ * True when the page is locked in memory (mlock, mlockall), or the system does not say: then it must neither
+ * be moved nor mapped anew, for what comes of that is not locked.
+ */
+bool cb_os_is_locked(void *page);
+
+/*
+ * Whether the system would map so many bytes if it were to account for them. Not, when that is the only
+ * reason against it: under the usual overcommit rule, more than there is memory and swap. Unknown, when it
+ * maps so many in no case, for want of addresses, by a limit, or because it accounts for everything.
+ */
+enum cb_os_grant { CB_OS_REFUSED, CB_OS_GRANTED, CB_OS_UNKNOWN };
+enum cb_os_grant cb_os_grant(size_t size);
+
 /* Marks one page so that a forked child finds it zeroed. False on a system that cannot (Linux before 4.14).
  */
 bool cb_os_wipe_on_fork(void *page);
@@ -119,6 +133,16 @@ uint64_t cb_os_milliseconds(void);
  */
 #ifdef CB_INJECT
 void cb_os_inject(int calls);
+
+/* How many such calls there were, refused ones included. */
+int cb_os_calls(void);
+
+/*
+ * From now on the system seems to follow an overcommit rule (0 to 2, as in /proc/sys/vm/overcommit_memory;
+ * -1: whichever it really has), with `left` bytes of memory: under rule 0 nothing larger is mapped when it is
+ * to be accounted for, under rule 2 no more than that is mapped in all.
+ */
+void cb_os_assume(int rule, size_t left);
 #endif
 
 #endif

@@ -29,18 +29,48 @@
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
 
 #ifdef CB_INJECT
-static _Atomic int inject = -1; /* relaxed: set and read by the one thread of a test */
+static _Atomic int inject = -1; /* relaxed, as the next: set and read by the one thread of a test */
+static _Atomic int calls_made;
+
+static int assumed_rule = -1; /* written before the threads of a test start */
+static _Atomic size_t assumed_left;
+
+void cb_os_assume(int rule, size_t left) {
+    assumed_rule = rule;
+    atomic_store_explicit(&assumed_left, left, memory_order_relaxed);
+}
+
+/* False when a machine with the assumed rule and memory would not map so much. */
+static bool assumed_to_map(size_t size, bool accounted) {
+    bool asked = assumed_rule == 2 || (assumed_rule == 0 && accounted);
+    return !asked || size <= atomic_load_explicit(&assumed_left, memory_order_relaxed);
+}
+
+/* So many bytes were mapped; a negative number: unmapped. */
+static void assume_mapped(ptrdiff_t size) {
+    if (assumed_rule == 2) {
+        atomic_fetch_sub_explicit(&assumed_left, (size_t)size, memory_order_relaxed);
+    }
+}
 
 void cb_os_inject(int calls) {
     atomic_store_explicit(&inject, calls, memory_order_relaxed);
 }
 
+int cb_os_calls(void) {
+    return atomic_load_explicit(&calls_made, memory_order_relaxed);
+}
+
 static bool injected(void) {
+    atomic_fetch_add_explicit(&calls_made, 1, memory_order_relaxed);
     int left = atomic_load_explicit(&inject, memory_order_relaxed);
     if (left < 0) {
         return false;
@@ -54,6 +84,16 @@ static bool injected(void) {
 #else
 static inline bool injected(void) {
     return false;
+}
+
+static inline bool assumed_to_map(size_t size, bool accounted) {
+    (void)size;
+    (void)accounted;
+    return true;
+}
+
+static inline void assume_mapped(ptrdiff_t size) {
+    (void)size;
 }
 #endif
 
@@ -131,7 +171,7 @@ uint64_t cb_os_random(void) {
 #define FRESH (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 void *cb_os_map(uintptr_t where, size_t size) {
-    if (injected()) {
+    if (injected() || !assumed_to_map(size, false)) {
         return NULL;
     }
     int flags = FRESH | (where != 0 ? MAP_FIXED_NOREPLACE : 0);
@@ -140,14 +180,16 @@ void *cb_os_map(uintptr_t where, size_t size) {
         return NULL;
     }
     if (where != 0 && (uintptr_t)got != where) {
-        cb_os_unmap((void *)got, size); /* a kernel that takes the address as a hint only */
+        cb_syscall(SYS_munmap, got, size); /* a kernel that takes the address as a hint only */
         return NULL;
     }
+    assume_mapped((ptrdiff_t)size);
     return (void *)got;
 }
 
 void cb_os_unmap(void *start, size_t size) {
     cb_syscall(SYS_munmap, start, size);
+    assume_mapped(-(ptrdiff_t)size);
 }
 
 bool cb_os_purge(void *start, size_t size) {
@@ -165,6 +207,29 @@ bool cb_os_renew(void *start, size_t size) {
 
 bool cb_os_protect(void *start, size_t size, bool usable) {
     return cb_syscall(SYS_mprotect, start, size, usable ? USABLE : PROT_NONE) == 0;
+}
+
+bool cb_os_is_locked(void *page) {
+    /* Advice that the kernel refuses for locked memory only. */
+    return cb_syscall(SYS_madvise, page, cb_os_page_size(), MADV_COLD) != 0;
+}
+
+/* True when the system maps so many bytes, which are unmapped again. */
+static bool can_map(size_t size, bool accounted) {
+    if (!assumed_to_map(size, accounted)) {
+        return false;
+    }
+    int flags = accounted ? MAP_PRIVATE | MAP_ANONYMOUS : FRESH;
+    long got = cb_syscall(SYS_mmap, NULL, size, USABLE, flags, -1, 0);
+    if (cb_syscall_failed(got)) {
+        return false;
+    }
+    cb_syscall(SYS_munmap, got, size);
+    return true;
+}
+
+enum cb_os_grant cb_os_grant(size_t size) {
+    return can_map(size, true) ? CB_OS_GRANTED : can_map(size, false) ? CB_OS_REFUSED : CB_OS_UNKNOWN;
 }
 
 bool cb_os_wipe_on_fork(void *page) {

@@ -119,8 +119,8 @@ static void *realloc_by_copy(void *ptr, size_t old, size_t size) {
 
 static void *realloc_large(void *ptr, size_t old, size_t size) {
     cb_fork_notice();
-    if (size > CB_MEDIUM_MAX) {
-        void *to = cb_large_resize((uintptr_t)ptr, old, size);
+    if (cb_large_keeps(old, size)) {
+        void *to = cb_large_resize((uintptr_t)ptr, size);
         return to != NULL ? to : no_memory();
     }
     return realloc_by_copy(ptr, old, size);

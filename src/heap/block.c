@@ -7,6 +7,7 @@
 
 #include "heap/pages.h"
 #include "heap/purge.h"
+#include "heap/room.h"
 
 #include <string.h>
 
@@ -36,6 +37,9 @@ static struct cb_block *by_number(uint32_t number) {
 
 struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     uintptr_t start = cb_pages_take_block(heap);
+    if (start == 0 && cb_room_give_back()) {
+        start = cb_pages_take_block(heap);
+    }
     if (start == 0) {
         return NULL;
     }

@@ -19,9 +19,15 @@ size_t cb_large_size(uintptr_t p);
 bool cb_large_free(uintptr_t p);
 
 /*
- * Resizes a large object of `old` usable bytes to at least `size` (above CB_MEDIUM_MAX): in place if
- * possible, else by moving its pages, else by copying. NULL: no memory, the object is as it was.
+ * True when a large object of `old` usable bytes is to stay one for a request of `size`: for all that is
+ * large or nearly so, and for less where no page, or no more than a quarter of them, would be gained.
  */
-void *cb_large_resize(uintptr_t p, size_t old, size_t size);
+bool cb_large_keeps(size_t old, size_t size);
+
+/*
+ * Resizes a live large object to at least `size`: in place if possible, else by moving its pages, else by
+ * copying. NULL: no memory, the object is as it was.
+ */
+void *cb_large_resize(uintptr_t p, size_t size);
 
 #endif

@@ -13,14 +13,6 @@
 
 #include "heap/types.h"
 
-/* What a large object's map bytes hold. */
-struct cb_large {
-    uint8_t tag; /* CB_LIVE */
-    bool moved;  /* its pages came from another address: see large.c */
-    uint8_t unused[6];
-    size_t size; /* bytes, a multiple of the page size */
-};
-
 /* What may not be zero in a stretch of pages: [from, to), in which `bytes` are dirty; bytes 0: nothing. */
 struct cb_dirty {
     uintptr_t from, to;

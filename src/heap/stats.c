@@ -13,6 +13,7 @@
 #include "heap/remote.h"
 #include "heap/report.h"
 #include "heap/ring.h"
+#include "heap/room.h"
 #include "heap/thread.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ static void add_heap(struct cb_heap *heap, void *context) {
 void cb_stats_read(struct cb_stats *stats) {
     *stats = (struct cb_stats){.heaps = 0};
     cb_pages_totals(&stats->pages);
+    stats->rooms = cb_room_total();
     cb_heaps_each(add_heap, stats);
     stats->metadata = cb_meta_total() + (stats->pages.mapped >> CB_GRANULE_SHIFT) +
                       (stats->pages.mapped >> CB_BLOCK_SHIFT) * sizeof(struct cb_block);
@@ -41,8 +43,8 @@ void cb_stats_read(struct cb_stats *stats) {
 
 /* Bytes in objects: live, or parked in a ring for the next request of their size. */
 static size_t in_use(const struct cb_stats *stats) {
-    size_t taken = stats->pages.mapped - stats->pages.free;
-    return taken > stats->dead ? taken - stats->dead : 0;
+    size_t taken = stats->pages.mapped - stats->pages.free, unused = stats->dead + stats->rooms;
+    return taken > unused ? taken - unused : 0;
 }
 
 static struct cb_line figures(void) {
@@ -98,7 +100,7 @@ CB_EXPORT int CB_NAME(malloc_info)(int options, FILE *stream) {
             "<aspace type=\"total\" size=\"%zu\"/>\n"
             "<aspace type=\"mprotect\" size=\"%zu\"/>\n"
             "</malloc>\n",
-            stats.pages.free + stats.dead, stats.pages.free + stats.dead, stats.pages.mapped,
+            stats.pages.mapped - in_use(&stats), stats.pages.mapped - in_use(&stats), stats.pages.mapped,
             stats.pages.mapped, stats.pages.mapped, stats.pages.mapped);
     pthread_setcancelstate(cancelling, NULL);
     return 0;
@@ -138,6 +140,7 @@ CB_EXPORT int CB_NAME(malloc_trim)(size_t pad) {
         cb_ring_empty_all(heap);
         cb_release_all(heap);
     }
+    cb_room_give_back();
     cb_pages_purge(pad);
     cb_pages_totals(&after);
     return after.purged > before.purged;

@@ -17,6 +17,7 @@
 #include "heap/refill.h"
 #include "heap/remote.h"
 #include "heap/ring.h"
+#include "heap/room.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -54,6 +55,7 @@ static void leave(void) {
 
 static void repair_child(void) {
     bool torn = cb_lock_reset(&heaps.lock);
+    cb_room_after_fork();
     cb_pages_after_fork();
     cb_meta_after_fork();
     if (torn) {

@@ -34,8 +34,8 @@
  *     dead run.
  *   - An entry of a ring is parked, and every parked object is in exactly one ring.
  *
- * Lock ranks, in the order of taking: heaps.lock (1), a heap's lock (2), grow_lock (3), pages.lock (4),
- * meta.lock (5). No other locks exist.
+ * Lock ranks, in the order of taking: heaps.lock (1), a heap's lock (2), grow_lock (3), rooms.lock or pages.lock (4, one of
+ * the two at a time), meta.lock (5). No other locks exist.
  */
 #ifndef CB_HEAP_TYPES_H
 #define CB_HEAP_TYPES_H

@@ -3,11 +3,12 @@
  * shrink.
  *
  * Layer:     tests.
- * Threading: none.
+ * Threading: one thread at a time.
  */
 #include "bed.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 static int rings_empty(void **state) {
     (void)state;
@@ -229,6 +230,120 @@ static void a_large_object_grows_in_place_into_free_memory(void **state) {
     assert_heap();
 }
 
+/* Where kinds of blocks meet, and where pages do. */
+static const size_t borders[] = {112,   1008,  1024,  2048,  4096,  8192,  16384,  20480,
+                                 28672, 32768, 36864, 40960, 49152, 65536, 131072, 1048576};
+enum { BORDERS = sizeof borders / sizeof *borders, TURNS = 16 };
+
+/* How often a block moves that is resized to `less` and back to `more`, again and again. */
+static size_t moves_between(char **block, size_t more, size_t less) {
+    size_t moves = 0;
+    for (int turn = 0; turn < TURNS; turn++) {
+        char *p = cb_realloc(*block, turn % 2 == 0 ? less : more);
+        assert_non_null(p);
+        assert_true(cb_malloc_usable_size(p) >= (turn % 2 == 0 ? less : more));
+        assert_true(bed_holds(p, less, 5));
+        moves += p != *block;
+        *block = p;
+    }
+    return moves;
+}
+
+/*
+ * The block stays where it is, if `less` is three quarters of it; what was asked for may be less than the
+ * block.
+ */
+static void check_between(char *block, size_t more, size_t less, const char *kind) {
+    assert_non_null(block);
+    size_t usable = cb_malloc_usable_size(block);
+    if (less < usable - usable / 4) {
+        cb_free(block);
+        return;
+    }
+    bed_fill(block, less, 5);
+    void *behind = cb_malloc(more); /* not on top */
+    size_t moves = moves_between(&block, more, less);
+    if (moves > 0) {
+        print_error("%s: %zu to %zu and back, %d times: %zu moves\n", kind, more, less, TURNS / 2, moves);
+    }
+    assert_true(moves == 0);
+    cb_free(behind);
+    cb_free(block);
+}
+
+/*
+ * Calls the function with pairs of sizes on both sides of every border, the lesser three quarters of the
+ * greater or more.
+ */
+static void between_borders(void (*check)(size_t more, size_t less)) {
+    for (size_t i = 0; i < BORDERS; i++) {
+        size_t border = borders[i], part = border / 16;
+        for (size_t above = 1; above <= border / 8 + 1; above += part) {
+            for (size_t below = 0; below <= border / 8; below += part) {
+                if (border - below >= (border + above) * 3 / 4 + 1) {
+                    check(border + above, border - below);
+                }
+            }
+        }
+    }
+    assert_heap();
+}
+
+static void between_own(size_t more, size_t less) {
+    check_between(cb_malloc(more), more, less, "own");
+}
+
+static void *allocate(void *size) {
+    return cb_malloc(*(size_t *)size);
+}
+
+static void between_others(size_t more, size_t less) {
+    pthread_t thread;
+    void *block = NULL;
+    assert_int_equal(pthread_create(&thread, NULL, allocate, &more), 0);
+    pthread_join(thread, &block);
+    check_between(block, more, less, "of another thread");
+}
+
+static void between_aligned(size_t more, size_t less) {
+    for (size_t align = 32; align <= 131072; align *= 8) {
+        check_between(cb_aligned_alloc(align, more), more, less, "aligned");
+    }
+}
+
+static void a_little_less_and_back_stays_where_it_is(void **state) {
+    (void)state;
+    between_borders(between_own);
+    between_borders(between_others);
+    between_borders(between_aligned);
+}
+
+/* More than the third by which blocks are good enough: one move up, and then it has the pages. */
+static void a_large_block_stays_one_down_to_half_a_medium_one(void **state) {
+    (void)state;
+    for (size_t less = CB_MEDIUM_MAX / 2 + 1; less <= CB_MEDIUM_MAX; less += 1000) {
+        char *p = cb_malloc(CB_MEDIUM_MAX + 1);
+        bed_fill(p, less, 5);
+        assert_int_equal(moves_between(&p, CB_MEDIUM_MAX + 1, less), 0);
+        cb_free(p);
+    }
+    assert_heap();
+}
+
+/* The same size again, whatever the block and its alignment. */
+static void the_same_size_never_moves(void **state) {
+    (void)state;
+    for (size_t size = 1; size < 3000000; size += size / 3 + 1) {
+        for (size_t align = 16; align <= 1 << 20; align *= 4) {
+            char *p = cb_aligned_alloc(align, size);
+            assert_ptr_equal(cb_realloc(p, size), p);
+            assert_ptr_equal(cb_realloc(p, cb_malloc_usable_size(p)), p);
+            cb_free(p);
+        }
+    }
+    assert_heap();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(an_object_on_top_grows_in_place, rings_empty),
@@ -245,6 +360,9 @@ int main(void) {
         cmocka_unit_test(many_large_objects_grow_at_once),
         cmocka_unit_test(a_large_object_that_shrinks_gives_its_tail_back),
         cmocka_unit_test(a_large_object_grows_in_place_into_free_memory),
+        cmocka_unit_test(a_little_less_and_back_stays_where_it_is),
+        cmocka_unit_test(a_large_block_stays_one_down_to_half_a_medium_one),
+        cmocka_unit_test(the_same_size_never_moves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

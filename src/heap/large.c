@@ -31,6 +31,10 @@ static _Atomic size_t moved_count; /* pieces; relaxed: a bound, approximate */
 /* Room for an object in memory that the program has locked: all of it is resident. */
 #define LOCKED_PART 8 /* of its size */
 
+/* Requests from this size on are refused when the system would not grant them by themselves. */
+#define ASKED_FROM ((size_t)64 << 20)
+static _Atomic size_t granted = ASKED_FROM - 1; /* bytes that the system would grant; relaxed: a cache */
+
 static struct cb_large *node_of(uintptr_t p) {
     return (struct cb_large *)(void *)cb_map_at(p);
 }
@@ -44,6 +48,27 @@ static size_t moved_size(const struct cb_large *node) {
     return node->pieces != 0 ? node->piece_end[node->pieces - 1] * cb_page_size : 0;
 }
 
+/*
+ * Memory is mapped without being accounted for, so that large processes can fork; so whether there is as much
+ * at all has to be asked for, once for each size that is the largest so far, and for an eighth more where that
+ * may be: what grows is not asked for at each step, and not much more is mapped for a moment than is needed.
+ */
+static bool may_be_granted(size_t size) {
+    if (CB_LIKELY(size <= atomic_load_explicit(&granted, memory_order_relaxed))) {
+        return true;
+    }
+    size_t most = size + size / 8;
+    enum cb_os_grant grant = most > size ? cb_os_grant(most) : CB_OS_UNKNOWN;
+    if (grant != CB_OS_GRANTED) {
+        most = size;
+        grant = cb_os_grant(size);
+    }
+    if (grant == CB_OS_GRANTED) {
+        atomic_store_explicit(&granted, most, memory_order_relaxed);
+    }
+    return grant != CB_OS_REFUSED;
+}
+
 /* The node is complete, and in the list, when the tag says so. */
 static void begin(struct cb_large *node, size_t size, size_t room) {
     cb_room_set_extent(node, (struct cb_room_extent){size, room});
@@ -55,7 +80,7 @@ static void begin(struct cb_large *node, size_t size, size_t room) {
 
 void *cb_large_alloc(size_t size, size_t align, bool zero) {
     struct cb_dirty dirty;
-    if (size > PTRDIFF_MAX - align - cb_page_size) {
+    if (size > PTRDIFF_MAX - align - cb_page_size || !may_be_granted(size)) {
         return NULL;
     }
     size = to_pages(size);
@@ -269,6 +294,9 @@ void *cb_large_resize(uintptr_t p, size_t size) {
     size = to_pages(size);
     if (size <= old && old - size <= old / 4 && old - size <= KEPT_MOST) {
         return (void *)p;
+    }
+    if (size > old && !may_be_granted(size)) {
+        return NULL;
     }
     if (size > old && cb_room_grow(node, size - old)) {
         return (void *)p;

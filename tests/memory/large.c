@@ -2,7 +2,7 @@
  * Large blocks: they grow by moving pages and not by copying, give their tail back when they shrink, come at
  * any alignment and in sizes beyond what an int holds, and calloc does not touch what is fresh.
  *
- * usage: large grow|shrink|aligned|huge|calloc
+ * usage: large grow|shrink|aligned|huge|calloc|beyond
  *
  * Layer:     tests.
  * Threading: one watcher in `grow`.
@@ -13,6 +13,8 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 #define SMALL_SLACK (1 * MIB)
 #define BOOKS (8 * MIB) /* the map of a large heap lies in huge pages: two at either end of a block */
@@ -161,12 +163,20 @@ static void aligned(void) {
     demand(errno == ENOMEM || errno == EINVAL);
 }
 
+/* Bytes of memory and swap. */
+static size_t machine(void) {
+    return bed_figure("/proc/meminfo", "MemTotal:") + bed_figure("/proc/meminfo", "\nSwapTotal:");
+}
+
 static void huge(void) {
     /* volatile: the compiler warns of what it does not understand */
     static volatile size_t huge_size[] = {(size_t)2 << 30, ((size_t)2 << 30) + 1, (size_t)8 << 30};
     size_t base = bed_resident();
     for (size_t i = 0; i < sizeof huge_size / sizeof *huge_size; i++) {
         size_t size = huge_size[i];
+        if (size + 1 * GIB > machine()) {
+            continue;
+        }
         unsigned char *volatile block =
             malloc(size); /* volatile, again: it warns of writing to where p[size - 1] is */
         unsigned char *p = block;
@@ -252,6 +262,52 @@ static void fresh_calloc(void) {
     }
 }
 
+/*
+ * More than the machine has: whether that is refused is the system's rule, which a plain mapping of the same
+ * size tells, as it would tell glibc.
+ */
+static void beyond(void) {
+    size_t sizes[] = {1024 * GIB, machine() + 1 * GIB, 4 * machine()};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        volatile size_t size = sizes[i];
+        void *plain = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        bool refused = plain == MAP_FAILED;
+        if (!refused) {
+            munmap(plain, size);
+        }
+        bed_note("%zu MiB: %s\n", size / MIB, refused ? "refused" : "granted");
+        void *old = malloc(100), *p = NULL;
+        errno = 0;
+        demand(((p = malloc(size)) == NULL) == refused && (!refused || errno == ENOMEM));
+        free(p);
+        errno = 0;
+        demand(((p = calloc(size / 8, 8)) == NULL) == refused && (!refused || errno == ENOMEM));
+        free(p);
+        errno = 0;
+        demand(((p = aligned_alloc(4096, size)) == NULL) == refused && (!refused || errno == ENOMEM));
+        free(p);
+        errno = 0;
+        p = realloc(old, size);
+        demand((p == NULL) == refused && (!refused || errno == ENOMEM));
+        free(p != NULL ? p : old);
+    }
+}
+
+/* One mapping of more than the machine has, of blocks each of which was granted: such a process can fork all the same. */
+static void forked(void) {
+    void *p = malloc(machine() / 4 * 3), *q = malloc(machine() / 4 * 3);
+    if (p != NULL && q != NULL) {
+        pid_t child = fork();
+        demand(child >= 0);
+        if (child == 0) {
+            _exit(0);
+        }
+        demand(waitpid(child, NULL, 0) == child);
+    }
+    free(p);
+    free(q);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) {
         return 2;
@@ -266,6 +322,9 @@ int main(int argc, char **argv) {
         aligned();
     } else if (strcmp(argv[1], "huge") == 0) {
         huge();
+    } else if (strcmp(argv[1], "beyond") == 0) {
+        beyond();
+        forked();
     } else {
         fresh_calloc();
     }

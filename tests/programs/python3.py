@@ -45,6 +45,26 @@ def child(number):
     return results[0] == results[1] and results[0][1]
 
 
+def beyond():
+    """A terabyte is refused where the machine does not have it, unless the system is told to refuse nothing."""
+    with open("/proc/sys/vm/overcommit_memory", encoding="ascii") as rule:
+        if rule.read().strip() == "1":
+            return "not asked for"
+    try:
+        return len(bytearray(10**12))
+    except MemoryError:
+        return "MemoryError"
+
+
+def grown_in_turn():
+    """Two strings that grow beside each other, in small steps."""
+    first = second = ""
+    for number in range(1500):
+        first += chr(65 + number % 26) * 8000
+        second += chr(97 + number % 26) * 8000
+    return hashlib.sha256((first + second).encode()).hexdigest()
+
+
 def main():
     print("plain", digest(4000, 1))
 
@@ -70,6 +90,8 @@ def main():
 
     big = [bytes(1 << 20) for _ in range(20)] + ["".join(chr(65 + i % 26) for i in range(300000))]
     print("big", hashlib.sha256(b"".join(b for b in big if isinstance(b, bytes)) + big[-1].encode()).hexdigest())
+    print("beyond", beyond())
+    print("grown", grown_in_turn())
     pid = os.fork()
     if pid == 0:
         os._exit(7 if digest(100, 5)[0] == 100 else 8)

@@ -55,6 +55,7 @@ static struct {
     size_t given;                    /* bytes given back to us since some of them were last purged */
     bool purging;                    /* more was dirty than may stay, and has not come down far enough yet */
     size_t slack;                    /* what the reserve has grown by, see reserve() */
+    size_t purge_from;               /* after a failure: dirty bytes from which on purging is tried again */
     size_t missed;                   /* bytes purged lately and not taken again since */
     uint64_t missed_at;              /* milliseconds: when the last of them were purged */
     size_t most_lately, most_before; /* bytes in use at most since idle_since, and in the time before */
@@ -631,7 +632,8 @@ void cb_pages_give(uintptr_t start, size_t size) {
 static void give(uintptr_t start, size_t size, size_t dirty) {
     insert_merged(start, size, dirty != 0 ? (struct cb_dirty){start, start + size, dirty} : nothing);
     pages.given += dirty;
-    if (pages.purging || pages.dirty > reserve() || table_is_due()) {
+    bool over = pages.dirty >= pages.purge_from && (pages.purging || pages.dirty > reserve());
+    if (over || table_is_due()) {
         atomic_store_explicit(&over_reserve, true, memory_order_relaxed);
     }
 }
@@ -642,7 +644,7 @@ static void give(uintptr_t start, size_t size, size_t dirty) {
  */
 static void purge_excess(void) {
     size_t keep = reserve(), most = pages.given + PURGE_LEAST;
-    if (!pages.purging && pages.dirty <= keep) {
+    if ((!pages.purging && pages.dirty <= keep) || pages.dirty < pages.purge_from) {
         return;
     }
     /* The reserve shrinks by it, so as much more goes in the same call; and more where what is in use shrinks. */
@@ -653,8 +655,11 @@ static void purge_excess(void) {
     goal = keep - keep / part;
     size_t down_to = pages.dirty > most ? pages.dirty - most : 0;
     pages.given = 0;
-    note_purged(purge_to(higher(goal, down_to)));
-    pages.purging = pages.dirty > goal && pages.oldest != NULL;
+    size_t got = purge_to(higher(goal, down_to));
+    note_purged(got);
+    bool refused = got == 0 && over != 0;
+    pages.purge_from = refused ? pages.dirty * 2 : 0; /* locked memory, say: not at each free again */
+    pages.purging = !refused && pages.dirty > goal;
 }
 
 void cb_pages_release_excess(void) {

@@ -30,7 +30,7 @@ static void *no_memory(void) {
 
 /* Large memory that the system hands out is zero already; all other objects are short enough to clear. */
 static CB_NOINLINE void *calloc_slow(size_t size) {
-    if (size > CB_MEDIUM_MAX || cb_thread_is_late()) {
+    if (size > CB_MEDIUM_MAX) {
         void *p = cb_thread_ready() ? cb_large_alloc(size != 0 ? size : 1, 0, true) : NULL;
         return p != NULL ? p : no_memory();
     }
@@ -229,7 +229,7 @@ static void *aligned_from_run(struct cb_heap *heap, enum cb_space_kind space, si
 
 /* align is a power of two above 16. */
 static void *aligned(size_t align, size_t size) {
-    if (size > CB_MEDIUM_MAX || align > CB_MEDIUM_MAX / 4 || cb_thread_is_late()) {
+    if (size > CB_MEDIUM_MAX || align > CB_MEDIUM_MAX / 4) {
         return cb_thread_ready() ? cb_large_alloc(size != 0 ? size : 1, align, false) : NULL;
     }
     cb_fork_notice();

@@ -5,6 +5,7 @@
  */
 #include "heap/check.h"
 
+#include "heap/fork.h"
 #include "heap/map.h"
 #include "heap/pages.h"
 #include "heap/refill.h"
@@ -235,10 +236,9 @@ static const char *check_heap(struct cb_heap *heap) {
 
 const char *cb_heap_check(void) {
     struct cb_heap *heap = cb_thread.heap;
-    if (heap == NULL) {
+    if (heap == NULL || !cb_fork_lock(heap)) {
         return NULL;
     }
-    cb_lock_take(&heap->lock);
     const char *wrong = check_heap(heap);
     cb_lock_drop(&heap->lock);
     return wrong;

@@ -1,17 +1,24 @@
 /*
  * fork.h: noticing, from any layer, that this process is a forked child that has not been repaired.
  *
- * Layer: heap, the lowest: whoever takes a shared lock calls this first. The repair itself is in thread.c,
- * which knows whose heaps are whose.
+ * Layer: heap, the lowest: whoever takes a shared lock calls this first. What is repaired is in meta.c, pages.c
+ * and thread.c: whoever has state that a lost thread may have left half changed.
  */
 #ifndef CB_HEAP_FORK_H
 #define CB_HEAP_FORK_H
 
 #include "heap/types.h"
 
+/* Before the first heap is used: children that no handler knows of are noticed from now on. Any number of times. */
+void cb_fork_begin(void);
+
+/* After cb_fork_begin, soon, and not under a lock (libc may allocate): fork() is noticed from now on. */
+void cb_fork_watch(void);
+
 /*
  * Returns at once in a process that is no child, or a repaired one; else repairs what the threads that this
- * process does not have left behind. Any thread.
+ * process does not have left behind, once, whoever comes first. A thread that came over the fork while another
+ * has repaired looks after its own heap here. Any thread.
  */
 void cb_fork_notice(void);
 

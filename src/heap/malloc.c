@@ -16,6 +16,7 @@
 #include "heap/foreign.h"
 #include "heap/fork.h"
 #include "heap/large.h"
+#include "heap/lost.h"
 #include "heap/map.h"
 #include "heap/range.h"
 #include "heap/refill.h"
@@ -188,6 +189,12 @@ CB_NOINLINE void cb_free_far(void *ptr) {
         cb_bad_pointer("free", p);
         return;
     }
+    if (CB_UNLIKELY(cb_lost_any()) && cb_lost_is(owner)) {
+        if (!cb_lost_free(p)) {
+            cb_bad_pointer("free", p);
+        }
+        return;
+    }
     if (!cb_remote_free(owner, p, (uint8_t)byte)) {
         cb_bad_pointer("free", p); /* another thread frees it at the same moment */
     }
@@ -234,7 +241,7 @@ CB_NOINLINE void *cb_malloc_medium(struct cb_heap *heap, size_t size) {
 /* Large objects, the first of a thread, and small ones when the run is used up. */
 static CB_NOINLINE void *malloc_rest(size_t size) {
     size = size == 0 ? 1 : size;
-    if (size > CB_MEDIUM_MAX || CB_UNLIKELY(cb_thread.exits != 0 && cb_thread_is_late())) {
+    if (size > CB_MEDIUM_MAX) {
         void *p = cb_thread_ready() ? cb_large_alloc(size, 0, false) : NULL;
         return p != NULL ? p : no_memory();
     }

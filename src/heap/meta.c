@@ -83,7 +83,8 @@ size_t cb_meta_total(void) {
 }
 
 void cb_meta_after_fork(void) {
-    if (cb_lock_reset(&meta.lock)) {
+    if (cb_lock_is_held(&meta.lock)) {
         meta.cursor = meta.limit = 0; /* another thread was taking: forget the rest of the chunk */
+        cb_lock_reset(&meta.lock);
     }
 }

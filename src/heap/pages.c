@@ -716,7 +716,7 @@ void cb_pages_totals(struct cb_pages_totals *totals) {
 
 void cb_pages_after_fork(void) {
     cb_lock_reset(&grow_lock); /* what another thread had mapped and not added yet is not used */
-    if (cb_lock_reset(&pages.lock)) {
+    if (cb_lock_is_held(&pages.lock)) {
         /*
          * Another thread was between two states of the lists. Its free extents are lost to this process; what
          * is allocated stays valid, and new memory comes from new growth.
@@ -726,6 +726,7 @@ void cb_pages_after_fork(void) {
         pages.oldest = pages.newest = NULL;
         pages.free = pages.dirty = 0;
         pages.generation++;
+        cb_lock_reset(&pages.lock);
     }
 }
 

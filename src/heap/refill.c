@@ -244,3 +244,30 @@ bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, 
     cb_heap_unlock(heap);
     return done;
 }
+
+/* A block of the small space is a sequence of objects and dead runs, with nothing between but the run, which is
+ * zero. */
+void cb_refill_recover(struct cb_heap *heap) {
+    struct cb_space *s = &heap->space[CB_SMALL];
+    struct cb_block *block = s->run_block;
+    s->run = CB_NO_RUN;
+    if (block == NULL) {
+        return;
+    }
+    const uint8_t *m = cb_map_at(cb_block_start(block)), *end = m + block->fresh;
+    while (m < end && cb_map_get(m) != 0) {
+        m += cb_map_length(m);
+    }
+    const uint8_t *from = m;
+    while (m < end && cb_map_get(m) == 0) {
+        m++;
+    }
+    if (from < end) {
+        s->run = (struct cb_run){(size_t)(from - cb_map), (size_t)(m - cb_map)};
+        return;
+    }
+    s->run_block = NULL; /* the run was used up; nobody knows where the sweep was */
+    if (!s->run_is_fresh) {
+        cb_block_settle(heap, block);
+    }
+}

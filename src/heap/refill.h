@@ -20,4 +20,10 @@ static inline struct cb_run *cb_run_of(struct cb_heap *heap, enum cb_space_kind 
  */
 bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring);
 
+/*
+ * Under the heap's lock, when its thread has ended and taken cb_thread.run with it: finds the run of the small
+ * space again and puts it into the heap.
+ */
+void cb_refill_recover(struct cb_heap *heap);
+
 #endif

@@ -141,9 +141,10 @@ size_t cb_room_total(void) {
 }
 
 void cb_room_after_fork(void) {
-    if (cb_lock_reset(&rooms.lock)) {
+    if (cb_lock_is_held(&rooms.lock)) {
         /* Another thread was changing the list: objects keep their rooms, but nobody takes them back. */
         rooms.all = NULL;
         rooms.generation++;
+        cb_lock_reset(&rooms.lock);
     }
 }

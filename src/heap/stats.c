@@ -134,6 +134,7 @@ CB_EXPORT struct mallinfo CB_NAME(mallinfo)(void) {
 CB_EXPORT int CB_NAME(malloc_trim)(size_t pad) {
     struct cb_pages_totals before, after;
     cb_pages_totals(&before);
+    cb_heaps_park_left();
     struct cb_heap *heap = cb_thread.heap;
     if (heap != NULL) {
         cb_remote_take_in(heap);

@@ -1,15 +1,24 @@
 /*
  * thread.c: see thread.h.
  *
- * Layer: heap. Lock: cb_heaps.lock (rank 1) guards the list of idle heaps, the list of all, and the first
- * start.
+ * Layer: heap. Lock: heaps.lock (rank 1) guards the list of idle heaps, what is put into the list of all, and
+ * the first start.
  *
- * A heap outlives its thread: it is parked as it is, rings and all, and the next new thread adopts it. Frees
- * that come after the thread's destructor are remote frees; mallocs after it get pages of their own, since
- * nothing would park a heap that was adopted then.
+ * A heap outlives its thread: it is parked as it is, rings and all, and the next new thread adopts it. The
+ * destructor of a key does that. It cannot do it for a thread whose first allocation comes after its last
+ * round, or that allocates after that again, or that ends by a bare system call: such heaps are left running.
+ * That their threads have ended is seen in a mark which each thread holds (os/alive.h), and whoever needs a
+ * heap or parks one looks at a few marks.
+ *
+ * Who changes the state of a heap:
+ *   parked -> running   the thread that took it out of the idle list, or made it, once it holds the mark
+ *   running -> parked   its thread, or one that has inherited the mark, under heaps.lock
+ *   any -> frozen       the repair of a forked child
+ *   frozen -> running   the thread that came over the fork, for its own heap
  */
 #include "heap/thread.h"
 
+#include "heap/lost.h"
 #include "heap/map.h"
 #include "heap/meta.h"
 #include "heap/pages.h"
@@ -17,24 +26,24 @@
 #include "heap/refill.h"
 #include "heap/remote.h"
 #include "heap/ring.h"
-#include "heap/room.h"
 
+#include <limits.h>
 #include <pthread.h>
-#include <string.h>
 
-/* The destructor lets those of other keys run first: they may allocate. */
-#define EXIT_ROUNDS 2
-#define LATE_MOST                                                                                            \
-    1000 /* requests that get pages of their own; it is the thread that runs exit() that has more */
+#define EXIT_ROUNDS 2   /* in which the destructor lets those of other keys run first: they may allocate */
+#define LOOKS_TO_TAKE 8 /* marks looked at before a heap is made ... */
+#define LOOKS_TO_PARK 2 /* ... and when one is parked */
+#define LOOKS_ALL UINT_MAX
 
 _Thread_local struct cb_thread cb_thread CB_TLS_MODEL = {.run = {(size_t)1 << 62, (size_t)1 << 62},
                                                          .tag = CB_NO_TAG};
 
 static struct {
-    cb_lock lock;        /* rank 1 */
-    struct cb_heap *all; /* guarded by lock, as is all that follows */
-    struct cb_heap *idle;
-    uint64_t made; /* heaps, since the start */
+    cb_lock lock;                 /* rank 1 */
+    struct cb_heap *_Atomic all;  /* changed under lock; release by link_heap, acquire by whoever walks it */
+    struct cb_heap *_Atomic hand; /* whose mark was last looked at; relaxed: a hint */
+    struct cb_heap *idle;         /* guarded by lock, as is all that follows */
+    uint64_t made;                /* heaps, since the start */
     bool started;
     pthread_key_t key;          /* valid while key_state is KEY_TAKEN */
     _Atomic uint32_t key_state; /* release and acquire in take_key */
@@ -42,63 +51,84 @@ static struct {
 
 enum { KEY_NONE = 0, KEY_IN_HAND = 1, KEY_TAKEN = 2 };
 
-/* A page that is zero in a child that has not been repaired; NULL where the system cannot do that. */
-static _Atomic uint32_t *_Atomic fork_word; /* release in start, acquire in cb_fork_notice */
+static struct cb_heap *all_heaps(void) {
+    return atomic_load_explicit(&heaps.all, memory_order_acquire);
+}
 
-enum { FORK_REPAIR = 0, FORK_REPAIRING = 1, FORK_GOOD = 2 };
+static uint32_t state_of(const struct cb_heap *heap) {
+    /* acquire: partner of the release in set_state: the mark of a running heap is held */
+    return atomic_load_explicit(&heap->state, memory_order_acquire);
+}
+
+/*
+ * release: a forked child that finds a heap parked finds it whole. The fence: one that finds what the next
+ * thread did to it does not find it parked.
+ */
+static void set_state(struct cb_heap *heap, enum cb_heap_state state) {
+    atomic_store_explicit(&heap->state, state, memory_order_release);
+    atomic_thread_fence(memory_order_release);
+}
 
 /* The thread has no heap from now on. */
 static void leave(void) {
-    uint32_t exits = cb_thread.exits;
-    cb_thread = (struct cb_thread){.run = CB_NO_RUN, .tag = CB_NO_TAG, .exits = exits};
+    uint32_t exits = cb_thread.exits, generation = cb_thread.generation;
+    cb_thread =
+        (struct cb_thread){.run = CB_NO_RUN, .tag = CB_NO_TAG, .exits = exits, .generation = generation};
 }
 
-static void repair_child(void) {
-    bool torn = cb_lock_reset(&heaps.lock);
-    cb_room_after_fork();
-    cb_pages_after_fork();
-    cb_meta_after_fork();
-    if (torn) {
-        heaps.idle = NULL; /* another thread was changing it: the idle heaps are lost to this process */
-        heaps.made++;      /* and it may have been using the next tag */
+static void make_idle(struct cb_heap *heap) {
+    heap->next_idle = heaps.idle;
+    heaps.idle = heap;
+}
+
+static struct cb_heap *take_idle(void) {
+    struct cb_heap *heap = heaps.idle;
+    if (heap != NULL) {
+        heaps.idle = heap->next_idle;
     }
-    for (struct cb_heap *heap = heaps.all; heap != NULL; heap = heap->next) {
-        bool changing = cb_lock_reset(&heap->lock); /* another thread was letting objects of it die */
-        bool mine = heap == cb_thread.heap;
-        bool parked = atomic_load_explicit(&heap->state, memory_order_relaxed) == CB_HEAP_PARKED;
-        if (changing || (!mine && !parked)) {
-            atomic_store_explicit(&heap->state, CB_HEAP_FROZEN, memory_order_relaxed);
-            if (mine) {
-                leave();
-            }
+    return heap;
+}
+
+/*
+ * What was running was somebody's who is gone, or the calling thread's, or that of a thread that will call
+ * cb_thread_came_over: frozen for now. What was parked is idle, whatever the list of those looked like; unless
+ * another thread was letting objects of it die.
+ */
+void cb_thread_after_fork(void) {
+    heaps.made += cb_lock_is_held(&heaps.lock); /* a lost thread may have been using the next tag */
+    heaps.idle = NULL;
+    for (struct cb_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
+        bool changing = cb_lock_is_held(&heap->lock);
+        heap->torn = heap->torn || changing;
+        if (changing || state_of(heap) == CB_HEAP_RUNNING) {
+            set_state(heap, CB_HEAP_FROZEN);
+        }
+        if (changing) {
+            cb_lock_reset(&heap->lock);
+        }
+        if (state_of(heap) == CB_HEAP_PARKED) {
+            cb_alive_init(&heap->alive);
+            make_idle(heap);
         }
     }
+    cb_lock_reset(&heaps.lock);
 }
 
-static void in_child(void) {
-    _Atomic uint32_t *word = atomic_load_explicit(&fork_word, memory_order_acquire);
-    repair_child();
-    if (word != NULL) {
-        atomic_store_explicit(word, FORK_GOOD, memory_order_release);
+void cb_thread_came_over(bool was_there) {
+    struct cb_heap *mine = cb_thread.heap;
+    bool frozen = mine != NULL && state_of(mine) == CB_HEAP_FROZEN;
+    if (frozen && mine->torn) {
+        leave();
+    } else if (frozen) {
+        cb_alive_renew(&mine->alive);
+        set_state(mine, CB_HEAP_RUNNING);
     }
-}
-
-CB_NOINLINE void cb_fork_notice(void) {
-    /* acquire: partner of the release in start */
-    _Atomic uint32_t *word = atomic_load_explicit(&fork_word, memory_order_acquire);
-    if (word == NULL || CB_LIKELY(atomic_load_explicit(word, memory_order_acquire) == FORK_GOOD)) {
-        return;
-    }
-    uint32_t expected = FORK_REPAIR;
-    if (atomic_compare_exchange_strong_explicit(word, &expected, FORK_REPAIRING, memory_order_acquire,
-                                                memory_order_acquire)) {
-        repair_child();
-        /* release: whoever waits below sees the repaired state */
-        atomic_store_explicit(word, FORK_GOOD, memory_order_release);
-        return;
-    }
-    while (atomic_load_explicit(word, memory_order_acquire) != FORK_GOOD) {
-        cb_os_yield();
+    /* There is one such thread in a child: whatever heap is frozen now has none. */
+    for (struct cb_heap *heap = was_there || frozen ? all_heaps() : NULL; heap != NULL; heap = heap->next) {
+        if (state_of(heap) == CB_HEAP_FROZEN) {
+            atomic_store_explicit(&heap->lost, true, memory_order_relaxed);
+            cb_lost_begin();
+        }
     }
 }
 
@@ -118,33 +148,73 @@ static void attach(struct cb_heap *heap) {
     cb_thread.tag = heap->tag;
 }
 
-static void thread_exit(void *argument) {
-    struct cb_heap *heap = argument;
-    if (heap != cb_thread.heap) {
+/* The calling thread gives up its heap. */
+static void park(struct cb_heap *heap) {
+    cb_remote_take_in(heap);
+    detach(heap);
+    cb_alive_drop(&heap->alive);
+    cb_lock_take(&heaps.lock);
+    set_state(heap, CB_HEAP_PARKED);
+    make_idle(heap);
+    cb_lock_drop(&heaps.lock);
+}
+
+/*
+ * A heap whose thread has ended without parking it, which is the calling thread's now but for attach; NULL when
+ * there is none among those looked at. The thread has taken its cursor with it: the map tells where that was.
+ */
+static struct cb_heap *inherit(unsigned *looks) {
+    while (*looks != 0) {
+        --*looks;
+        struct cb_heap *heap = atomic_load_explicit(&heaps.hand, memory_order_relaxed);
+        heap = heap != NULL ? heap->next : NULL;
+        if (heap == NULL && (heap = all_heaps()) == NULL) {
+            return NULL;
+        }
+        atomic_store_explicit(&heaps.hand, heap, memory_order_relaxed);
+        if (state_of(heap) == CB_HEAP_RUNNING && heap != cb_thread.heap && cb_alive_inherit(&heap->alive)) {
+            cb_lock_take(&heap->lock);
+            cb_refill_recover(heap);
+            cb_lock_drop(&heap->lock);
+            heap->asked = 0;
+            return heap;
+        }
+    }
+    return NULL;
+}
+
+/* Parks what others have left running, of so many heaps; in their place, for a moment. */
+static void park_left(unsigned looks) {
+    struct cb_thread mine = cb_thread;
+    struct cb_heap *heap;
+    while ((heap = inherit(&looks)) != NULL) {
+        attach(heap);
+        park(heap);
+        cb_thread = mine;
+    }
+}
+
+void cb_heaps_park_left(void) {
+    cb_fork_notice();
+    cb_lock_take(&heaps.lock);
+    uint64_t made = heaps.made;
+    cb_lock_drop(&heaps.lock);
+    park_left(made < LOOKS_ALL ? (unsigned)made : LOOKS_ALL);
+}
+
+static void thread_exit(void *unused) {
+    (void)unused;
+    cb_fork_notice();
+    struct cb_heap *heap = cb_thread.heap;
+    if (heap == NULL) {
         return;
     }
     if (++cb_thread.exits <= EXIT_ROUNDS && pthread_setspecific(heaps.key, heap) == 0) {
         return;
     }
     cb_thread.exits = EXIT_ROUNDS + 1;
-    cb_fork_notice();
-    cb_remote_take_in(heap);
-    detach(heap);
-    cb_lock_take(&heaps.lock);
-    atomic_store_explicit(&heap->state, CB_HEAP_PARKED, memory_order_relaxed);
-    heap->next_idle = heaps.idle;
-    heaps.idle = heap;
-    cb_lock_drop(&heaps.lock);
-}
-
-/* Once, outside of the lock: libc may allocate. Before main, so that no fork can meet the first allocation's
- * locks. */
-static void watch_forks(void) {
-    static _Atomic bool
-        watching; /* relaxed: there is one thread, or a second registration, which does no harm */
-    if (!atomic_exchange_explicit(&watching, true, memory_order_relaxed)) {
-        pthread_atfork(NULL, NULL, in_child);
-    }
+    park(heap);
+    park_left(LOOKS_TO_PARK);
 }
 
 static bool have_key(void) {
@@ -175,8 +245,14 @@ static void take_key(void) {
  * Were ours among them, it would be set in the midst of that allocation, and be lost.
  */
 void cb_thread_before_main(void) {
+    cb_fork_begin();
+    cb_fork_notice();
     take_key();
-    watch_forks();
+    cb_fork_watch();
+    cb_alive_begin();
+    if (cb_thread.heap != NULL) {
+        cb_alive_hold(&cb_thread.heap->alive);
+    }
 }
 
 static bool start(void) {
@@ -184,12 +260,7 @@ static bool start(void) {
     if (!cb_pages_init()) {
         return false;
     }
-    _Atomic uint32_t *word = cb_meta_take_page();
-    if (word != NULL && cb_os_wipe_on_fork(word)) {
-        atomic_store_explicit(word, FORK_GOOD, memory_order_relaxed);
-        /* release: partner of the acquire in cb_fork_notice */
-        atomic_store_explicit(&fork_word, word, memory_order_release);
-    }
+    cb_fork_begin();
     heaps.started = true;
     return true;
 }
@@ -201,16 +272,21 @@ static struct cb_heap *new_heap(void) {
         return NULL;
     }
     heap->rings = rings;
+    heap->space[CB_SMALL].run = heap->space[CB_MEDIUM].run = CB_NO_RUN;
+    cb_alive_init(&heap->alive);
+    cb_lock_take(&heaps.lock);
     heaps.made++;
     heap->tag = heaps.made < CB_TAGS ? heaps.made << CB_TAG_SHIFT : CB_NO_TAG;
-    heap->space[CB_SMALL].run = heap->space[CB_MEDIUM].run = CB_NO_RUN;
-    heap->next = heaps.all;
-    heaps.all = heap;
+    heap->next = atomic_load_explicit(&heaps.all, memory_order_relaxed);
+    /* release: partner of the acquire in all_heaps */
+    atomic_store_explicit(&heaps.all, heap, memory_order_release);
+    cb_lock_drop(&heaps.lock);
     return heap;
 }
 
 static CB_NOINLINE struct cb_heap *start_thread(void) {
     bool first = false;
+    unsigned looks = LOOKS_TO_TAKE;
     cb_os_begin();
     take_key();
     struct cb_heap *heap = cb_thread.heap;
@@ -218,29 +294,23 @@ static CB_NOINLINE struct cb_heap *start_thread(void) {
         return heap; /* what these called has allocated */
     }
     cb_lock_take(&heaps.lock);
-    if (heaps.started || (first = start())) {
-        while ((heap = heaps.idle) != NULL) {
-            heaps.idle = heap->next_idle;
-            if (atomic_load_explicit(&heap->state, memory_order_relaxed) == CB_HEAP_PARKED) {
-                break; /* a frozen one is left out */
-            }
-        }
-        if (heap == NULL) {
-            heap = new_heap();
-        }
-        if (heap != NULL) {
-            atomic_store_explicit(&heap->state, CB_HEAP_RUNNING, memory_order_relaxed);
-        }
-    }
+    bool started = heaps.started || (first = start());
+    heap = started ? take_idle() : NULL;
     cb_lock_drop(&heaps.lock);
+    if (started && heap == NULL && (heap = inherit(&looks)) == NULL) {
+        heap = new_heap();
+    }
     if (heap == NULL) {
         return NULL;
     }
+    cb_alive_hold(&heap->alive);
+    set_state(heap, CB_HEAP_RUNNING);
     attach(heap);
     if (first) {
-        watch_forks();
+        cb_fork_watch();
     }
-    if (have_key()) {
+    cb_fork_notice(); /* the first time, it is only now known which generation this is */
+    if (have_key() && cb_thread.exits <= EXIT_ROUNDS) { /* else it may be the last round: see the mark */
         pthread_setspecific(heaps.key, heap);
     }
     return heap;
@@ -255,15 +325,6 @@ struct cb_heap *cb_thread_heap(void) {
     return start_thread();
 }
 
-bool cb_thread_is_late(void) {
-    if (cb_thread.exits <= EXIT_ROUNDS || cb_thread.heap != NULL ||
-        cb_thread.exits > EXIT_ROUNDS + LATE_MOST) {
-        return false;
-    }
-    cb_thread.exits++;
-    return true;
-}
-
 bool cb_thread_ready(void) {
     if (cb_thread.exits == 0 &&
         cb_thread_heap() == NULL) { /* a thread that had a heap has started the process */
@@ -276,8 +337,8 @@ bool cb_thread_ready(void) {
 void cb_heaps_each(void (*visit)(struct cb_heap *heap, void *context), void *context) {
     cb_fork_notice();
     cb_lock_take(&heaps.lock);
-    for (struct cb_heap *heap = heaps.all; heap != NULL; heap = heap->next) {
-        if (atomic_load_explicit(&heap->state, memory_order_relaxed) != CB_HEAP_FROZEN) {
+    for (struct cb_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
+        if (state_of(heap) != CB_HEAP_FROZEN) {
             visit(heap, context);
         }
     }

@@ -15,8 +15,17 @@ struct cb_heap *cb_thread_heap(void);
 /* Before main: the key of the threads' destructor is among the first, and forks are noticed from then on. */
 void cb_thread_before_main(void);
 
-/* True when the thread has parked its heap and is in its last moments: a request gets pages of its own. */
-bool cb_thread_is_late(void);
+/* Parks the heaps that threads have left without doing so. Any thread. */
+void cb_heaps_park_left(void);
+
+/* In a forked child, once: sorts out whose heaps are whose. */
+void cb_thread_after_fork(void);
+
+/*
+ * In a forked child that has been repaired: the calling thread has its heap back, if it came over the fork, or
+ * has to leave it. `was_there`: it is known to have come over the fork.
+ */
+void cb_thread_came_over(bool was_there);
 
 /* Before the page allocator is used: the process has been started, and repaired after a fork. False: no
  * memory. */

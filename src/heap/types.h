@@ -34,7 +34,7 @@
  *     dead run.
  *   - An entry of a ring is parked, and every parked object is in exactly one ring.
  *
- * Lock ranks, in the order of taking: heaps.lock (1), a heap's lock (2), grow_lock (3), rooms.lock or pages.lock (4, one of
+ * Lock ranks, in the order of taking: heaps.lock (1), a heap's lock (2) or lost.lock (2), grow_lock (3), rooms.lock or pages.lock (4, one of
  * the two at a time), meta.lock (5). No other locks exist.
  */
 #ifndef CB_HEAP_TYPES_H
@@ -44,6 +44,7 @@
  * it. */
 #define CB_HIDDEN __attribute__((visibility("hidden")))
 
+#include "os/alive.h"
 #include "os/lock.h"
 
 #include <stdatomic.h>
@@ -153,9 +154,10 @@ struct cb_space {
 };
 
 enum cb_heap_state {
-    CB_HEAP_RUNNING, /* a thread has it */
-    CB_HEAP_PARKED,  /* its thread ended; the next new thread adopts it */
-    CB_HEAP_FROZEN   /* its thread was left behind by fork: nobody ever touches it again */
+    CB_HEAP_PARKED,  /* no thread has it; the next new thread adopts it */
+    CB_HEAP_RUNNING, /* a thread has it, or had when it ended */
+    CB_HEAP_FROZEN /* a thread of the parent of this process had it: nobody touches it, unless that thread came
+                        over the fork, which it then finds out */
 };
 
 /*
@@ -208,12 +210,15 @@ struct cb_heap {
     _Alignas(64) _Atomic uint32_t inbox; /* number of a block with remote frees, the first of a list; 0: none.
                                             Release by push, acquire by take_inbox in remote.c */
     _Atomic uint32_t pending; /* units of the blocks in the inbox that have remote frees; relaxed */
-    _Atomic uint32_t state;   /* enum cb_heap_state; relaxed, changed under heaps.lock */
+    _Atomic uint32_t state;   /* enum cb_heap_state; thread.c says who changes it and how */
     cb_lock lock; /* rank 2: guards what is dead: runs, lists, blocks, their counts; remote.h says why */
 
     size_t *slots[CB_SPACES];     /* room for all rings of a space at their largest; NULL: never needed */
     bool slots_stale[CB_SPACES];  /* rings have left it since it was purged ... */
     uint64_t slots_at[CB_SPACES]; /* ... which was then, in milliseconds */
+    struct cb_alive alive;        /* held by the thread that has the heap */
+    bool torn;         /* its lock was held at a fork by a thread that this process does not have */
+    _Atomic bool lost; /* frozen for good: its thread is known not to be in this process; relaxed */
 };
 
 /* Changes a figure that is written under the heap's lock, or by the owner alone, and that other threads may
@@ -232,8 +237,9 @@ struct cb_thread {
     uint8_t *map;      /* cb_map, or NULL without a heap */
     struct cb_rings *rings; /* the heap's */
     struct cb_heap *heap;
-    uint64_t tag;   /* the heap's; CB_NO_TAG without one */
-    uint32_t exits; /* how often the thread's destructor has run */
+    uint64_t tag;        /* the heap's; CB_NO_TAG without one */
+    uint32_t exits;      /* how often the thread's destructor has run */
+    uint32_t generation; /* of the process, when the thread has last looked: see fork.c */
 };
 
 /* Granules that live, or are parked; about, where it is asked without the lock. */

@@ -39,9 +39,17 @@ static inline void cb_lock_drop(cb_lock *lock) {
     }
 }
 
-/* In a forked child only: whoever held the lock does not exist there. True when it was held. */
-static inline bool cb_lock_reset(cb_lock *lock) {
-    return atomic_exchange_explicit(&lock->state, 0, memory_order_relaxed) != 0;
+/* In a forked child only: whoever holds the lock does not exist there. */
+static inline bool cb_lock_is_held(const cb_lock *lock) {
+    return atomic_load_explicit(&lock->state, memory_order_relaxed) != 0;
+}
+
+/*
+ * In a forked child only, after what the lock guards has been repaired: should this process fork meanwhile, the
+ * child finds the lock held and does it again. Hence release.
+ */
+static inline void cb_lock_reset(cb_lock *lock) {
+    atomic_store_explicit(&lock->state, 0, memory_order_release);
 }
 
 #endif

@@ -81,9 +81,14 @@ bool cb_os_is_locked(void *page);
 enum cb_os_grant { CB_OS_REFUSED, CB_OS_GRANTED, CB_OS_UNKNOWN };
 enum cb_os_grant cb_os_grant(size_t size);
 
-/* Marks one page so that a forked child finds it zeroed. False on a system that cannot (Linux before 4.14).
+/*
+ * Marks one page so that a forked child finds it zeroed. False on a system that cannot (Linux before 4.14; an
+ * emulator that takes any advice and does nothing).
  */
 bool cb_os_wipe_on_fork(void *page);
+
+/* The number of the process. */
+uint64_t cb_os_process(void);
 
 /*
  * False when reading the byte at `address` would certainly fault; true when it would not, or when the system

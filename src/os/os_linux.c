@@ -233,7 +233,13 @@ enum cb_os_grant cb_os_grant(size_t size) {
 }
 
 bool cb_os_wipe_on_fork(void *page) {
-    return cb_syscall(SYS_madvise, page, cb_os_page_size(), MADV_WIPEONFORK) == 0;
+    size_t size = cb_os_page_size();
+    return cb_syscall(SYS_madvise, page, size, MADV_WIPEONFORK) == 0 &&
+           cb_syscall(SYS_madvise, page, size, -1) != 0; /* no such advice */
+}
+
+uint64_t cb_os_process(void) {
+    return (uint64_t)syscall(SYS_getpid); /* never fails */
 }
 
 /* What the system says to an advice for the page of the address: 0, or why not. */

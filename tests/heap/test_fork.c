@@ -174,6 +174,48 @@ static void children_that_ran_no_handlers_live(void **state) {
 #endif
 }
 
+/* In the child of a fork without handlers: another thread than the one that forked is the first to allocate. */
+static int live_after_another(const struct cb_heap *heap, bool torn) {
+    pthread_t thread;
+    void *good = NULL;
+    alarm(CHILD_SECONDS);
+    if (pthread_create(&thread, NULL, brief, (void *)1) != 0) { /* libc's malloc is not ours here */
+        return 20;
+    }
+    pthread_join(thread, &good);
+    cb_free(cb_malloc(100000));
+    if (good == NULL || (cb_thread.heap == heap) == torn) {
+        return 21;
+    }
+    if (!torn && atomic_load(&heap->state) != CB_HEAP_RUNNING) {
+        return 22;
+    }
+    return brief((void *)2) != NULL ? 0 : 23;
+}
+
+static void the_thread_that_forked_gets_its_heap_back_unless_it_was_being_changed(void **state) {
+    (void)state;
+#if !BED_SANITIZED
+    cb_free(cb_malloc(1));
+    struct cb_heap *heap = cb_thread.heap;
+    for (int torn = 0; torn < 2; torn++) {
+        if (torn) {
+            cb_lock_take(&heap->lock); /* as a thread does that lets objects of it die */
+        }
+        pid_t child = fork_by_system_call();
+        if (child == 0) {
+            _exit(live_after_another(heap, torn != 0));
+        }
+        if (torn) {
+            cb_lock_drop(&heap->lock);
+        }
+        assert_int_equal(wait_for(child), 0);
+    }
+#else
+    skip();
+#endif
+}
+
 static void *fork_often(void *argument) {
     void *good = argument;
     pthread_barrier_wait(&all_run);
@@ -210,6 +252,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(children_of_busy_threads_live),
         cmocka_unit_test(children_that_ran_no_handlers_live),
+        cmocka_unit_test(the_thread_that_forked_gets_its_heap_back_unless_it_was_being_changed),
         cmocka_unit_test(several_threads_fork_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

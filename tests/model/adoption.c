@@ -3,8 +3,8 @@
  * parks the heap and frees one more object afterwards; two new threads each adopt an idle heap or make one,
  * use it and end; another thread frees into the first heap all the while.
  *
- * Claims: a heap never has two threads, what its threads do to it is ordered, none is made while one is idle
- * at that moment, and every object arrives.
+ * Claims: a heap never has two threads, what its threads do to it is ordered, none is made without a
+ * look for an idle one, and every object arrives.
  */
 #define THREADS 4
 #include "explore.h"

@@ -1,27 +1,30 @@
 /*
- * A fork while another thread is anywhere (src/heap/thread.c, cb_fork_notice): the child has one thread,
- * which starts a second at once; no handler has run. A word of memory is zero in the child until it is
- * repaired. Whoever needs a lock looks at the word first; who finds it zero repairs, the other waits.
- * Repairing frees the lock that the lost thread held, forgets the list that it was changing, and freezes what
- * was in use.
+ * A fork while another thread is anywhere (src/heap/fork.c, thread.c): the child has one thread, which starts a
+ * second at once. A word of memory is zero in the child until it is repaired. Whoever needs a lock looks at the
+ * word first; who finds it zero repairs, the other waits. The thread that forked enters twice: once since it
+ * needs a lock, as in a handler of somebody else's, and once from our own handler, while the second thread goes
+ * on. Repairing abandons the list that the lost thread was changing, freezes what was in use, and then frees the
+ * lock. At any moment before it has looked at the word, the second thread may fork: in that child there is
+ * nobody but it, and the repair was broken off somewhere.
  *
  * Claims: nobody hangs, a lock is never taken from a living thread, the list is whole whenever somebody has
- * the lock, and no heap is adopted that the lost thread had.
+ * the lock, and no heap is adopted that a lost thread had.
  */
-#define THREADS 3
+#define THREADS 4
 #include "explore.h"
 
-enum { LOST, FORKER, SECOND, HEAPS = 4, NONE = 0xFF };
+enum { LOST, FORKER, SECOND, AGAIN /* the second fork */, HEAPS = 5, NONE = 0xFF };
 enum { FREE, PARKED, RUNNING, FROZEN }; /* states of a heap */
 enum { REPAIR, REPAIRING, GOOD };       /* the word */
-enum { AS_IT_IS, NO_NOTICE, NO_WAIT, LIST_KEPT, REPAIR_TWICE };
+enum { AS_IT_IS, NO_NOTICE, NO_WAIT, LIST_KEPT, REPAIR_TWICE, HANDLER_REPAIRS, LOCK_FREED_FIRST };
 
 struct state {
     struct clock clock[THREADS];
     struct clock lock_clock, word_clock;
     struct datum list_data;
-    uint8_t word, forked;
-    uint8_t lock; /* thread + 1 */
+    uint8_t word, forked; /* how often */
+    uint8_t handled;      /* our own handler has run */
+    uint8_t lock;         /* thread + 1 */
     uint8_t list_whole, idle, next_idle[HEAPS], heaps, heap_state[HEAPS];
     uint8_t at[THREADS], heap[THREADS], torn;
 };
@@ -74,13 +77,23 @@ static enum outcome lost_step(struct state *s) {
     return MOVED;
 }
 
+static bool is_gone(const struct state *s, unsigned t) {
+    return t == LOST || (t == FORKER && s->forked == 2);
+}
+
+static void free_lock(struct state *s) {
+    claim(s->lock == 0 || is_gone(s, s->lock - 1u), "a lock was taken from a living thread");
+    s->lock = 0;
+}
+
 /* At 10 to 14: repairs. */
 static enum outcome repair_step(struct state *s, unsigned t) {
     switch (s->at[t]) {
     case 10:
-        claim(s->lock == 0 || s->lock == LOST + 1, "a lock was taken from a living thread");
         s->torn = s->lock != 0;
-        s->lock = 0;
+        if (mistake == LOCK_FREED_FIRST) {
+            free_lock(s);
+        }
         break;
     case 11:
         note_write(s->clock, t, &s->list_data);
@@ -91,15 +104,18 @@ static enum outcome repair_step(struct state *s, unsigned t) {
         break;
     case 12:
         for (unsigned i = 0; i < HEAPS; i++) {
-            if (s->heap_state[i] == RUNNING) {
+            if (s->heap_state[i] == RUNNING && s->heap[t] != i) {
                 s->heap_state[i] = FROZEN;
             }
         }
         break;
+    case 13:
+        free_lock(s);
+        break;
     default: /* release */
         s->word = GOOD;
         release(s->clock, t, &s->word_clock, false);
-        s->at[t] = 2;
+        s->at[t] = s->handled && t == FORKER ? 8 : 2;
         return MOVED;
     }
     s->at[t]++;
@@ -160,6 +176,16 @@ static enum outcome child_step(struct state *s, unsigned t) {
         s->lock = 0;
         release(s->clock, t, &s->lock_clock, false);
         break;
+    case 7: /* our handler: the same look at the word */
+        claim(s->heap_state[s->heap[t]] == RUNNING, "the heap of a living thread was frozen");
+        if (t == FORKER) {
+            s->handled = 1;
+            if (s->word == REPAIR || mistake == HANDLER_REPAIRS) {
+                s->at[t] = 10;
+                return MOVED;
+            }
+        }
+        break;
     default:
         claim(s->heap_state[s->heap[t]] == RUNNING, "the heap of a living thread was frozen");
         return ENDED;
@@ -168,12 +194,27 @@ static enum outcome child_step(struct state *s, unsigned t) {
     return MOVED;
 }
 
+/* The second thread forks; what it does from then on, it does in its child. */
+static enum outcome fork_again(struct state *s) {
+    if (s->forked != 1 || s->at[SECOND] != 0) {
+        return s->forked == 0 ? BLOCKED : ENDED;
+    }
+    s->forked = 2;
+    s->word = REPAIR;
+    acquire(s->clock, SECOND, &s->clock[LOST]);
+    acquire(s->clock, SECOND, &s->clock[FORKER]);
+    return MOVED;
+}
+
 static enum outcome step(struct state *s, unsigned t) {
     if (t == LOST) {
         return lost_step(s);
     }
+    if (t == AGAIN) {
+        return fork_again(s);
+    }
     if (s->forked) {
-        return child_step(s, t);
+        return is_gone(s, t) ? ENDED : child_step(s, t);
     }
     if (t == FORKER) { /* the fork: from here on there is only the child */
         s->forked = 1;
@@ -198,6 +239,8 @@ int main(void) {
         "with nobody waiting for the repair",
         "with lists that are kept",
         "with a second repair",
+        "with a handler that repairs whatever came before",
+        "with locks that are freed before what they guard is whole",
         NULL,
     };
     struct state s;

@@ -111,6 +111,47 @@ def comparison(lines, results, metric, kinds, title):
     table(lines, ["", "best"] + names + ["spread"], rows)
 
 
+def least(samples, name):
+    """The least of a figure over the samples, and whether each of these was given up before its end."""
+    values = [s["figures"][name] for s in samples if name in s.get("figures", {})]
+    given_up = bool(samples) and all(s["notes"].get("count_given_up") for s in samples)
+    return (min(values) if values else None), given_up
+
+
+def human_figure(name, value):
+    unit = name.split("_", 1)[0]
+    if unit == "bytes":
+        return f"{value / 1e3:.1f} kB" if name == "bytes_a_thread" else f"{value / 1e6:.1f} MB"
+    ns = value * 1000 if unit == "us" else value
+    return f"{ns:.0f} ns" if ns < 1e4 else f"{ns / 1e3:.0f} µs" if ns < 1e7 else f"{ns / 1e6:.0f} ms"
+
+
+def cliffs(lines, results):
+    """The figures themselves, for many of them are 0 under some allocator; then cutback against the best other one.
+    Less than 1 MB, 1 µs or 1 ns counts as that there, so that there is a ratio."""
+    names, rows = allocators(results), []
+    for w in results["workloads"]:
+        if w["kind"] != "cliff":
+            continue
+        shown = dict.fromkeys(f for s in w["results"].values() for sample in s for f in sample["figures"])
+        for figure_name in shown:
+            grain = {"bytes": 1e6, "ns": 1, "us": 1}[figure_name.split("_", 1)[0]]
+            grain = 1 if figure_name == "bytes_a_thread" else grain
+            values = {a: least(w["results"].get(a, []), figure_name) for a in names}
+            others = [v for a, (v, _) in values.items() if a != "cutback" and v is not None]
+            ratio, given_up = values.get("cutback", (None, False))
+            rows.append([w["name"].split("/", 1)[1], figure_name] + [
+                "–" if v is None else ("> " if gave else "") + human_figure(figure_name, v)
+                for v, gave in values.values()] + [
+                "–" if ratio is None or not others else
+                ("> " if given_up else "") + f"{max(ratio, grain) / max(min(others), grain):.2f}"])
+    if rows:
+        lines += ["### Cliffs", "", "Processor time of one call, on average or the worst, and resident memory over the start "
+                  "(bench/bench_cliffs.cpp, `--list` says what each is); > where it was given up after three seconds. The last "
+                  "column: cutback over the best of the others, where less than 1 MB and 1 µs or ns counts as that.", ""]
+        table(lines, ["", ""] + names + ["ratio"], rows)
+
+
 def markdown(results):
     lines = [f"## {results['date']}, {results['machine']}", "",
              f"{results['cpu']}, {results['cores']} cores, Linux {results['kernel']}; commit {results['commit'][:12]}"
@@ -163,6 +204,8 @@ def markdown(results):
             rows.append([w["name"].split("/", 1)[1] + ", MB resident one second after FLUSHALL"] + cells)
     if rows:
         table(lines, [""] + names, rows)
+
+    cliffs(lines, results)
 
     arena = results.get("arena")
     if arena:

@@ -4,6 +4,7 @@
     bench/run.py                            everything, five rounds, within the hour
     bench/run.py --quick                    smaller inputs, ends within five minutes
     bench/run.py --only malloc/random       the workloads whose name matches, all allocators
+    bench/run.py --only cliff/              where some allocator is slow or large by orders of magnitude
     bench/run.py --only program/cc1 --alloc cutback,mimalloc --rounds 3
     bench/run.py mine=/path/libmine.so      one more allocator
     bench/run.py --list
@@ -145,6 +146,7 @@ class Workload:
     """Something to run once under an allocator. `measure` gives a sample: time, memory, and whatever else."""
 
     unit = "ns"
+    rounds = None  # at most so many
 
     def __init__(self, name, kind, what, seconds):
         self.name, self.kind, self.what, self.seconds = name, kind, what, seconds
@@ -187,6 +189,23 @@ class Drain(Workload):
         sample = json.loads(run(self.command, 120, allocator.environment()))
         check_allocator(allocator, sample.pop("allocator"))
         sample.update(time=sample["ns_free"], memory=sample["peak"])
+        return sample
+
+
+class Cliff(Workload):
+    """A pattern under which some allocator is slow or large by orders of magnitude: two rounds tell."""
+
+    rounds = 2
+
+    def __init__(self, name, what, args):
+        super().__init__("cliff/" + name, "cliff", what, 2.0 if not args.quick else 0.5)
+        self.rounds = 1 if args.quick else Cliff.rounds
+        self.command = [str(args.build / "bench" / "bench_cliffs"), "--json",
+                        "--scale=0.1" if args.quick else "--scale=1", name]
+
+    def measure(self, allocator):
+        sample = json.loads(run(self.command, 120, allocator.environment()))
+        check_allocator(allocator, sample.pop("allocator"))
         return sample
 
 
@@ -357,6 +376,9 @@ def all_workloads(args, skipped):
     else:
         skipped.append({"what": "malloc/*", "why": "bench_malloc is not built (package libbenchmark-dev)"})
     found += [Drain(order, args) for order in ("lifo", "fifo", "random")]
+    for line in output(str(args.build / "bench" / "bench_cliffs"), "--list").splitlines():
+        name, _, what = line.partition(" ")
+        found.append(Cliff(name, what.strip(), args))
     found.append(Start(args))
     return found
 
@@ -410,7 +432,7 @@ def measure_all(args, allocators, workloads, results, skipped, deadline):
             ready.append(w)
         except Failed as why:
             skipped.append({"what": w.name, "why": str(why)})
-    jobs = [(w, a, r) for r in range(args.rounds) for w in ready
+    jobs = [(w, a, r) for r in range(args.rounds) for w in ready if r < (w.rounds or args.rounds)
             for a in (allocators[r % len(allocators):] + allocators[:r % len(allocators)])]
     progress = Progress(jobs, deadline, time.monotonic())
     for job in jobs:
@@ -478,8 +500,8 @@ def build(args):
                              "apt-get install meson ninja-build gcc g++ libbenchmark-dev")
         subprocess.run(["meson", "setup", str(args.build)], cwd=ROOT, check=True, stdout=sys.stderr)
     known = output("ninja", "-C", str(args.build), "-t", "targets", "all")
-    wanted = [t for t in ("bench/launcher", "bench/bench_malloc", "bench/bench_drain", "bench/bench_arena",
-                          "preload/libcutback_preload.so") if re.search(rf"^{re.escape(t)}:", known, re.M)]
+    wanted = [t for t in ("bench/launcher", "bench/bench_malloc", "bench/bench_drain", "bench/bench_cliffs",
+                          "bench/bench_arena", "preload/libcutback_preload.so") if re.search(rf"^{re.escape(t)}:", known, re.M)]
     for target in wanted:
         done = subprocess.run(["ninja", "-C", str(args.build), "-j2", target], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)

@@ -376,9 +376,12 @@ def all_workloads(args, skipped):
     else:
         skipped.append({"what": "malloc/*", "why": "bench_malloc is not built (package libbenchmark-dev)"})
     found += [Drain(order, args) for order in ("lifo", "fifo", "random")]
-    for line in output(str(args.build / "bench" / "bench_cliffs"), "--list").splitlines():
-        name, _, what = line.partition(" ")
-        found.append(Cliff(name, what.strip(), args))
+    if args.quick and not args.only:
+        skipped.append({"what": "cliff/*", "why": "not with --quick, unless --only names them"})
+    else:
+        for line in output(str(args.build / "bench" / "bench_cliffs"), "--list").splitlines():
+            name, _, what = line.partition(" ")
+            found.append(Cliff(name, what.strip(), args))
     found.append(Start(args))
     return found
 

@@ -8,6 +8,7 @@
 #define CUTBACK_HPP
 
 #include <cstddef>
+#include <cstdlib>
 #include <memory_resource>
 #include <new>
 
@@ -17,8 +18,10 @@ namespace cutback {
 
 /*
  * An arena that containers of std::pmr allocate from: std::pmr::vector<int> numbers(&resource). Throws
- * std::bad_alloc where the arena returns NULL. The arena is the caller's and outlives the resource. Two
- * resources are equal if they are of the same arena.
+ * std::bad_alloc where the arena returns NULL; compiled without exceptions, it calls std::abort() there. The
+ * arena is the caller's and outlives the resource. Two resources are equal if they are of the same arena;
+ * compiled without run-time type information, a resource is equal to itself only, and a container that is
+ * moved from one to another moves its elements one by one.
  */
 class resource final : public std::pmr::memory_resource {
   public:
@@ -31,8 +34,13 @@ class resource final : public std::pmr::memory_resource {
   private:
     void *do_allocate(std::size_t size, std::size_t align) override {
         void *block = cutback_alloc(arena_, size, align);
-        if (block == nullptr)
+        if (block == nullptr) {
+#ifdef __cpp_exceptions
             throw std::bad_alloc();
+#else
+            std::abort();
+#endif
+        }
         return block;
     }
 
@@ -41,8 +49,12 @@ class resource final : public std::pmr::memory_resource {
     }
 
     bool do_is_equal(const std::pmr::memory_resource &other) const noexcept override {
+#ifdef __cpp_rtti
         const auto *same = dynamic_cast<const resource *>(&other);
         return same != nullptr && same->arena_ == arena_;
+#else
+        return &other == this;
+#endif
     }
 
     cutback_arena *arena_;

@@ -1,13 +1,14 @@
 /*
  * Fuzz target: the heap. The input is a script of the model in heap_model.h, eight bytes per step:
- * allocations of every kind, frees, reallocs, by two threads, the end of one of them, trims, failing system
- * calls. What disagrees with the model, or breaks an invariant of the heap, aborts.
+ * allocations of every kind, frees, reallocs, by up to nine threads that own what they allocate, the end of
+ * some of them, trims, system calls that fail, once or at random for a while. What disagrees with the model,
+ * or breaks an invariant of the heap, aborts.
  *
  * The heap lives as long as the process, as it does in a program: a script finds what earlier ones left
  * behind.
  *
  * Layer:     tests.
- * Threading: the model's helper.
+ * Threading: the model's helpers.
  */
 #define MODEL_BYTES ((size_t)4 << 20) /* small scripts do not need more, and run faster */
 #include "heap_model.h"

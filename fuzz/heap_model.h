@@ -3,14 +3,14 @@
  * on the heap with prefixed names and on the model; whatever the heap does that the model does not allow is a
  * fault.
  *
- * A second thread with a heap of its own, the helper, takes part: a step says which of the two threads makes
- * the call. Both run in turn, never at the same time, so a script does the same each time that it is run.
- * To the heap a thread is its cb_thread. Where switching threads would be most of the work, the calls of the
+ * Other threads with heaps of their own, the helpers, take part: a step says which of the threads makes the
+ * call. They run in turn, never at the same time, so a script does the same each time that it is run.
+ * To the heap a thread is its cb_thread. Where switching threads would be most of the work, the calls of a
  * helper are made by the model's own thread with the helper's cb_thread in the place of its own; the helper
  * has it only when it begins and when it ends.
  *
  * Layer:     tests. Includes the heap's public functions and check.h.
- * Threading: one model belongs to one thread; the helper works only while that thread waits for it.
+ * Threading: one model belongs to one thread; a helper works only while that thread waits for it.
  */
 #ifndef CB_FUZZ_HEAP_MODEL_H
 #define CB_FUZZ_HEAP_MODEL_H
@@ -26,6 +26,7 @@
 
 enum {
     MODEL_OBJECTS = 512,
+    MODEL_HELPERS = 8,
     MODEL_STEP = 8,     /* bytes of a script per step */
     MODEL_BULK = 256,   /* objects that one step may allocate at most */
     MODEL_EDGE = 96,    /* so many bytes at either end of an object are written and checked, */
@@ -63,22 +64,30 @@ struct model_call {
     const char *fault;
 };
 
+/* A thread with a heap of its own. */
+struct model_helper {
+    struct model *model;
+    pthread_t thread; /* only while `helping` */
+    bool helping;
+    struct model_call *job; /* guarded by the model's lock, as is `quit`; NULL: nothing to do */
+    bool quit;
+    pthread_cond_t changed; /* job or quit */
+    struct cb_thread lent;  /* its own, while the model's thread stands in for it; guarded by the lock */
+};
+
 struct model {
     struct model_object object[MODEL_OBJECTS];
     size_t bytes, live;
     uint8_t next_pattern;
     bool check_each_step;
     bool inject;                         /* scripts may make system calls fail */
-    bool stand_in;                       /* the model's thread makes the helper's calls */
+    bool stand_in;                       /* the model's thread makes the helpers' calls */
     unsigned order[MODEL_BULK], ordered; /* the objects made last, newest at the end, for LIFO frees */
+    unsigned short_for;                  /* so many more steps memory is short: see model_arm */
+    uint32_t luck;                       /* which calls of the system are refused meanwhile */
 
-    pthread_t thread; /* the helper; only while `helping` */
-    bool helping;
     pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct model_call *job; /* guarded by lock, as is `quit`; NULL: nothing to do */
-    bool quit;
-    struct cb_thread lent; /* the helper's, while the model's thread stands in for it; guarded by lock */
+    struct model_helper helper[MODEL_HELPERS];
 };
 
 static inline void model_make_call(struct model_call *call) {
@@ -118,96 +127,123 @@ static inline void model_make_call(struct model_call *call) {
     call->error = errno;
 }
 
+/*
+ * While memory is short, each call of the heap starts by chance with the system refusing everything, or
+ * everything after its first few calls, or nothing: one request fails and the next is served, as in a process
+ * at its limit when others come and go.
+ */
+static inline void model_arm(struct model *model) {
+    if (model->short_for == 0) {
+        return;
+    }
+    model->luck = model->luck * 1664525 + 1013904223;
+    unsigned chance = model->luck >> 28;
+    cb_os_inject(chance < 8 ? 0 : chance < 12 ? (int)(chance - 7) : -1);
+}
+
 static inline void model_make_checked_call(struct model *model, struct model_call *call) {
+    model_arm(model);
     model_make_call(call);
     if (call->fault == NULL && (model->check_each_step || call->what == MODEL_CHECK)) {
         call->fault = cb_heap_check();
     }
 }
 
-/* The helper: makes the calls that it is given until it is told to go. */
+/* A helper: makes the calls that it is given until it is told to go. */
 static inline void *model_help(void *argument) {
-    struct model *model = argument;
+    struct model_helper *helper = argument;
+    struct model *model = helper->model;
     pthread_mutex_lock(&model->lock);
     if (model->stand_in) {
         cb_free(cb_malloc(1)); /* so that its end is the end of a thread that had a heap */
-        model->lent = cb_thread;
+        helper->lent = cb_thread;
     }
-    while (!model->quit) {
-        if (model->job == NULL) {
-            pthread_cond_wait(&model->changed, &model->lock);
+    while (!helper->quit) {
+        if (helper->job == NULL) {
+            pthread_cond_wait(&helper->changed, &model->lock);
             continue;
         }
-        model_make_checked_call(model, model->job);
-        model->job = NULL;
-        pthread_cond_broadcast(&model->changed);
+        model_make_checked_call(model, helper->job);
+        helper->job = NULL;
+        pthread_cond_broadcast(&helper->changed);
     }
     if (model->stand_in) {
-        cb_thread = model->lent;
+        cb_thread = helper->lent;
     }
     pthread_mutex_unlock(&model->lock);
     return NULL;
 }
 
-/* The model's thread makes a call of the helper's. */
-static inline void model_stand_in(struct model *model, struct model_call *call) {
+/* The model's thread makes a call of a helper's. */
+static inline void model_stand_in(struct model *model, struct model_helper *helper, struct model_call *call) {
     struct cb_thread own = cb_thread;
-    cb_thread = model->lent;
+    cb_thread = helper->lent;
     model_make_checked_call(model, call);
-    model->lent = cb_thread;
+    helper->lent = cb_thread;
     cb_thread = own;
 }
 
 static inline void model_start(struct model *model) {
     memset(model, 0, sizeof *model);
     pthread_mutex_init(&model->lock, NULL);
-    pthread_cond_init(&model->changed, NULL);
+    for (size_t i = 0; i < MODEL_HELPERS; i++) {
+        model->helper[i].model = model;
+        pthread_cond_init(&model->helper[i].changed, NULL);
+    }
 }
 
-/* Ends the helper; the next call that wants one starts another, which takes over its heap. */
-static inline void model_end_helper(struct model *model) {
-    if (!model->helping) {
+/* Ends a helper; the next call that wants it starts another, which takes over a heap that was left. */
+static inline void model_end_helper(struct model *model, struct model_helper *helper) {
+    if (!helper->helping) {
         return;
     }
     pthread_mutex_lock(&model->lock);
-    model->quit = true;
-    pthread_cond_broadcast(&model->changed);
+    helper->quit = true;
+    pthread_cond_broadcast(&helper->changed);
     pthread_mutex_unlock(&model->lock);
-    pthread_join(model->thread, NULL);
-    model->helping = model->quit = false;
+    pthread_join(helper->thread, NULL);
+    helper->helping = helper->quit = false;
+}
+
+static inline void model_end_helpers(struct model *model) {
+    for (size_t i = 0; i < MODEL_HELPERS; i++) {
+        model_end_helper(model, &model->helper[i]);
+    }
 }
 
 /* Hands the call to the helper and waits until it is made. */
-static inline void model_ask_helper(struct model *model, struct model_call *call) {
+static inline void model_ask_helper(struct model *model, struct model_helper *helper,
+                                    struct model_call *call) {
     pthread_mutex_lock(&model->lock);
-    model->job = call;
-    pthread_cond_broadcast(&model->changed);
-    while (model->job != NULL) {
-        pthread_cond_wait(&model->changed, &model->lock);
+    helper->job = call;
+    pthread_cond_broadcast(&helper->changed);
+    while (helper->job != NULL) {
+        pthread_cond_wait(&helper->changed, &model->lock);
     }
     pthread_mutex_unlock(&model->lock);
 }
 
-static inline void model_start_helper(struct model *model) {
-    model->helping = pthread_create(&model->thread, NULL, model_help, model) == 0;
-    if (model->helping && model->stand_in) {
+static inline void model_start_helper(struct model *model, struct model_helper *helper) {
+    helper->helping = pthread_create(&helper->thread, NULL, model_help, helper) == 0;
+    if (helper->helping && model->stand_in) {
         struct model_call begin = {.what = MODEL_CHECK};
-        model_ask_helper(model, &begin);
+        model_ask_helper(model, helper, &begin);
     }
 }
 
-/* Makes the call in this thread, or in the helper, and lets that thread's heap be checked. Returns the fault.
- */
-static inline const char *model_call(struct model *model, struct model_call *call, bool helper) {
-    if (helper && !model->helping) {
-        model_start_helper(model);
+/* Makes the call in this thread, or, if there is one, in the helper, and lets that thread's heap be checked.
+ * Returns the fault. */
+static inline const char *model_call(struct model *model, struct model_call *call,
+                                     struct model_helper *helper) {
+    if (helper != NULL && !helper->helping) {
+        model_start_helper(model, helper);
     }
-    if (!helper || !model->helping) {
+    if (helper == NULL || !helper->helping) {
         model_make_checked_call(model, call);
     } else if (model->stand_in) {
-        model_stand_in(model, call);
+        model_stand_in(model, helper, call);
     } else {
-        model_ask_helper(model, call);
+        model_ask_helper(model, helper, call);
     }
     return call->fault;
 }
@@ -279,7 +315,8 @@ static inline const char *model_enter(struct model *model, struct model_object *
     return NULL;
 }
 
-static inline const char *model_free(struct model *model, struct model_object *o, bool helper) {
+static inline const char *model_free(struct model *model, struct model_object *o,
+                                     struct model_helper *helper) {
     if (o->start == NULL) {
         return NULL;
     }
@@ -303,7 +340,7 @@ static inline const char *model_refused(const struct model_call *call, bool may_
 }
 
 static inline const char *model_allocate(struct model *model, struct model_object *o, struct model_call *call,
-                                         bool helper, bool may_fail) {
+                                         struct model_helper *helper, bool may_fail) {
     size_t bytes = call->size;
     if (call->what == MODEL_CALLOC && __builtin_mul_overflow(call->count, call->size, &bytes)) {
         bytes = SIZE_MAX;
@@ -325,7 +362,7 @@ static inline const char *model_allocate(struct model *model, struct model_objec
 }
 
 static inline const char *model_realloc(struct model *model, struct model_object *o, struct model_call *call,
-                                        bool helper, bool may_fail) {
+                                        struct model_helper *helper, bool may_fail) {
     if (o->start != NULL && !model_intact(o, o->start, o->usable)) {
         return "the contents of an object have changed before realloc";
     }
@@ -408,8 +445,8 @@ static inline struct model_object *model_taken(struct model *model, size_t from)
 }
 
 /* Many objects of one size. */
-static inline const char *model_bulk(struct model *model, size_t from, size_t size, size_t count, bool helper,
-                                     bool may_fail) {
+static inline const char *model_bulk(struct model *model, size_t from, size_t size, size_t count,
+                                     struct model_helper *helper, bool may_fail) {
     const char *fault = NULL;
     for (size_t i = 0; i < count && fault == NULL && model->live < MODEL_OBJECTS; i++) {
         struct model_call call = {.what = MODEL_MALLOC, .size = size % 4096};
@@ -420,7 +457,7 @@ static inline const char *model_bulk(struct model *model, size_t from, size_t si
 
 /* Frees of many: the newest first, or a stretch of the table, or every other one of it. */
 static inline const char *model_free_many(struct model *model, size_t from, size_t count, int how,
-                                          bool helper) {
+                                          struct model_helper *helper) {
     const char *fault = NULL;
     for (size_t i = 0; i < count && fault == NULL; i++) {
         size_t at = how == 1 ? from + i : from + 2 * i;
@@ -432,7 +469,7 @@ static inline const char *model_free_many(struct model *model, size_t from, size
     return fault;
 }
 
-static inline const char *model_check_all(struct model *model, bool helper) {
+static inline const char *model_check_all(struct model *model, struct model_helper *helper) {
     for (struct model_object *o = model->object; o < model->object + MODEL_OBJECTS; o++) {
         if (o->start != NULL && !model_intact(o, o->start, o->usable)) {
             return "the contents of an object have changed";
@@ -442,24 +479,39 @@ static inline const char *model_check_all(struct model *model, bool helper) {
     return model_call(model, &call, helper);
 }
 
+/* Whether system calls may fail in this step, and arranges that they do. */
+static inline bool model_refuse(struct model *model, const uint8_t bytes[MODEL_STEP]) {
+    if (!model->inject) {
+        return false;
+    }
+    if (bytes[7] >= 0xC0) {
+        cb_os_inject(bytes[7] & 7);
+    } else if (bytes[7] == 0x80 || bytes[7] == 0x81) {
+        model->short_for = bytes[7] == 0x80 ? 16 : 64; /* steps */
+        model->luck = bytes[6];
+    }
+    return bytes[7] >= 0xC0 || model->short_for > 0;
+}
+
 /*
- * One step. Bytes: operation; object (two bytes, the top bit says who); size (three); alignment or count;
- * and, with the top bits set, which of the system calls in this step fails.
+ * One step. Bytes: operation; object (two bytes, of which the top bit says that a helper does it, and the six
+ * below the last which helper); size (three); alignment or count; and, with the top bits set, which of the
+ * system calls in this step fails; 0x80 and 0x81: memory is short from here on for a while.
  */
 static inline const char *model_step(struct model *model, const uint8_t bytes[MODEL_STEP]) {
     size_t at = ((size_t)bytes[2] << 8 | bytes[1]) % MODEL_OBJECTS, more = bytes[6];
-    bool helper = bytes[2] >= 128;
-    bool may_fail = model->inject && bytes[7] >= 0xC0;
+    struct model_helper *helper = bytes[2] >= 128 ? &model->helper[bytes[2] / 2 % MODEL_HELPERS] : NULL;
     size_t size = model_size(model, bytes[3], bytes[4], bytes[5]);
     struct model_call call = {.size = size, .flavour = (int)more};
     struct model_object *o = model_vacant(model, at), *old = model_taken(model, at);
     const char *fault = NULL;
-    if (helper && model->stand_in && !model->helping) {
-        model_start_helper(model); /* where nothing fails: it must get its heap */
+    if (helper != NULL && model->stand_in && !helper->helping) {
+        unsigned short_for = model->short_for;
+        model->short_for = 0;
+        model_start_helper(model, helper); /* where nothing fails: it must get its heap */
+        model->short_for = short_for;
     }
-    if (may_fail) {
-        cb_os_inject(bytes[7] & 7);
-    }
+    bool may_fail = model_refuse(model, bytes);
     switch (o == NULL ? 8 : bytes[0] % 24) {
     case 0:
     case 1:
@@ -505,7 +557,7 @@ static inline const char *model_step(struct model *model, const uint8_t bytes[MO
         break;
     case 21:
         if (more < 16) {
-            model_end_helper(model);
+            model_end_helper(model, &model->helper[bytes[2] / 2 % MODEL_HELPERS]);
         }
         break;
     case 22:
@@ -517,20 +569,26 @@ static inline const char *model_step(struct model *model, const uint8_t bytes[MO
     }
     if (may_fail) {
         cb_os_inject(-1);
+        model->short_for -= model->short_for > 0;
     }
     return fault;
 }
 
-/* Checks and frees what is left, and ends the helper. */
+/* Checks and frees what is left, and ends the helpers. */
 static inline const char *model_end(struct model *model) {
-    const char *fault = model_check_all(model, model->helping);
+    const char *fault = NULL;
+    model->short_for = 0;
+    for (size_t i = 0; i < MODEL_HELPERS && fault == NULL; i++) {
+        fault = model->helper[i].helping ? model_check_all(model, &model->helper[i]) : NULL;
+    }
     for (size_t i = 0; i < MODEL_OBJECTS && fault == NULL; i++) {
-        fault = model_free(model, &model->object[i], model->helping && i % 3 == 0);
+        struct model_helper *helper = &model->helper[i / 3 % MODEL_HELPERS];
+        fault = model_free(model, &model->object[i], i % 3 == 0 && helper->helping ? helper : NULL);
     }
     if (fault == NULL) {
-        fault = model_check_all(model, false);
+        fault = model_check_all(model, NULL);
     }
-    model_end_helper(model);
+    model_end_helpers(model);
     return fault;
 }
 

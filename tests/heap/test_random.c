@@ -1,10 +1,10 @@
 /*
  * Random operations on the heap, each compared with the model: no overlap, aligned, contents intact, memory
- * that calloc returns zero, invariants after every few operations. Two threads take part, in turn; some
+ * that calloc returns zero, invariants after every few operations. Several threads take part, in turn; some
  * system calls fail.
  *
  * Layer:     tests.
- * Threading: the model's helper.
+ * Threading: the model's helpers.
  */
 #include "bed.h"
 
@@ -33,7 +33,7 @@ static void run(uint64_t seed, bool inject) {
     }
     model.check_each_step = false;
     if (fault != NULL) {
-        model_end_helper(&model);
+        model_end_helpers(&model);
     } else if ((fault = model_end(&model)) != NULL) {
         print_error("seed %llu, at the end: %s\n", (unsigned long long)seed, fault);
     }

@@ -17,7 +17,7 @@
 
 extern char **environ;
 
-enum { THREADS_MOST = 24, SHARED = 2000, FORKERS = 3, CHILD_SECONDS = 60, PHASE_FORKS = 60 };
+enum { THREADS_MOST = 24, SHARED = 2000, FORKERS = 3, CHILD_SECONDS = 60, PHASE_FORKS = 20 };
 
 /* release by the thread that puts an object in, acquire by whoever takes it out */
 static struct bed_object *_Atomic shared[SHARED];

@@ -81,6 +81,7 @@ struct model {
     uint8_t next_pattern;
     bool check_each_step;
     bool inject;                         /* scripts may make system calls fail */
+    bool limited;                        /* all of them do until a step says otherwise */
     bool stand_in;                       /* the model's thread makes the helpers' calls */
     unsigned order[MODEL_BULK], ordered; /* the objects made last, newest at the end, for LIFO frees */
     unsigned short_for;                  /* so many more steps memory is short: see model_arm */
@@ -496,7 +497,8 @@ static inline bool model_refuse(struct model *model, const uint8_t bytes[MODEL_S
 /*
  * One step. Bytes: operation; object (two bytes, of which the top bit says that a helper does it, and the six
  * below the last which helper); size (three); alignment or count; and, with the top bits set, which of the
- * system calls in this step fails; 0x80 and 0x81: memory is short from here on for a while.
+ * system calls in this step fails; 0x80 and 0x81: memory is short from here on for a while; while the model is
+ * limited, all do.
  */
 static inline const char *model_step(struct model *model, const uint8_t bytes[MODEL_STEP]) {
     size_t at = ((size_t)bytes[2] << 8 | bytes[1]) % MODEL_OBJECTS, more = bytes[6];
@@ -558,6 +560,8 @@ static inline const char *model_step(struct model *model, const uint8_t bytes[MO
     case 21:
         if (more < 16) {
             model_end_helper(model, &model->helper[bytes[2] / 2 % MODEL_HELPERS]);
+        } else if (more < 64) {
+            model->limited = !model->limited;
         }
         break;
     case 22:

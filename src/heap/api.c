@@ -31,11 +31,11 @@ static void *no_memory(void) {
 /* Large memory that the system hands out is zero already; all other objects are short enough to clear. */
 static CB_NOINLINE void *calloc_slow(size_t size) {
     if (size > CB_MEDIUM_MAX) {
-        void *p = cb_thread_ready() ? cb_large_alloc(size != 0 ? size : 1, 0, true) : NULL;
+        void *p = cb_malloc_large(size, 0, true);
         return p != NULL ? p : no_memory();
     }
     void *p = cb_malloc_slow(size);
-    return p != NULL ? memset(p, 0, cb_map_length(cb_map_at((uintptr_t)p)) << CB_GRANULE_SHIFT) : NULL;
+    return p != NULL ? memset(p, 0, CB_NAME(malloc_usable_size)(p)) : NULL;
 }
 
 CB_EXPORT void *CB_NAME(calloc)(size_t count, size_t size) {
@@ -121,6 +121,9 @@ static void *realloc_large(void *ptr, size_t old, size_t size) {
     cb_fork_notice();
     if (cb_large_keeps(old, size)) {
         void *to = cb_large_resize((uintptr_t)ptr, size);
+        if (to == NULL && cb_refill_give_pages(size)) {
+            to = cb_large_resize((uintptr_t)ptr, size);
+        }
         return to != NULL ? to : no_memory();
     }
     return realloc_by_copy(ptr, old, size);
@@ -195,18 +198,27 @@ static uintptr_t align_up(uintptr_t p, size_t align) {
     return (p + align - 1) & ~(uintptr_t)(align - 1);
 }
 
-/* An object from a ring among whose newest entries one happens to be aligned. */
+/*
+ * An object from a ring among whose newest entries one happens to be aligned: the newest, of those that are aligned no
+ * better than need be.
+ */
 static void *aligned_from_ring(struct cb_heap *heap, unsigned index, size_t align) {
     const size_t *slot = heap->rings->ring[index].slot;
     size_t count = cb_ring_count(heap, index), seen = count < ENTRIES_SEEN ? count : ENTRIES_SEEN;
-    for (size_t i = count; i > count - seen; i--) {
-        if ((slot[i - 1] & ((align >> CB_GRANULE_SHIFT) - 1)) == 0) {
-            uintptr_t p = cb_ring_take(heap, index, i - 1);
-            cb_map_set(cb_map_at(p), index < CB_MEDIUM_RING ? index : CB_LIVE);
-            return (void *)p;
+    size_t best = count, least = SIZE_MAX, mask = (align >> CB_GRANULE_SHIFT) - 1;
+    for (size_t i = count; i > count - seen && least != mask + 1; i--) {
+        size_t alignment = slot[i - 1] & -slot[i - 1];
+        if (alignment > mask && alignment < least) {
+            best = i - 1;
+            least = alignment;
         }
     }
-    return NULL;
+    if (best == count) {
+        return NULL;
+    }
+    uintptr_t p = cb_ring_take(heap, index, best);
+    cb_map_set(cb_map_at(p), index < CB_MEDIUM_RING ? index : CB_LIVE);
+    return (void *)p;
 }
 
 /* From the run; the padding before the object is dead, and comes back when the object is freed on top. */
@@ -229,8 +241,8 @@ static void *aligned_from_run(struct cb_heap *heap, enum cb_space_kind space, si
 
 /* align is a power of two above 16. */
 static void *aligned(size_t align, size_t size) {
-    if (size > CB_MEDIUM_MAX || align > CB_MEDIUM_MAX / 4) {
-        return cb_thread_ready() ? cb_large_alloc(size != 0 ? size : 1, align, false) : NULL;
+    if (size > CB_MEDIUM_MAX || align > CB_BLOCK_SIZE / 2) {
+        return cb_malloc_large(size != 0 ? size : 1, align, false);
     }
     cb_fork_notice();
     struct cb_heap *heap = cb_thread_heap();
@@ -238,8 +250,12 @@ static void *aligned(size_t align, size_t size) {
         return NULL;
     }
     size_t granules = granules_for(size != 0 ? size : 1);
+    size_t padded = granules + (align >> CB_GRANULE_SHIFT) - 1; /* has an aligned place, wherever it begins */
+    enum cb_space_kind space = padded <= CB_SMALL_GRANULES ? CB_SMALL : CB_MEDIUM;
+    if (space == CB_MEDIUM && granules < CB_RUN_LEAST) {
+        granules = CB_RUN_LEAST; /* so that its place is found again when it has died */
+    }
     unsigned index = cb_ring_of(granules);
-    enum cb_space_kind space = granules <= CB_SMALL_GRANULES && align <= 256 ? CB_SMALL : CB_MEDIUM;
     for (;;) {
         void *p = aligned_from_ring(heap, index, align);
         if (p == NULL) {
@@ -249,8 +265,9 @@ static void *aligned(size_t align, size_t size) {
             return p;
         }
         cb_remote_take_in(heap);
-        if (!cb_refill(heap, space, granules + (align >> CB_GRANULE_SHIFT) - 1, 0)) {
-            return NULL;
+        if (space == CB_SMALL ? !cb_refill(heap, space, padded, 0)
+                              : !cb_refill_aligned(heap, granules, align >> CB_GRANULE_SHIFT)) {
+            return cb_large_alloc_free(size != 0 ? size : 1, align);
         }
     }
 }

@@ -12,8 +12,10 @@
 #include <string.h>
 
 #define EIGHTH (CB_BLOCK_GRANULES / 8)
-#define HOLES_LEAST 256 /* granules in the longest holes of a block, for it to wait for what fits them */
-#define RUNS_SEEN 8     /* of a list, in search of one that is long enough */
+#define HOLES_LEAST 256     /* granules in the longest holes of a block, for it to wait for what fits them */
+#define RUNS_SEEN 8         /* of a list, in search of one that is long enough */
+#define ALIGNED_SEEN 16     /* in search of one with an aligned place, of all lists ... */
+#define ALIGNED_SEEN_EACH 4 /* ... and of each */
 
 static void set_near(const struct cb_heap *heap, const struct cb_block *block) {
     size_t number = cb_block_number(block);
@@ -35,10 +37,18 @@ static struct cb_block *by_number(uint32_t number) {
     return number != 0 ? cb_blocks + number : NULL;
 }
 
+/* There is no hole in the block of more than so many granules. */
+static void no_holes(struct cb_block *block, size_t longer) {
+    block->holes_from = CB_BLOCK_GRANULES - 1;
+    block->holes_to = 0;
+    block->holes_rest = (uint8_t)longer;
+}
+
 struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
-    uintptr_t start = cb_pages_take_block(heap);
+    struct cb_dirty dirty;
+    uintptr_t start = cb_pages_take_block(heap, &dirty);
     if (start == 0 && cb_room_give_back()) {
-        start = cb_pages_take_block(heap);
+        start = cb_pages_take_block(heap, &dirty);
     }
     if (start == 0) {
         return NULL;
@@ -47,9 +57,10 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     set_near(heap, block);
     block->next = block->prev = block->all_prev = 0;
     block->all_next = heap->all;
-    cb_purge_begin(block);
+    cb_purge_begin(block, dirty);
     block->dead = block->fresh = 0;
-    block->mark = EIGHTH;
+    no_holes(block, 0);
+    block->mark = heap->tight && space == CB_SMALL ? 0 : EIGHTH;
     block->space = (uint8_t)space;
     block->queue = 0;
     /* release: partner of the acquire in announce in remote.c, which finds the owner then */
@@ -58,6 +69,7 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
         heap->all->all_prev = (uint32_t)cb_block_number(block);
     }
     heap->all = block;
+    heap->blocks++;
     return block;
 }
 
@@ -73,7 +85,7 @@ static bool shut(struct cb_block *block) {
 
 /* A block that is one dead run, or was never used, and is shut, goes back. */
 static void drop(struct cb_heap *heap, struct cb_block *block) {
-    size_t purged = (size_t)__builtin_popcountll(block->purged_pages);
+    size_t clean = (size_t)__builtin_popcountll(block->purged_pages | block->untouched);
     if (block->fresh != 0) {
         untag(heap, block, cb_map_at(cb_block_start(block)), block->fresh);
     }
@@ -83,12 +95,13 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
         block->all_next->all_prev = block->all_prev;
     }
     *(block->all_prev != 0 ? &by_number(block->all_prev)->all_next : &heap->all) = block->all_next;
+    heap->blocks--;
     cb_count(&heap->used, (size_t)0 - block->fresh);
     clear_near(heap, block);
     /* release: partner of the acquire in the page allocator's in_page_land: the map bytes are zero by now */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
     /* The map is dirty too; where something is purged its pages count as if they were the block's. */
-    size_t dirty = ((64 - purged) << CB_UNIT_SHIFT) + (CB_BLOCK_SIZE >> CB_GRANULE_SHIFT);
+    size_t dirty = ((64 - clean) << CB_UNIT_SHIFT) + (CB_BLOCK_SIZE >> CB_GRANULE_SHIFT);
     cb_pages_give_block(cb_block_start(block), dirty < CB_BLOCK_SIZE ? dirty : CB_BLOCK_SIZE);
 }
 
@@ -144,8 +157,12 @@ bool cb_block_drop_if_empty(struct cb_heap *heap, struct cb_block *block) {
     return true;
 }
 
-/* When the block must be looked at next: an eighth of it has died, or all. */
-static void set_mark(struct cb_block *block) {
+/* When the block must be looked at next: an eighth of it has died, or all; or anything, in a tight heap. */
+static void set_mark(const struct cb_heap *heap, struct cb_block *block) {
+    if (heap->tight && block->space == CB_SMALL) {
+        block->mark = 0;
+        return;
+    }
     size_t next = (size_t)block->dead + EIGHTH;
     block->mark = (uint16_t)(next < block->fresh || block->dead == block->fresh ? next : block->fresh);
 }
@@ -154,21 +171,27 @@ void cb_block_settle(struct cb_heap *heap, struct cb_block *block) {
     if (cb_block_drop_if_empty(heap, block)) {
         return;
     }
-    if (block->queue == 0 && block->dead >= EIGHTH) {
+    if (block->queue == 0 && block->dead >= EIGHTH && !(heap->tight && block->space == CB_SMALL)) {
         enqueue_for_sweep(heap, block);
     }
-    set_mark(block);
+    set_mark(heap, block);
 }
 
-/* The block waits for objects of up to `most` granules, from `from` on. */
-static void enqueue_holes(struct cb_heap *heap, struct cb_block *block, size_t most, uintptr_t from) {
-    block->holes_from = (uint16_t)((from - cb_block_start(block)) >> CB_GRANULE_SHIFT);
-    enqueue(heap, block, CB_BLOCK_BINS + (unsigned)most);
-    heap->holes |= (uint64_t)1 << most;
+/* The block waits for objects of up to `most` granules; 0: it does not wait. */
+static void enqueue_holes(struct cb_heap *heap, struct cb_block *block, size_t most) {
+    if (most != 0) {
+        enqueue(heap, block, CB_BLOCK_BINS + (unsigned)most);
+        heap->holes |= (uint64_t)1 << most;
+    }
 }
 
 void cb_block_settle_swept(struct cb_heap *heap, struct cb_block *block) {
     if (cb_block_drop_if_empty(heap, block)) {
+        return;
+    }
+    if (heap->tight) {
+        no_holes(block, block->holes_rest);
+        enqueue_holes(heap, block, block->holes_rest);
         return;
     }
     size_t most = CB_SMALL_GRANULES, sum = heap->passed[most];
@@ -176,33 +199,80 @@ void cb_block_settle_swept(struct cb_heap *heap, struct cb_block *block) {
         sum += heap->passed[--most];
     }
     if (sum >= HOLES_LEAST && !has_run(heap, block)) {
-        enqueue_holes(heap, block, most, cb_block_start(block));
+        block->holes_from = 0;
+        enqueue_holes(heap, block, most);
     }
-    set_mark(block);
+    set_mark(heap, block);
 }
 
 void cb_block_put_back(struct cb_heap *heap, struct cb_block *block, uintptr_t from) {
-    if (!cb_block_drop_if_empty(heap, block)) {
-        enqueue_holes(heap, block, heap->sweep_most, from);
-        set_mark(block);
+    if (cb_block_drop_if_empty(heap, block)) {
+        return;
     }
+    block->holes_from = (uint16_t)((from - cb_block_start(block)) >> CB_GRANULE_SHIFT);
+    if (heap->tight && block->holes_from >= cb_block_sweep_end(heap, block)) {
+        cb_block_settle_swept(heap, block);
+        return;
+    }
+    size_t most = heap->sweep_most;
+    enqueue_holes(heap, block, heap->tight && block->holes_rest > most ? block->holes_rest : most);
+    set_mark(heap, block);
 }
 
-void cb_block_requeue_all(struct cb_heap *heap) {
+/* The block that has a run may have holes of any length, wherever a sweep of it stands. */
+void cb_block_become_tight(struct cb_heap *heap) {
+    heap->tight = true;
+    heap->tight_in_use = cb_heap_in_use(heap);
     for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
-        if (block->dead != 0 && block != heap->space[block->space].run_block) {
+        if (block->space == CB_SMALL) {
+            bool running = block == heap->space[CB_SMALL].run_block;
+            block->mark = 0;
             unqueue(heap, block);
-            enqueue_for_sweep(heap, block);
+            no_holes(block, running ? CB_SMALL_GRANULES : 0);
+            if (block->dead != 0 && !running) {
+                enqueue_for_sweep(heap, block);
+            }
         }
     }
 }
 
+/* What the blocks wait with is taken for what it is in any heap from then on, and their marks are set one by one. */
+bool cb_block_still_tight(struct cb_heap *heap) {
+    size_t now = cb_heap_in_use(heap), then = heap->tight_in_use;
+    heap->tight = heap->tight && now >= then - then / 8 && now <= then + then / 8 + CB_BLOCK_GRANULES;
+    return heap->tight;
+}
+
+void cb_block_begin_fresh_run(struct cb_heap *heap, struct cb_block *block) {
+    if (block->queue != 0) {
+        no_holes(block, block->queue > CB_BLOCK_BINS ? block->queue - CB_BLOCK_BINS : CB_SMALL_GRANULES);
+        unqueue(heap, block);
+    }
+}
+
+void cb_block_end_fresh_run(struct cb_heap *heap, struct cb_block *block) {
+    if (heap->tight && block->queue == 0) {
+        enqueue_holes(heap, block, block->holes_rest);
+    }
+}
+
+/* A block of a tight heap is swept where what is long begins; all of it where nobody knows better. */
+static uintptr_t begin_tight_sweep(struct cb_heap *heap, struct cb_block *block) {
+    bool known = block->queue > CB_BLOCK_BINS && block->holes_from < cb_block_sweep_end(heap, block);
+    if (!known) {
+        no_holes(block, 0);
+        block->holes_from = 0;
+        block->holes_to = UINT8_MAX;
+    }
+    return cb_block_start(block) + ((uintptr_t)block->holes_from << CB_GRANULE_SHIFT);
+}
+
 struct cb_block *cb_block_to_sweep(struct cb_heap *heap, size_t granules, uintptr_t *from) {
-    unsigned queue = CB_BLOCK_BINS;
+    uint64_t fit = cb_block_holes_for(heap, granules);
+    unsigned queue = heap->tight && fit != 0 ? 0 : CB_BLOCK_BINS;
     while (queue != 0 && heap->queue[queue] == NULL) {
         queue--;
     }
-    uint64_t fit = cb_block_holes_for(heap, granules);
     heap->sweep_most = CB_SMALL_GRANULES;
     if (queue == 0) {
         if (fit == 0) {
@@ -212,17 +282,53 @@ struct cb_block *cb_block_to_sweep(struct cb_heap *heap, size_t granules, uintpt
         queue = CB_BLOCK_BINS + heap->sweep_most;
     }
     struct cb_block *block = heap->queue[queue];
-    *from = cb_block_start(block);
-    *from += queue > CB_BLOCK_BINS ? (uintptr_t)block->holes_from << CB_GRANULE_SHIFT : 0;
+    bool part = queue > CB_BLOCK_BINS && block->holes_from < block->fresh;
+    *from = heap->tight
+                ? begin_tight_sweep(heap, block)
+                : cb_block_start(block) + (part ? (uintptr_t)block->holes_from << CB_GRANULE_SHIFT : 0);
     memset(heap->passed, 0, sizeof heap->passed);
     unqueue(heap, block);
     return block;
 }
 
+/* A tight heap: these granules of a block have died, and with what is dead beside them are perhaps a longer hole than
+ * is known of there. */
+static void note_hole(struct cb_heap *heap, struct cb_block *block, size_t granule, size_t granules) {
+    uint8_t *from = cb_map + granule, *to = from + granules;
+    while (to - from < CB_SMALL_GRANULES && cb_map_get(from - 1) >= CB_DEAD) {
+        from -= cb_map_get(from - 1) & CB_LENGTH;
+    }
+    while (to - from < CB_SMALL_GRANULES && cb_map_get(to) >= CB_DEAD) {
+        to += cb_map_get(to) & CB_LENGTH;
+    }
+    size_t length = to - from < CB_SMALL_GRANULES ? (size_t)(to - from) : CB_SMALL_GRANULES;
+    bool unknown = block->queue != 0 && block->queue <= CB_BLOCK_BINS;
+    if (unknown || length <= block->holes_rest) {
+        return;
+    }
+    if (block == heap->space[CB_SMALL].run_block) {
+        block->holes_rest = (uint8_t)length; /* the cursor may yet fall back to there: no place to begin at */
+        return;
+    }
+    const uint8_t *start = cb_map_at(cb_block_start(block));
+    size_t first = (size_t)(from - start), last = (size_t)(to - start - 1) / CB_HOLES_UNIT;
+    block->holes_from = first < block->holes_from ? (uint16_t)first : block->holes_from;
+    block->holes_to = last > block->holes_to ? (uint8_t)last : block->holes_to;
+    if (block->queue < CB_BLOCK_BINS + length) {
+        unqueue(heap, block);
+        enqueue_holes(heap, block, length);
+    }
+}
+
 /* What is dead in a block has reached the mark. True when the block went back. */
-CB_NOINLINE bool cb_block_risen(struct cb_heap *heap, struct cb_block *block) {
+CB_NOINLINE bool cb_block_risen(struct cb_heap *heap, struct cb_block *block, size_t granule,
+                                size_t granules) {
     if (cb_block_drop_if_empty(heap, block)) {
         return true;
+    }
+    if (heap->tight && block->space == CB_SMALL && cb_block_still_tight(heap)) {
+        note_hole(heap, block, granule, granules);
+        return false;
     }
     if (heap->space[block->space].run_block != block) {
         unqueue(heap, block);
@@ -230,7 +336,7 @@ CB_NOINLINE bool cb_block_risen(struct cb_heap *heap, struct cb_block *block) {
             enqueue_for_sweep(heap, block);
         }
     }
-    set_mark(block);
+    set_mark(heap, block);
     return false;
 }
 
@@ -248,12 +354,13 @@ static CB_NOINLINE void move_empty_run(struct cb_heap *heap, struct cb_dead_run 
 
 /*
  * The long dead runs of the medium space are in lists by length, so that a request finds one that fits well
- * at once. The list of a run: eight per doubling, from CB_RUN_LEAST on. So a run in the list that a request
- * belongs to may be too short for it, one in any later list is not.
+ * at once. The list of a run: sixteen per doubling, from CB_RUN_LEAST on, which begin at the sizes of the classes.
+ * So where it is a class size that is asked for, every run in its list and in later ones will do. Of other lengths,
+ * one in the list that they belong to may be too short.
  */
 static unsigned list_of(size_t granules) {
     unsigned log = 63 - (unsigned)__builtin_clzl(granules);
-    return (log - 6) * 8 + (unsigned)(granules >> (log - 3) & 7);
+    return (log - 6) * 16 + (unsigned)(granules >> (log - 4) & 15);
 }
 
 #define NEXT 4 /* where in the map bytes of a run its links are */
@@ -268,7 +375,7 @@ static void list_run(struct cb_heap *heap, uint8_t *m, size_t granules) {
         cb_map_set_link(next + PREV, m);
     }
     heap->runs[list] = m;
-    heap->runs_filled |= (uint64_t)1 << list;
+    heap->runs_filled[list / 64] |= (uint64_t)1 << (list & 63);
 }
 
 static void unlist_run(struct cb_heap *heap, uint8_t *m, size_t granules) {
@@ -282,7 +389,7 @@ static void unlist_run(struct cb_heap *heap, uint8_t *m, size_t granules) {
         unsigned list = list_of(granules);
         heap->runs[list] = next;
         if (next == NULL) {
-            heap->runs_filled &= ~((uint64_t)1 << list);
+            heap->runs_filled[list / 64] &= ~((uint64_t)1 << (list & 63));
         }
     }
     cb_map_set_link(m + NEXT, NULL);
@@ -307,10 +414,24 @@ static void untag(struct cb_heap *heap, struct cb_block *block, uint8_t *m, size
     cb_map_dead_untag(m, granules);
 }
 
+/* The first list from this one on that has a run; CB_RUN_LISTS: none. */
+static unsigned filled_from(const struct cb_heap *heap, unsigned list) {
+    for (unsigned word = list / 64; word < CB_RUN_LISTS / 64; word++) {
+        uint64_t bits = heap->runs_filled[word];
+        if (word == list / 64) {
+            bits = bits >> (list & 63) << (list & 63);
+        }
+        if (bits != 0) {
+            return word * 64 + (unsigned)__builtin_ctzll(bits);
+        }
+    }
+    return CB_RUN_LISTS;
+}
+
 struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules) {
     unsigned list = list_of(granules < CB_RUN_LEAST ? CB_RUN_LEAST : granules);
-    for (uint64_t filled = heap->runs_filled >> list << list; filled != 0; filled &= filled - 1) {
-        uint8_t *m = heap->runs[__builtin_ctzll(filled)];
+    while ((list = filled_from(heap, list)) < CB_RUN_LISTS) {
+        uint8_t *m = heap->runs[list++];
         for (int seen = 0; m != NULL && seen < RUNS_SEEN; seen++, m = cb_map_link(m + NEXT)) {
             size_t length = cb_map_length(m);
             if (length >= granules &&
@@ -320,6 +441,22 @@ struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules) {
         }
     }
     return (struct cb_dead_run){0, 0};
+}
+
+struct cb_dead_run cb_block_listed_aligned(struct cb_heap *heap, size_t granules, size_t align) {
+    size_t sure = granules + align - 1; /* so long a run has an aligned place, wherever it begins */
+    unsigned list = list_of(granules < CB_RUN_LEAST ? CB_RUN_LEAST : granules), end = list_of(sure);
+    for (int seen = 0; (list = filled_from(heap, list)) < end && seen < ALIGNED_SEEN; list++) {
+        const uint8_t *m = heap->runs[list];
+        for (int i = 0; m != NULL && i < ALIGNED_SEEN_EACH; i++, seen++, m = cb_map_link(m + NEXT)) {
+            size_t from = (size_t)(m - cb_map), length = cb_map_length(m);
+            if (((from + align - 1) & ~(align - 1)) + granules <= from + length &&
+                cb_purge_may_use(cb_block_of(cb_map_address(m)), cb_map_address(m), length)) {
+                return (struct cb_dead_run){cb_map_address(m), length};
+            }
+        }
+    }
+    return cb_block_listed_run(heap, sure);
 }
 
 /* Medium space: merges with dead neighbours at once. */
@@ -355,13 +492,29 @@ struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, ui
     }
     block->dead = (uint16_t)(block->dead + granules);
     cb_count(&heap->dead, granules);
-    if (CB_UNLIKELY(block->dead >= block->mark) && cb_block_risen(heap, block)) {
+    if (CB_UNLIKELY(block->dead >= block->mark) &&
+        cb_block_risen(heap, block, p >> CB_GRANULE_SHIFT, granules)) {
         return (struct cb_dead_run){0, 0};
     }
     if (CB_UNLIKELY(run.granules >= CB_UNIT_GRANULES) && block->space == CB_MEDIUM) {
         cb_purge_died(heap, block, run.start, run.granules);
     }
     return run;
+}
+
+void cb_block_carve(struct cb_heap *heap, struct cb_block *block, struct cb_dead_run run, uintptr_t p,
+                    size_t granules) {
+    size_t before = (p - run.start) >> CB_GRANULE_SHIFT, behind = run.granules - before - granules;
+    untag(heap, block, cb_map_at(run.start), run.granules);
+    if (before != 0) {
+        tag(heap, cb_map_at(run.start), before);
+    }
+    if (behind != 0) {
+        tag(heap, cb_map_at(p) + granules, behind);
+    }
+    block->dead = (uint16_t)(block->dead - granules);
+    cb_count(&heap->dead, 0 - granules);
+    cb_purge_revive(heap, block, p, granules);
 }
 
 void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {

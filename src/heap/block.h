@@ -16,6 +16,20 @@
  */
 #define CB_HOLE_LEAST 8
 
+/*
+ * Tight heaps. Where the system has refused a block, each request for which nothing is at hand would sweep every block
+ * in search of holes. So a tight heap knows of all its blocks of the small space how long a hole may at most be:
+ *   - A block in one of the first CB_BLOCK_BINS queues has not been swept since the heap became tight.
+ *   - A block that waits with the length L has no hole of more than L granules (63: of any length); one that waits in
+ *     no queue has none at all. This counts holes of every length, CB_HOLE_LEAST or not.
+ *   - Whatever is longer than block->holes_rest begins between holes_from and holes_to.
+ *   - In the block of the run, that is so of what begins behind the run, with sweep_most for the length that the block
+ *     waits with; everything else is no longer than holes_rest.
+ * An object that dies raises what its block waits with (mark is 0, so that every death is looked at), and a sweep that
+ * finds nothing lowers it. So a search looks at one block that may fit, or knows that there is none; and a sweep is paid
+ * for by a death that has raised what was lowered by it, or by the object that it found room for.
+ */
+
 /* A dead run. granules 0: none. */
 struct cb_dead_run {
     uintptr_t start;
@@ -33,8 +47,8 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space);
  */
 struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
-/* What is dead in the block has reached its mark: looks at it. True when it went back. */
-bool cb_block_risen(struct cb_heap *heap, struct cb_block *block);
+/* What is dead in the block has reached its mark, with these granules: looks at it. True when it went back. */
+bool cb_block_risen(struct cb_heap *heap, struct cb_block *block, size_t granule, size_t granules);
 
 /*
  * cb_block_die for a whole object of the small space, whose map byte, at m, is that of an object. What the
@@ -47,16 +61,21 @@ static inline void cb_block_die_small(struct cb_heap *heap, struct cb_block *blo
     cb_purge_count_dead(heap, block, granule, granules);
     block->dead = (uint16_t)(block->dead + granules);
     if (CB_UNLIKELY(block->dead >= block->mark)) {
-        cb_block_risen(heap, block);
+        cb_block_risen(heap, block, granule, granules);
     }
 }
+
+/* Takes a part of a dead run of the medium space out; what is before and behind it stays dead. */
+void cb_block_carve(struct cb_heap *heap, struct cb_block *block, struct cb_dead_run run, uintptr_t p,
+                    size_t granules);
 
 /* Takes a dead run, or several side by side, out: the map bytes are zero and it counts as in use. */
 void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
 /*
  * The emptiest block of the small space that waits for a sweep, or else one that has holes for so many
- * granules, taken off the queue; NULL when there is none. Stores where the sweep is to begin.
+ * granules, taken off the queue; NULL when there is none. Stores where the sweep is to begin. In a tight heap the one
+ * whose longest hole is the shortest that will do comes first.
  */
 struct cb_block *cb_block_to_sweep(struct cb_heap *heap, size_t granules, uintptr_t *from);
 
@@ -64,11 +83,22 @@ struct cb_block *cb_block_to_sweep(struct cb_heap *heap, size_t granules, uintpt
  */
 struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules);
 
+/* The same for one in which so many granules fit at a multiple of `align` granules. Where none is of a length that
+ * contains such a place wherever it begins, there may be one that is not found: few are looked at. */
+struct cb_dead_run cb_block_listed_aligned(struct cb_heap *heap, size_t granules, size_t align);
+
 /* Gives the block back if nothing in it lives and no run is in it. True when it went back. */
 bool cb_block_drop_if_empty(struct cb_heap *heap, struct cb_block *block);
 
-/* Lets every block of the small space with something dead in it wait for a sweep. */
-void cb_block_requeue_all(struct cb_heap *heap);
+/* The system has refused a block: every block of the small space with something dead in it waits for a sweep. */
+void cb_block_become_tight(struct cb_heap *heap);
+
+/* False, from now on, when an eighth of what was in use has died since, or as much is in use besides. */
+bool cb_block_still_tight(struct cb_heap *heap);
+
+/* A block of the small space gets a run from its fresh part; or has no such run any more. */
+void cb_block_begin_fresh_run(struct cb_heap *heap, struct cb_block *block);
+void cb_block_end_fresh_run(struct cb_heap *heap, struct cb_block *block);
 
 /*
  * Looks at a block that has no run any more: back to the page allocator when it is empty; to the queue when
@@ -80,7 +110,8 @@ void cb_block_settle(struct cb_heap *heap, struct cb_block *block);
  * or until more of it dies. */
 void cb_block_settle_swept(struct cb_heap *heap, struct cb_block *block);
 
-/* The same for one whose sweep is broken off at `from`, since its holes are too short for what is asked for. */
+/* The same for one whose sweep is broken off at `from`, since its holes are too short for what is asked for; in a tight
+ * heap at the end of every run. */
 void cb_block_put_back(struct cb_heap *heap, struct cb_block *block, uintptr_t from);
 
 /* The lengths of holes that blocks wait with, a bit for each, from `granules` on. */
@@ -93,10 +124,19 @@ static inline bool cb_block_may_fit(const struct cb_heap *heap, size_t granules)
     return heap->sweep_most == CB_SMALL_GRANULES || granules <= heap->sweep_most;
 }
 
-/* A sweep leaves a hole of this length. */
-static inline void cb_block_pass_over(struct cb_heap *heap, size_t granules) {
+/* A sweep of the block leaves a hole of this length. */
+static inline void cb_block_pass_over(struct cb_heap *heap, struct cb_block *block, size_t granules) {
     size_t length = granules <= CB_SMALL_GRANULES ? granules : CB_SMALL_GRANULES;
     heap->passed[length] = (uint16_t)(heap->passed[length] + length);
+    if (length > block->holes_rest) {
+        block->holes_rest = (uint8_t)length;
+    }
+}
+
+/* Where a sweep of the block ends, in granules from its start. */
+static inline size_t cb_block_sweep_end(const struct cb_heap *heap, const struct cb_block *block) {
+    size_t end = ((size_t)block->holes_to + 1) * CB_HOLES_UNIT;
+    return heap->tight && end < block->fresh ? end : block->fresh;
 }
 
 #endif

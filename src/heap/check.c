@@ -82,6 +82,44 @@ static bool units_are_right(const struct cb_block *block, const uint16_t *dead) 
     return true;
 }
 
+/* The longest holes of a block of the small space: those that begin where the long ones are said to, and others. */
+struct longest {
+    size_t inside, outside;
+};
+
+static struct longest longest_holes(struct cb_heap *heap, struct cb_block *block, size_t inside_from) {
+    struct longest found = {0, 0};
+    uint8_t *map = cb_map_at(cb_block_start(block)), *end = map + block->fresh, *hole = NULL;
+    for (uint8_t *m = cb_map_find_dead(map, end); m < end; m = cb_map_find_dead(m, end)) {
+        size_t at = (size_t)(m - map);
+        hole = hole == NULL || at == inside_from ? m : hole;
+        size_t begin = (size_t)(hole - map);
+        m += cb_map_get(m) & CB_LENGTH;
+        bool inside = begin >= inside_from && begin < cb_block_sweep_end(heap, block);
+        size_t *longest = inside ? &found.inside : &found.outside, length = (size_t)(m - hole);
+        length = length < CB_SMALL_GRANULES ? length : CB_SMALL_GRANULES;
+        *longest = length > *longest ? length : *longest;
+        hole = m < end && cb_map_get(m) >= CB_DEAD ? hole : NULL;
+    }
+    return found;
+}
+
+/* In a tight heap no hole is longer than it is said to be. */
+static bool holes_are_known(struct cb_heap *heap, struct cb_block *block) {
+    if (!heap->tight || block->space != CB_SMALL || (block->queue != 0 && block->queue <= CB_BLOCK_BINS)) {
+        return true;
+    }
+    size_t most = block->queue != 0 ? block->queue - CB_BLOCK_BINS : 0, from = block->holes_from;
+    if (block == heap->space[CB_SMALL].run_block) {
+        bool swept = !heap->space[CB_SMALL].run_is_fresh;
+        struct cb_run run = *cb_run_of(heap, block->space);
+        most = heap->sweep_most > block->holes_rest ? heap->sweep_most : block->holes_rest;
+        from = swept ? run.limit % CB_BLOCK_GRANULES : CB_BLOCK_GRANULES;
+    }
+    struct longest found = longest_holes(heap, block, from);
+    return block->mark == 0 && found.outside <= block->holes_rest && found.inside <= most;
+}
+
 static const char *check_block(struct cb_heap *heap, struct cb_block *block, struct tally *all) {
     uint8_t *map = cb_map_at(cb_block_start(block)), *m = map;
     uint8_t *end = m + block->fresh, *last = m + CB_BLOCK_GRANULES;
@@ -121,7 +159,10 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
     if (m != end || !all_zero(end, last)) {
         return "the fresh part of a block is not zero in the map";
     }
-    if (!holes_from_seen && m != holes_from) {
+    if (!holes_are_known(heap, block)) {
+        return "a block of a tight heap has holes that nobody knows of";
+    }
+    if (!holes_from_seen && m != holes_from && (!heap->tight || block->holes_from < block->fresh)) {
         return "a sweep is to begin inside something";
     }
     if (tally.dead != block->dead) {
@@ -137,7 +178,7 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
         (block->full & ~(block->dead_pages | block->purged_pages)) != 0) {
         return "a page that is dead does not count as such";
     }
-    return ((block->dead_pages | block->purged_pages) & live) == 0
+    return ((block->dead_pages | block->purged_pages | block->untouched) & live) == 0
                ? NULL
                : "a page that holds something live counts as dead";
 }
@@ -177,7 +218,7 @@ static const char *check_rings(struct cb_heap *heap, size_t parked) {
 static const char *check_lists(struct cb_heap *heap, size_t listed) {
     size_t entries = 0;
     for (unsigned i = 0; i < CB_RUN_LISTS; i++) {
-        if ((heap->runs_filled >> i & 1) != (heap->runs[i] != NULL)) {
+        if ((heap->runs_filled[i / 64] >> (i & 63) & 1) != (heap->runs[i] != NULL)) {
             return "the mask of filled lists of runs is wrong";
         }
         for (uint8_t *m = heap->runs[i]; m != NULL; m = cb_map_link(m + 4)) {

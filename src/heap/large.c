@@ -99,6 +99,17 @@ void *cb_large_alloc(size_t size, size_t align, bool zero) {
     return (void *)p;
 }
 
+void *cb_large_alloc_free(size_t size, size_t align) {
+    struct cb_dirty dirty;
+    size = to_pages(size);
+    uintptr_t p = cb_pages_take_free(size, align > cb_page_size ? align : cb_page_size, &dirty);
+    if (p == 0) {
+        return NULL;
+    }
+    begin(node_of(p), size, 0);
+    return (void *)p;
+}
+
 size_t cb_large_size(uintptr_t p) {
     if ((p & (cb_page_size - 1)) != 0 || cb_map_get(cb_map_at(p)) != CB_LIVE) {
         return 0;

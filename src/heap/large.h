@@ -12,6 +12,9 @@
  * memory. */
 void *cb_large_alloc(size_t size, size_t align, bool zero);
 
+/* The same from what is there, for any size up to CB_BLOCK_SIZE: the system is not asked for more. */
+void *cb_large_alloc_free(size_t size, size_t align);
+
 /* The usable bytes of the object that starts at p; 0 when none does. */
 size_t cb_large_size(uintptr_t p);
 

@@ -205,6 +205,12 @@ static void *no_memory(void) {
     return NULL;
 }
 
+/* The system has no block to give, but there may be pages that are not enough for one. */
+static void *last_pages(size_t size) {
+    void *p = cb_large_alloc_free(size, 0);
+    return p != NULL ? p : no_memory();
+}
+
 /* Neither its ring nor the run has an object of this size. */
 static CB_NOINLINE void *malloc_medium_slow(struct cb_heap *heap, size_t size, size_t granules,
                                             unsigned index) {
@@ -214,7 +220,7 @@ static CB_NOINLINE void *malloc_medium_slow(struct cb_heap *heap, size_t size, s
     }
     cb_remote_take_in(heap);
     if (cb_ring_is_empty(heap, index) && !cb_refill(heap, CB_MEDIUM, granules, index)) {
-        return no_memory();
+        return last_pages(size);
     }
     return cb_malloc_medium(heap, size);
 }
@@ -238,11 +244,20 @@ CB_NOINLINE void *cb_malloc_medium(struct cb_heap *heap, size_t size) {
     return malloc_medium_slow(heap, size, granules, index);
 }
 
+/* Pages of their own; when there are none, the thread's heap may have some to give. */
+CB_NOINLINE void *cb_malloc_large(size_t size, size_t align, bool zero) {
+    if (!cb_thread_ready()) {
+        return NULL;
+    }
+    void *p = cb_large_alloc(size, align, zero);
+    return p != NULL || !cb_refill_give_pages(size) ? p : cb_large_alloc(size, align, zero);
+}
+
 /* Large objects, the first of a thread, and small ones when the run is used up. */
 static CB_NOINLINE void *malloc_rest(size_t size) {
     size = size == 0 ? 1 : size;
     if (size > CB_MEDIUM_MAX) {
-        void *p = cb_thread_ready() ? cb_large_alloc(size, 0, false) : NULL;
+        void *p = cb_malloc_large(size, 0, false);
         return p != NULL ? p : no_memory();
     }
     cb_fork_notice();
@@ -261,7 +276,7 @@ static CB_NOINLINE void *malloc_rest(size_t size) {
         cb_thread.asked |= bit;
     } else if (cb_thread.run.limit - cb_thread.run.cursor < granules &&
                !cb_refill(heap, CB_SMALL, granules, cb_small_ring(granules))) {
-        return no_memory();
+        return last_pages(size);
     }
     return CB_NAME(malloc)(size);
 }

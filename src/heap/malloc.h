@@ -42,6 +42,7 @@ void CB_NAME(free_aligned_sized)(void *ptr, size_t align, size_t size);
 /* The cold and the lukewarm halves of malloc and free; malloc.c prints the call tree. */
 void *cb_malloc_slow(size_t size);
 void *cb_malloc_medium(struct cb_heap *heap, size_t size);
+void *cb_malloc_large(size_t size, size_t align, bool zero); /* errno is the caller's */
 void cb_free_aside(void *ptr, size_t granule);
 void cb_free_odd(void *ptr);
 void cb_free_far(void *ptr);

@@ -64,6 +64,7 @@ static struct {
     uint64_t idle_since;             /* milliseconds */
     size_t blocks;                   /* in use ... */
     size_t blocks_most;              /* ... and the most of them since the block table was last purged */
+    bool refused;                    /* the system has when it was last asked; guarded by grow_lock */
     uint16_t generation;             /* of the lists; rises when a forked child abandons them */
     uintptr_t end;                   /* of the newest range ... */
     struct tail end_tail;            /* ... and the tail of a free extent that ends there */
@@ -409,9 +410,15 @@ static struct cb_dirty cut(struct extent *e, uintptr_t at, size_t size) {
     return dirty;
 }
 
+/* Whole blocks that are enough for a request at the end of the newest range; else `need`. The map has whole pages. */
+static size_t least_growth(size_t size, size_t align, size_t need) {
+    bool whole = (CB_BLOCK_SIZE >> CB_GRANULE_SHIFT) % cb_page_size == 0;
+    return whole && align <= CB_BLOCK_SIZE ? align_up(size, CB_BLOCK_SIZE) : need;
+}
+
 /*
- * More memory from the system: what is needed, or a sixteenth of what there is. Under grow_lock; takes pages.lock for
- * what it adds.
+ * More memory from the system: what is needed, or a sixteenth of what there is; if it has not as much, or had nothing
+ * when it was last asked, just what will do. Under grow_lock; takes pages.lock for what it adds.
  */
 static bool grow(size_t size, size_t align) {
     size_t total = cb_range_total();
@@ -420,8 +427,10 @@ static bool grow(size_t size, size_t align) {
     if (need < size) {
         return false;
     }
-    size_t got;
-    uintptr_t start = cb_range_grow(need, wanted > need ? wanted : need, &got);
+    size_t got, least = least_growth(size, align, need);
+    uintptr_t start = !pages.refused ? cb_range_grow(need, wanted > need ? wanted : need, &got) : 0;
+    start = start == 0 ? cb_range_grow(least, least, &got) : start;
+    pages.refused = start == 0;
     if (start == 0) {
         return false;
     }
@@ -481,10 +490,19 @@ uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty) {
     return at;
 }
 
-uintptr_t cb_pages_take_block(struct cb_heap *owner) {
-    struct cb_dirty dirty;
+uintptr_t cb_pages_take_free(size_t size, size_t align, struct cb_dirty *dirty) {
     enter();
-    uintptr_t at = take(CB_BLOCK_SIZE, CB_BLOCK_SIZE, &dirty);
+    struct candidate found = find(size, align);
+    if (found.extent != NULL) {
+        *dirty = cut(found.extent, found.at, size);
+    }
+    cb_lock_drop(&pages.lock);
+    return found.at;
+}
+
+uintptr_t cb_pages_take_block(struct cb_heap *owner, struct cb_dirty *dirty) {
+    enter();
+    uintptr_t at = take(CB_BLOCK_SIZE, CB_BLOCK_SIZE, dirty);
     if (at != 0) {
         /* relaxed: readers that care are under the lock, see in_page_land */
         atomic_store_explicit(&cb_block_of(at)->owner, owner, memory_order_relaxed);

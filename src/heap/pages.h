@@ -33,11 +33,14 @@ struct cb_pages_totals {
  */
 uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty);
 
+/* The same from what is there: the system is not asked for more. */
+uintptr_t cb_pages_take_free(size_t size, size_t align, struct cb_dirty *dirty);
+
 /*
  * The same for one block, whose owner is set before anybody can look at its map bytes as those of a free
  * extent: the neighbours' coalescing does so until the block has an owner.
  */
-uintptr_t cb_pages_take_block(struct cb_heap *owner);
+uintptr_t cb_pages_take_block(struct cb_heap *owner, struct cb_dirty *dirty);
 
 /* Gives them back; any part of what was taken will do. Its map bytes must be zero. May purge: about as much at most. */
 void cb_pages_give(uintptr_t start, size_t size);

@@ -133,13 +133,6 @@ static void classify(struct cb_heap *heap, struct cb_block *block) {
     set_class(heap, block, class_of(block->dead_pages & ~block->purging));
 }
 
-void cb_purge_begin(struct cb_block *block) {
-    block->full = block->dead_pages = block->purged_pages = block->purging = 0;
-    memset(block->unit_dead, 0, sizeof block->unit_dead);
-    block->purge_class = CB_PURGE_CLASSES;
-    block->purge_next = block->purge_prev = 0;
-}
-
 /* So many units were given back in vain: they were used again, or would have gone back with their block. */
 static void regret(struct cb_heap *heap, size_t units) {
     size_t most = slack_most(heap);
@@ -151,7 +144,7 @@ static void regret(struct cb_heap *heap, size_t units) {
 
 void cb_purge_forget(struct cb_heap *heap, struct cb_block *block) {
     set_class(heap, block, CB_PURGE_CLASSES);
-    regret(heap, (size_t)__builtin_popcountll(block->purged_pages));
+    regret(heap, (size_t)__builtin_popcountll(block->purged_pages & ~block->untouched));
     cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages));
     heap->purged_pages -= (size_t)__builtin_popcountll(block->purged_pages);
 }
@@ -300,6 +293,29 @@ static void count_revived(struct cb_block *block, size_t granule, size_t granule
     }
 }
 
+void cb_purge_begin(struct cb_block *block, struct cb_dirty dirty) {
+    size_t granules = (dirty.to - dirty.from) >> CB_GRANULE_SHIFT;
+    block->untouched = dirty.bytes != 0 ? ~units_touched(dirty.from, granules) : ~(uint64_t)0;
+    block->full = block->dead_pages = block->purged_pages = block->purging = 0;
+    memset(block->unit_dead, 0, sizeof block->unit_dead);
+    block->purge_class = CB_PURGE_CLASSES;
+    block->purge_next = block->purge_prev = 0;
+}
+
+void cb_purge_touch(struct cb_block *block, uintptr_t p, size_t granules) {
+    if (block->untouched != 0) {
+        block->untouched &= ~units_touched(p, granules);
+    }
+}
+
+void cb_purge_leave_untouched(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
+    uint64_t pages = units_inside(p, granules) & block->untouched;
+    heap->purged_pages += (size_t)__builtin_popcountll(pages & ~block->purged_pages);
+    block->purged_pages |= pages;
+    block->untouched &=
+        pages | ~units_touched(p, granules); /* a page that is dead in part is resident for the rest */
+}
+
 void cb_purge_died(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
     units_died(heap, block, units_inside(p, granules));
 }
@@ -308,15 +324,16 @@ void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
     if (block->space == CB_SMALL) {
         count_revived(block, p >> CB_GRANULE_SHIFT, granules);
     }
-    if ((block->dead_pages | block->purged_pages) == 0) {
+    if ((block->dead_pages | block->purged_pages | block->untouched) == 0) {
         return;
     }
     uint64_t touched = units_touched(p, granules);
     cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & touched));
-    size_t again = (size_t)__builtin_popcountll(block->purged_pages & touched);
-    heap->purged_pages -= again;
+    size_t again = (size_t)__builtin_popcountll(block->purged_pages & touched & ~block->untouched);
+    heap->purged_pages -= (size_t)__builtin_popcountll(block->purged_pages & touched);
     regret(heap, again);
     block->dead_pages &= ~touched;
     block->purged_pages &= ~touched;
+    block->untouched &= ~touched;
     classify(heap, block);
 }

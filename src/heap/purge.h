@@ -11,6 +11,7 @@
 #ifndef CB_HEAP_PURGE_H
 #define CB_HEAP_PURGE_H
 
+#include "heap/pages.h"
 #include "heap/types.h"
 
 #define CB_UNIT_SHIFT 12 /* what a bit of dead_pages and purged_pages stands for */
@@ -40,11 +41,19 @@ static inline void cb_purge_count_dead(struct cb_heap *heap, struct cb_block *bl
     }
 }
 
+/* A block was taken of which this is not zero. */
+void cb_purge_begin(struct cb_block *block, struct cb_dirty dirty);
+
+/* The [p, p + granules) of the fresh part of a block is handed to a run. */
+void cb_purge_touch(struct cb_block *block, uintptr_t p, size_t granules);
+
+/* It is about to die instead: pages of it that are untouched are not resident, and so need not be purged. */
+void cb_purge_leave_untouched(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
+
 /* The [p, p + granules) of a block is used again. */
 void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
-/* A block that is to have no dead pages counted: it is new, or goes back. */
-void cb_purge_begin(struct cb_block *block);
+/* A block goes back: its dead pages do not count any more. */
 void cb_purge_forget(struct cb_heap *heap, struct cb_block *block);
 
 /* Whether the dead [p, p + granules) of a block may be used: not while a page of it is being given back. */

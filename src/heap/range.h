@@ -16,7 +16,8 @@
 #include "heap/types.h"
 
 #define CB_RANGES_MAX 48
-#define CB_RANGE_STEP ((size_t)1 << 20) /* ranges start and grow by multiples of this */
+#define CB_RANGE_STEP                                                                                        \
+    ((size_t)1 << 20) /* ranges start at multiples of this, and grow by them while they can */
 
 struct cb_range {
     _Atomic uintptr_t start; /* written once, before `size` */
@@ -32,7 +33,7 @@ bool cb_range_init(void);
 
 /*
  * Adds at least `size` bytes of zeroed memory; at most `wanted` where the system is willing. Both are
- * multiples of CB_RANGE_STEP. Returns the start and stores the size; 0 when the system has no more.
+ * multiples of CB_RANGE_STEP, or the same one of CB_BLOCK_SIZE. Returns the start and stores the size; 0 when the system has no more.
  */
 uintptr_t cb_range_grow(size_t size, size_t wanted, size_t *got);
 

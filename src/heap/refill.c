@@ -9,11 +9,17 @@
  *                                      medium: a listed dead run that fits well
  *                                  (2) a step of the fresh part of the newest block
  *                                  (3) a new block
+ *                                  (4) no block to be had: the rings are emptied, then (1) again; a small object may go
+ *                                      where medium ones are
+ *
+ * Where (3) has failed, the heap is tight (block.h), and (4) comes before (3) until much has changed.
  */
 #include "heap/refill.h"
 
 #include "heap/block.h"
+#include "heap/fork.h"
 #include "heap/release.h"
+#include "heap/remote.h"
 #include "heap/ring.h"
 
 /*
@@ -24,6 +30,29 @@
 #define FRESH_STEP ((size_t)32 << 10)
 #define SMALL_STEP ((size_t)2 << 10)
 #define SMALL_STEPS (FRESH_STEP / SMALL_STEP)
+
+#define PAGE ((size_t)256) /* granules; in an object's alignment */
+
+/* So many granules at a multiple of `align` granules, which is 1 in the small space; `ring` is that of cb_refill. */
+struct request {
+    enum cb_space_kind space;
+    size_t granules, align;
+    unsigned ring;
+};
+
+/*
+ * Granules that become a run at a time. Large alignments get what they need and no more: what is up to the next such
+ * place would be touched by nobody, but count as if it were.
+ */
+static size_t step_for(const struct request *wanted) {
+    size_t step = wanted->space == CB_SMALL ? SMALL_STEP : wanted->align <= PAGE ? FRESH_STEP : 0;
+    step >>= CB_GRANULE_SHIFT;
+    return step > wanted->granules ? step : wanted->granules;
+}
+
+static uintptr_t align_up(uintptr_t n, size_t align) {
+    return (n + align - 1) & ~(uintptr_t)(align - 1);
+}
 
 static void set_run(struct cb_heap *heap, enum cb_space_kind space, struct cb_block *block, uintptr_t from,
                     uintptr_t to, bool fresh) {
@@ -50,6 +79,18 @@ static struct cb_block *end_run(struct cb_heap *heap, enum cb_space_kind space, 
         block->fresh = (uint16_t)(block->fresh - rest);
         cb_count(&heap->used, 0 - rest);
         s->run_block = NULL;
+        if (space == CB_SMALL) {
+            cb_block_end_fresh_run(heap, block);
+        }
+        return NULL;
+    }
+    if (space == CB_SMALL && heap->tight) {
+        /* What is left of the run is a hole like any other, of a block without a run. */
+        s->run_block = NULL;
+        cb_block_put_back(heap, block, run.limit << CB_GRANULE_SHIFT);
+        if (rest != 0) {
+            cb_block_die(heap, block, run.cursor << CB_GRANULE_SHIFT, rest);
+        }
         return NULL;
     }
     *from = run.limit << CB_GRANULE_SHIFT;
@@ -69,9 +110,9 @@ static void retire_medium(struct cb_heap *heap) {
     }
 }
 
-/* True when a dead run of this length is better parked than run through. */
+/* True when a dead run of this length is better parked than run through. In a tight heap it would die again soon. */
 static bool to_ring(const struct cb_heap *heap, size_t length) {
-    return length < CB_HOLE_LEAST && (heap->wanted >> length & 1) != 0 &&
+    return length < CB_HOLE_LEAST && !heap->tight && (heap->wanted >> length & 1) != 0 &&
            !cb_ring_is_full(heap, cb_small_ring(length));
 }
 
@@ -81,14 +122,16 @@ static bool to_ring(const struct cb_heap *heap, size_t length) {
  */
 static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, size_t granules,
                   unsigned ring) {
-    uint8_t *end = cb_map_at(cb_block_start(block)) + block->fresh;
+    uint8_t *begin = cb_map_at(from),
+            *end = cb_map_at(cb_block_start(block)) + cb_block_sweep_end(heap, block);
     heap->space[CB_SMALL].run_block = block;
     heap->space[CB_SMALL].run_is_fresh = false;
-    for (uint8_t *m = cb_map_find_dead(cb_map_at(from), end); m < end; m = cb_map_find_dead(m, end)) {
+    for (uint8_t *m = cb_map_find_dead(begin, end); m < end; m = cb_map_find_dead(m, end)) {
         uintptr_t p = cb_map_address(m);
         uint8_t *behind = cb_map_dead_end(m, SMALL_STEP >> CB_GRANULE_SHIFT);
         size_t length = (size_t)(behind - m);
         if (!cb_purge_may_use(block, p, length)) {
+            cb_block_pass_over(heap, block, length);
             m = behind;
             continue;
         }
@@ -98,6 +141,7 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
             if (cb_small_ring(length) == ring && cb_ring_count(heap, ring) * 2 >= cb_ring_bound(heap, ring)) {
                 set_run(heap, CB_SMALL, block, p + (length << CB_GRANULE_SHIFT),
                         p + (length << CB_GRANULE_SHIFT), false);
+                heap->swept += (size_t)(behind - begin);
                 return true;
             }
             m = behind;
@@ -106,38 +150,48 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
         if (length >= granules) {
             cb_block_revive(heap, block, p, length);
             set_run(heap, CB_SMALL, block, p, p + (length << CB_GRANULE_SHIFT), false);
+            heap->swept += (size_t)(behind - begin);
             return true;
         }
-        cb_block_pass_over(heap, length);
+        cb_block_pass_over(heap, block, length);
         m = behind;
     }
+    heap->swept += end > begin ? (size_t)(end - begin) : 0;
     heap->space[CB_SMALL].run_block = NULL;
     cb_block_settle_swept(heap, block);
     return ring != 0 && !cb_ring_is_empty(heap, ring);
 }
 
-/* A run from the fresh part of the newest block. */
-static bool run_fresh(struct cb_heap *heap, enum cb_space_kind space, size_t granules) {
-    struct cb_space *s = &heap->space[space];
-    struct cb_block *block = s->fresh_block;
+/*
+ * A run from the fresh part of the newest block, from its first aligned place on. What is before that is dead, and
+ * serves others.
+ */
+static bool run_fresh(struct cb_heap *heap, const struct request *wanted) {
+    struct cb_block *block = heap->space[wanted->space].fresh_block;
     if (block == NULL) {
         return false;
     }
-    size_t left = CB_BLOCK_GRANULES - 1 - block->fresh; /* no object may touch the end of a block */
-    if (left < granules) {
+    size_t end = CB_BLOCK_GRANULES - 1; /* no object may touch the end of a block */
+    size_t from = align_up(block->fresh, wanted->align), pad = from - block->fresh;
+    if (from + wanted->granules > end) {
         return false;
     }
-    size_t step = (space == CB_SMALL ? SMALL_STEP : FRESH_STEP) >> CB_GRANULE_SHIFT;
-    if (step < granules) {
-        step = granules;
+    if (pad != 0) {
+        uintptr_t start = cb_block_start(block) + ((uintptr_t)block->fresh << CB_GRANULE_SHIFT);
+        block->fresh = (uint16_t)from;
+        cb_count(&heap->used, pad);
+        cb_purge_leave_untouched(heap, block, start, pad);
+        cb_block_die(heap, block, start, pad);
     }
-    if (step > left) {
-        step = left;
+    size_t step = step_for(wanted) < end - from ? step_for(wanted) : end - from;
+    uintptr_t start = cb_block_start(block) + ((uintptr_t)from << CB_GRANULE_SHIFT);
+    if (wanted->space == CB_SMALL) {
+        cb_block_begin_fresh_run(heap, block);
     }
-    uintptr_t from = cb_block_start(block) + ((uintptr_t)block->fresh << CB_GRANULE_SHIFT);
-    block->fresh = (uint16_t)(block->fresh + step);
+    block->fresh = (uint16_t)(from + step);
     cb_count(&heap->used, step);
-    set_run(heap, space, block, from, from + (step << CB_GRANULE_SHIFT), true);
+    cb_purge_touch(block, start, step);
+    set_run(heap, wanted->space, block, start, start + (step << CB_GRANULE_SHIFT), true);
     return true;
 }
 
@@ -152,6 +206,7 @@ static void end_fresh(struct cb_heap *heap, enum cb_space_kind space) {
     uintptr_t from = cb_block_start(block) + ((uintptr_t)block->fresh << CB_GRANULE_SHIFT);
     block->fresh = CB_BLOCK_GRANULES - 1;
     cb_count(&heap->used, left);
+    cb_purge_leave_untouched(heap, block, from, left);
     if (left == 0 || cb_block_die(heap, block, from, left).granules != 0) {
         cb_block_settle(heap, block);
     }
@@ -176,73 +231,145 @@ static bool refill_by_sweep(struct cb_heap *heap, size_t granules, unsigned ring
     return false;
 }
 
-static bool refill_by_list(struct cb_heap *heap, size_t granules) {
+/* Not more than a step of a long dead run: pages behind that are not resident stay known as such. */
+static bool refill_by_list(struct cb_heap *heap, const struct request *wanted) {
     retire_medium(heap);
-    struct cb_dead_run run = cb_block_listed_run(heap, granules);
-    if (run.granules == 0) {
+    struct cb_dead_run dead = wanted->align == 1
+                                  ? cb_block_listed_run(heap, wanted->granules)
+                                  : cb_block_listed_aligned(heap, wanted->granules, wanted->align);
+    if (dead.granules == 0) {
         return false;
     }
-    struct cb_block *block = cb_block_of(run.start);
-    cb_block_revive(heap, block, run.start, run.granules);
-    set_run(heap, CB_MEDIUM, block, run.start, run.start + (run.granules << CB_GRANULE_SHIFT), false);
+    uintptr_t start = align_up(dead.start, wanted->align << CB_GRANULE_SHIFT);
+    size_t room = dead.granules - ((start - dead.start) >> CB_GRANULE_SHIFT), step = step_for(wanted);
+    size_t granules = step + CB_RUN_LEAST < room || wanted->align > PAGE ? step : room;
+    struct cb_block *block = cb_block_of(start);
+    cb_block_carve(heap, block, dead, start, granules);
+    set_run(heap, CB_MEDIUM, block, start, start + (granules << CB_GRANULE_SHIFT), false);
     return true;
 }
 
-/* The system has no more memory: everything that is parked dies, and every hole is looked at again. */
-static bool last_resort(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
-    cb_ring_drain(heap);
-    cb_block_requeue_all(heap);
-    if (space == CB_SMALL ? refill_by_sweep(heap, granules, ring) : refill_by_list(heap, granules)) {
-        return true;
-    }
-    struct cb_block *block = cb_block_take(heap, space); /* blocks may have gone back */
+/* A run of what is dead. */
+static bool refill_by_dead(struct cb_heap *heap, const struct request *wanted) {
+    return wanted->space == CB_SMALL ? refill_by_sweep(heap, wanted->granules, wanted->ring)
+                                     : refill_by_list(heap, wanted);
+}
+
+/* A run of a new block. */
+static bool refill_by_block(struct cb_heap *heap, const struct request *wanted) {
+    struct cb_block *block = cb_block_take(heap, wanted->space);
     if (block == NULL) {
         return false;
     }
-    end_fresh(heap, space);
-    heap->space[space].fresh_block = block;
-    return run_fresh(heap, space, granules);
+    end_fresh(heap, wanted->space);
+    heap->space[wanted->space].fresh_block = block;
+    return run_fresh(heap, wanted);
 }
 
 /* The run was fresh and goes on, without a sweep; unless blocks wait whose holes would do. */
-static bool run_on(struct cb_heap *heap, size_t granules) {
+static bool run_on(struct cb_heap *heap, const struct request *wanted) {
     struct cb_space *s = &heap->space[CB_SMALL];
     uintptr_t from;
     if (!s->run_is_fresh || s->run_block == NULL || s->fresh_steps == SMALL_STEPS ||
-        cb_block_holes_for(heap, granules) != 0) {
+        cb_block_holes_for(heap, wanted->granules) != 0) {
         return false;
     }
     end_run(heap, CB_SMALL, &from);
-    return run_fresh(heap, CB_SMALL, granules);
+    return run_fresh(heap, wanted);
 }
 
-static bool refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
-    if (space == CB_SMALL && run_on(heap, granules)) {
+/* There is no room in the small space, but in the medium one there is: the object goes there, by way of its ring. */
+static bool park_medium(struct cb_heap *heap, const struct request *wanted) {
+    const struct request there = {CB_MEDIUM, wanted->granules, 1, 0};
+    if (wanted->ring == 0 || cb_ring_is_full(heap, wanted->ring) ||
+        (!refill_by_list(heap, &there) && !run_fresh(heap, &there))) {
+        return false;
+    }
+    struct cb_run *run = cb_run_of(heap, CB_MEDIUM);
+    cb_ring_park_locked(heap, wanted->ring, run->cursor);
+    run->cursor += wanted->granules;
+    return true;
+}
+
+static bool refill(struct cb_heap *heap, const struct request *wanted) {
+    if (wanted->space == CB_SMALL && run_on(heap, wanted)) {
         heap->space[CB_SMALL].fresh_steps++;
         return true;
     }
-    heap->space[space].fresh_steps = 1;
-    if (space == CB_SMALL ? refill_by_sweep(heap, granules, ring) : refill_by_list(heap, granules)) {
+    heap->space[wanted->space].fresh_steps = 1;
+    bool was_tight = cb_block_still_tight(heap);
+    if (refill_by_dead(heap, wanted) || run_fresh(heap, wanted)) {
         return true;
     }
-    if (run_fresh(heap, space, granules)) {
+    if (!was_tight && refill_by_block(heap, wanted)) {
         return true;
     }
-    struct cb_block *block = cb_block_take(heap, space);
-    if (block == NULL) {
-        return last_resort(heap, space, granules, ring);
+    /* The system has no more memory, or had none lately: what is parked dies, and then all holes are known. */
+    bool died = cb_ring_drain(heap);
+    if (!was_tight) {
+        cb_block_become_tight(heap);
     }
-    end_fresh(heap, space);
-    heap->space[space].fresh_block = block;
-    return run_fresh(heap, space, granules);
+    if ((died || !was_tight) && refill_by_dead(heap, wanted)) {
+        return true;
+    }
+    if (wanted->space == CB_SMALL && park_medium(heap, wanted)) {
+        return true;
+    }
+    return refill_by_block(heap, wanted); /* others may have given pages back meanwhile */
+}
+
+static bool refill_locked(struct cb_heap *heap, struct request wanted) {
+    cb_lock_take(&heap->lock);
+    heap->flushed = heap->flushed_all = 0;
+    bool done = refill(heap, &wanted);
+    cb_heap_unlock(heap);
+    return done;
 }
 
 bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
-    cb_lock_take(&heap->lock);
-    heap->flushed = heap->flushed_all = 0;
-    bool done = refill(heap, space, granules, ring);
+    return refill_locked(heap, (struct request){space, granules, 1, ring});
+}
+
+bool cb_refill_aligned(struct cb_heap *heap, size_t granules, size_t align) {
+    return refill_locked(heap, (struct request){CB_MEDIUM, granules, align, 0});
+}
+
+/* A block that only its run, or its fresh part, keeps. */
+static void leave_blocks(struct cb_heap *heap) {
+    uintptr_t from;
+    struct cb_block *block = end_run(heap, CB_SMALL, &from);
+    if (block != NULL) {
+        heap->space[CB_SMALL].run_block = NULL;
+        cb_block_settle(heap, block);
+    }
+    retire_medium(heap);
+    for (int space = CB_SMALL; space < CB_SPACES; space++) {
+        block = heap->space[space].fresh_block;
+        if (block != NULL && block->dead == block->fresh) {
+            heap->space[space].fresh_block = NULL;
+            if (!cb_block_drop_if_empty(heap, block)) {
+                heap->space[space].fresh_block = block;
+            }
+        }
+    }
+}
+
+bool cb_refill_give_pages(size_t size) {
+    struct cb_heap *heap = cb_thread.heap;
+    if (heap == NULL || size > heap->used << CB_GRANULE_SHIFT) {
+        return false;
+    }
+    cb_remote_take_in(heap);
+    if (!cb_fork_lock(heap)) {
+        return false;
+    }
+    size_t blocks = heap->blocks;
+    if (cb_ring_drain(heap)) {
+        leave_blocks(heap);
+    }
+    bool some = heap->blocks < blocks;
     cb_heap_unlock(heap);
-    return done;
+    return some;
 }
 
 /* A block of the small space is a sequence of objects and dead runs, with nothing between but the run, which is

@@ -26,4 +26,13 @@ bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, 
  */
 void cb_refill_recover(struct cb_heap *heap);
 
+/* The same for an object of the medium space at a multiple of `align` granules: the run begins at one, or has one. */
+bool cb_refill_aligned(struct cb_heap *heap, size_t granules, size_t align);
+
+/*
+ * Pages for a request of `size` bytes were refused: what the calling thread's heap has parked dies, and blocks without
+ * live objects go back. True when some have: then it is worth another try.
+ */
+bool cb_refill_give_pages(size_t size);
+
 #endif

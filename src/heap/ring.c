@@ -398,10 +398,15 @@ uintptr_t cb_ring_take(struct cb_heap *heap, unsigned index, size_t entry) {
     return granule << CB_GRANULE_SHIFT;
 }
 
-void cb_ring_drain(struct cb_heap *heap) {
+bool cb_ring_drain(struct cb_heap *heap) {
+    bool any = false;
     for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
-        shrink(heap, i, cb_ring_count(heap, i));
+        if (!cb_ring_is_empty(heap, i)) {
+            shrink(heap, i, cb_ring_count(heap, i));
+            any = true;
+        }
     }
+    return any;
 }
 
 void cb_ring_empty_all(struct cb_heap *heap) {

@@ -17,6 +17,8 @@
  *   ring         per size, the most recent frees, newest on top. An object in a ring is parked.
  *   sweep        the walk over a block's map that turns dead runs into runs and ring entries.
  *   hole         a dead run, or several side by side, that a sweep left since it was too short.
+ *   tight        a heap that the system has refused a block to, until much has been freed or had since. The
+ *                lengths that its blocks wait with are then upper bounds of all holes: see block.h.
  *   extent       a stretch of whole pages: free, a large object, or one block.
  *   purge        giving pages without live objects back to the system, the addresses kept.
  *   remote free  a free by a thread that does not own the block. The object's map byte says so, and its block
@@ -70,8 +72,9 @@
 #define CB_RING_MOST_MEDIUM 1024 /* and those of the medium space */
 #define CB_BLOCK_BINS 8
 #define CB_BLOCK_QUEUES (CB_BLOCK_BINS + CB_SMALL_GRANULES)
-#define CB_RUN_LEAST 64 /* granules of a dead run of the medium space that is in a list */
-#define CB_RUN_LISTS 64
+#define CB_HOLES_UNIT 64 /* granules */
+#define CB_RUN_LEAST 64  /* granules of a dead run of the medium space that is in a list */
+#define CB_RUN_LISTS 128
 #define CB_PURGE_CLASSES 5
 #define CB_NEAR ((size_t)1 << 16) /* entries of cb_near */
 #define CB_TAG_SHIFT 50           /* a block's number is below 1 << CB_TAG_SHIFT, whatever the address */
@@ -99,8 +102,10 @@ struct cb_block {
                                        remote.c for orders and partners */
     _Atomic uint32_t remote_next; /* number of the next block in the inbox of the owner, 0: none; relaxed,
                                        published by the push */
-    uint64_t purging; /* bit per unit: being given back at this moment, without the lock: what is dead
+    uint64_t purging;   /* bit per unit: being given back at this moment, without the lock: what is dead
                                        there must not be used; under the lock, as all that follows */
+    uint64_t untouched; /* bit per unit: no run has had it since the system gave it */
+    uint32_t purge_next, purge_prev; /* in the list of purge_class; numbers of blocks, 0: none */
     _Alignas(64) struct cb_block *all_next;
     uint32_t all_prev;     /* numbers of blocks, as the next; 0: none */
     uint32_t next, prev;   /* in the queue of its owner, when queue != 0 */
@@ -108,15 +113,17 @@ struct cb_block {
     uint16_t fresh;        /* granules from the start of the block that were handed to runs */
     uint64_t full;         /* bit per unit: all of it is in dead runs; small space only, as unit_dead */
     uint64_t dead_pages;   /* bit per unit: nothing live in it, still resident; counted in heap->dead_pages */
-    uint64_t purged_pages; /* bit per unit: nothing live in it, given back */
-    uint16_t mark;         /* when dead reaches this, the block is looked at again */
-    uint16_t holes_from;   /* granules from the start of the block: holes before are filled */
+    uint64_t purged_pages; /* bit per unit: nothing live in it, given back, or untouched */
+    uint16_t mark;         /* when dead reaches this, the block is looked at again; 0 in a tight heap */
+    uint16_t holes_from;   /* granules from the start of the block: holes before are filled; in a tight heap
+                              what is longer than holes_rest begins in [holes_from, CB_HOLES_UNIT * (1 +
+                              holes_to)) */
+    uint8_t holes_to, holes_rest;
     uint8_t space;
-    uint8_t queue;       /* 0: in none; 1 + eighths dead: waiting for a sweep; CB_BLOCK_BINS + a length:
+    uint8_t queue;         /* 0: in none; 1 + eighths dead: waiting for a sweep; CB_BLOCK_BINS + a length:
                               waiting with holes of up to that length; small space only */
-    uint8_t purge_class; /* of purge.c, by its dead pages; CB_PURGE_CLASSES: it has none */
-    uint32_t purge_next, purge_prev; /* in the list of that class; numbers of blocks, 0: none */
-    uint8_t unit_dead[64];           /* granules of each unit that are in dead runs; 0 when it is full */
+    uint8_t purge_class;   /* of purge.c, by its dead pages; CB_PURGE_CLASSES: it has none */
+    uint8_t unit_dead[64]; /* granules of each unit that are in dead runs; 0 when it is full */
 };
 _Static_assert(sizeof(struct cb_block) == 192, "three cache lines");
 
@@ -195,16 +202,20 @@ struct cb_heap {
     uint64_t slack_at;             /* ... when it was last looked at, in milliseconds */
     unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
     unsigned to_empty[CB_SPACES];  /* rings that are still to be emptied in a drain */
-    struct cb_block *all;          /* every block of the heap */
+    struct cb_block *all;          /* every block of the heap ... */
+    size_t blocks;                 /* ... and how many there are */
     struct cb_block *queue[CB_BLOCK_QUEUES + 1]; /* blocks of the small space: see cb_block.queue */
     uint64_t holes;                              /* bit per length of holes that a block waits with */
     uint16_t passed[CB_SMALL_GRANULES + 1]; /* granules in holes that the sweep has left, by their length */
     unsigned sweep_most;                    /* what is swept has no longer holes, so far as is known */
-    uint64_t tag;                /* its number << CB_TAG_SHIFT, or CB_NO_TAG; constant once linked */
-    struct cb_heap *next;        /* in cb_heaps.all; constant once linked */
-    struct cb_heap *next_idle;   /* guarded by cb_heaps.lock */
-    uint64_t runs_filled;        /* bit per list of runs that has one */
-    uint8_t *runs[CB_RUN_LISTS]; /* map bytes of dead runs of the medium space, eight lists per doubling */
+    bool tight;                             /* the system has refused a block ... */
+    size_t tight_in_use;                    /* ... when so many granules were in use */
+    size_t swept;              /* granules whose map bytes sweeps have gone over, ever: for tests */
+    uint64_t tag;              /* its number << CB_TAG_SHIFT, or CB_NO_TAG; constant once linked */
+    struct cb_heap *next;      /* in heaps.all; constant once linked */
+    struct cb_heap *next_idle; /* guarded by heaps.lock */
+    uint64_t runs_filled[CB_RUN_LISTS / 64]; /* bit per list of runs that has one */
+    uint8_t *runs[CB_RUN_LISTS]; /* map bytes of dead runs of the medium space, a list for each class size */
 
     /* Written by other threads: on a line of its own, away from what the owner reads all the time. */
     _Alignas(64) _Atomic uint32_t inbox; /* number of a block with remote frees, the first of a list; 0: none.

@@ -148,6 +148,9 @@ int cb_os_calls(void);
  * to be accounted for, under rule 2 no more than that is mapped in all.
  */
 void cb_os_assume(int rule, size_t left);
+
+/* How many calls have failed for that reason, ever. */
+size_t cb_os_injected(void);
 #endif
 
 #endif

@@ -60,6 +60,7 @@ static void assume_mapped(ptrdiff_t size) {
         atomic_fetch_sub_explicit(&assumed_left, (size_t)size, memory_order_relaxed);
     }
 }
+static _Atomic size_t refused; /* relaxed, as the others */
 
 void cb_os_inject(int calls) {
     atomic_store_explicit(&inject, calls, memory_order_relaxed);
@@ -69,6 +70,10 @@ int cb_os_calls(void) {
     return atomic_load_explicit(&calls_made, memory_order_relaxed);
 }
 
+size_t cb_os_injected(void) {
+    return atomic_load_explicit(&refused, memory_order_relaxed);
+}
+
 static bool injected(void) {
     atomic_fetch_add_explicit(&calls_made, 1, memory_order_relaxed);
     int left = atomic_load_explicit(&inject, memory_order_relaxed);
@@ -76,6 +81,7 @@ static bool injected(void) {
         return false;
     }
     if (left == 0) {
+        atomic_fetch_add_explicit(&refused, 1, memory_order_relaxed);
         return true;
     }
     atomic_store_explicit(&inject, left - 1, memory_order_relaxed);

@@ -136,20 +136,21 @@ static void wrong_rings_are_found(void **state) {
 static void wrong_lists_are_found(void **state) {
     (void)state;
     struct cb_heap *heap = cb_thread.heap;
-    assert_true(heap->runs_filled != 0);
-    int filled = __builtin_ctzll(heap->runs_filled), vacant = __builtin_ctzll(~heap->runs_filled);
-    BREAK(heap->runs_filled, heap->runs_filled ^ (uint64_t)1 << filled,
-          "the mask of filled lists of runs is wrong");
-    BREAK(heap->runs_filled, heap->runs_filled ^ (uint64_t)1 << vacant,
-          "the mask of filled lists of runs is wrong");
-    BREAK(heap->runs[filled], map_of(medium[1]), "a list of runs holds what is not a dead run");
-    uint64_t mask = heap->runs_filled;
-    uint8_t *list = heap->runs[filled];
-    heap->runs_filled ^= (uint64_t)1 << filled;
-    heap->runs[filled] = NULL;
+    size_t word = heap->runs_filled[0] == 0;
+    uint64_t *lists = &heap->runs_filled[word];
+    uint8_t **run = heap->runs + word * 64;
+    assert_true(*lists != 0);
+    int filled = __builtin_ctzll(*lists), vacant = __builtin_ctzll(~*lists);
+    BREAK(*lists, *lists ^ (uint64_t)1 << filled, "the mask of filled lists of runs is wrong");
+    BREAK(*lists, *lists ^ (uint64_t)1 << vacant, "the mask of filled lists of runs is wrong");
+    BREAK(run[filled], map_of(medium[1]), "a list of runs holds what is not a dead run");
+    uint64_t mask = *lists;
+    uint8_t *list = run[filled];
+    *lists ^= (uint64_t)1 << filled;
+    run[filled] = NULL;
     finds("a long dead run is in no list");
-    heap->runs[filled] = list;
-    heap->runs_filled = mask;
+    run[filled] = list;
+    *lists = mask;
     assert_heap();
 }
 

@@ -132,6 +132,7 @@ bool cb_lost_free(uintptr_t p) {
         look(block);
     }
     cb_lock_drop(&lost.lock);
+    cb_pages_release_excess();
     return live;
 }
 

@@ -428,8 +428,8 @@ static bool grow(size_t size, size_t align) {
         return false;
     }
     size_t got, least = least_growth(size, align, need);
-    uintptr_t start = !pages.refused ? cb_range_grow(need, wanted > need ? wanted : need, &got) : 0;
-    start = start == 0 ? cb_range_grow(least, least, &got) : start;
+    wanted = pages.refused ? least : higher(wanted, need);
+    uintptr_t start = cb_range_grow(least, need, wanted, &got);
     pages.refused = start == 0;
     if (start == 0) {
         return false;

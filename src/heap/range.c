@@ -218,7 +218,7 @@ static bool any_left(size_t size) {
  */
 static uintptr_t open_further(size_t size, size_t wanted, size_t *got) {
     uint32_t count = atomic_load_explicit(&cb_range_count, memory_order_relaxed);
-    if (count == CB_RANGES_MAX || !any_left(size)) {
+    if (count == CB_RANGES_MAX || (count != 0 && !any_left(size))) {
         return 0;
     }
     for (;; wanted = wanted / 8 > size ? wanted / 8 & ~(CB_RANGE_STEP - 1) : size) {
@@ -230,17 +230,18 @@ static uintptr_t open_further(size_t size, size_t wanted, size_t *got) {
     }
 }
 
-uintptr_t cb_range_grow(size_t size, size_t wanted, size_t *got) {
-    wanted = wanted > size ? wanted : size;
+uintptr_t cb_range_grow(size_t behind, size_t apart, size_t wanted, size_t *got) {
+    wanted = wanted > behind ? wanted : behind;
     *got = wanted;
     uintptr_t start = grow_newest(wanted);
-    if (start == 0 && wanted != size) {
-        *got = size;
-        start = grow_newest(size);
+    if (start == 0 && wanted != behind) {
+        *got = behind;
+        start = grow_newest(behind);
     }
     if (start == 0) {
         size_t further = cb_range_total() / FURTHER_PART & ~(CB_RANGE_STEP - 1);
-        start = open_further(size, further > wanted ? further : wanted, got);
+        wanted = wanted > apart ? wanted : apart;
+        start = open_further(apart, further > wanted ? further : wanted, got);
     }
     return start;
 }

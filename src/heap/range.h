@@ -32,10 +32,11 @@ extern _Atomic uint32_t cb_range_count; /* release in cb_range_grow, acquire by 
 bool cb_range_init(void);
 
 /*
- * Adds at least `size` bytes of zeroed memory; at most `wanted` where the system is willing. Both are
- * multiples of CB_RANGE_STEP, or the same one of CB_BLOCK_SIZE. Returns the start and stores the size; 0 when the system has no more.
+ * Adds zeroed memory: at least `behind` bytes where the newest range can grow, at least `apart` where another one must be
+ * opened; `wanted`, or more, where the system is willing. All are multiples of CB_RANGE_STEP, but for `behind`, which may
+ * be one of CB_BLOCK_SIZE. Returns the start and stores the size; 0 when the system has no more.
  */
-uintptr_t cb_range_grow(size_t size, size_t wanted, size_t *got);
+uintptr_t cb_range_grow(size_t behind, size_t apart, size_t wanted, size_t *got);
 
 /* True when a range begins at this address. */
 bool cb_range_begins(uintptr_t start);

@@ -143,14 +143,21 @@ static void enqueue_for_sweep(struct cb_heap *heap, struct cb_block *block) {
     }
 }
 
+/* The fresh part of a block counts as a run only where a thread may go on with it. */
 static bool has_run(struct cb_heap *heap, struct cb_block *block) {
-    return heap->space[block->space].run_block == block || heap->space[block->space].fresh_block == block;
+    const struct cb_space *s = &heap->space[block->space];
+    return s->run_block == block ||
+           (s->fresh_block == block &&
+            atomic_load_explicit(&heap->state, memory_order_relaxed) != CB_HEAP_PARKED); /* under the lock */
 }
 
 /* One that waits in the inbox, or of which pages are being given back, goes back after that. */
 bool cb_block_drop_if_empty(struct cb_heap *heap, struct cb_block *block) {
     if (block->dead != block->fresh || has_run(heap, block) || block->purging != 0 || !shut(block)) {
         return false;
+    }
+    if (heap->space[block->space].fresh_block == block) {
+        heap->space[block->space].fresh_block = NULL;
     }
     unqueue(heap, block);
     drop(heap, block);

@@ -153,11 +153,27 @@ bool cb_purge_may_use(const struct cb_block *block, uintptr_t p, size_t granules
     return CB_LIKELY(block->purging == 0) || (block->purging & units_touched(p, granules)) == 0;
 }
 
+#define FULL_SHARES 8 /* heaps that have a quarter of the option each; more share what those have */
+
+static _Atomic size_t heaps_now = 1; /* relaxed: a figure */
+
+void cb_purge_share(size_t heaps) {
+    atomic_store_explicit(&heaps_now, heaps, memory_order_relaxed);
+}
+
+size_t cb_purge_heaps(void) {
+    return atomic_load_explicit(&heaps_now, memory_order_relaxed);
+}
+
+size_t cb_purge_floor(void) {
+    size_t heaps = cb_purge_heaps(), floor = cb_options.reserve / 4;
+    return heaps <= FULL_SHARES ? floor : floor / heaps * FULL_SHARES;
+}
+
 /* How many dead pages may stay: in all, and those that are in long stretches. */
 static size_t reserve_units(struct cb_heap *heap, size_t *with_long) {
     bool lazy = cb_options.purge == CB_PURGE_LAZY;
-    size_t reserve = (cb_options.reserve / 4 >> CB_UNIT_SHIFT) + slack_units(heap),
-           resident = resident_units(heap);
+    size_t reserve = (cb_purge_floor() >> CB_UNIT_SHIFT) + slack_units(heap), resident = resident_units(heap);
     *with_long = reserve + resident / (lazy ? PART_LAZY : PART);
     return reserve + resident / (lazy ? PART_LAZY : PART_ALL);
 }
@@ -167,7 +183,7 @@ bool cb_purge_is_due(struct cb_heap *heap) {
     if ((heap->to_empty[CB_SMALL] | heap->to_empty[CB_MEDIUM]) != 0) {
         return false; /* in the midst of emptying its rings whole blocks are about to go */
     }
-    if (dead < heap->purge_from || dead <= cb_options.reserve / 4 >> CB_UNIT_SHIFT ||
+    if (dead < heap->purge_from || dead <= cb_purge_floor() >> CB_UNIT_SHIFT ||
         cb_options.purge == CB_PURGE_NEVER) {
         heap->purge_due = heap->purge_long = false;
         heap->purge_goal = 0;

@@ -334,8 +334,8 @@ bool cb_refill_aligned(struct cb_heap *heap, size_t granules, size_t align) {
     return refill_locked(heap, (struct request){CB_MEDIUM, granules, align, 0});
 }
 
-/* A block that only its run, or its fresh part, keeps. */
-static void leave_blocks(struct cb_heap *heap) {
+/* Ends both runs. */
+static void retire_runs(struct cb_heap *heap) {
     uintptr_t from;
     struct cb_block *block = end_run(heap, CB_SMALL, &from);
     if (block != NULL) {
@@ -343,6 +343,12 @@ static void leave_blocks(struct cb_heap *heap) {
         cb_block_settle(heap, block);
     }
     retire_medium(heap);
+}
+
+/* A block that only its run, or its fresh part, keeps. */
+static void leave_blocks(struct cb_heap *heap) {
+    struct cb_block *block;
+    retire_runs(heap);
     for (int space = CB_SMALL; space < CB_SPACES; space++) {
         block = heap->space[space].fresh_block;
         if (block != NULL && block->dead == block->fresh) {
@@ -352,6 +358,12 @@ static void leave_blocks(struct cb_heap *heap) {
             }
         }
     }
+}
+
+void cb_refill_retire(struct cb_heap *heap) {
+    cb_lock_take(&heap->lock);
+    leave_blocks(heap);
+    cb_heap_unlock(heap);
 }
 
 bool cb_refill_give_pages(size_t size) {

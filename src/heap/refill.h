@@ -20,6 +20,9 @@ static inline struct cb_run *cb_run_of(struct cb_heap *heap, enum cb_space_kind 
  */
 bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring);
 
+/* The calling thread's heap has no run any more: every block of it can be looked at by others. */
+void cb_refill_retire(struct cb_heap *heap);
+
 /*
  * Under the heap's lock, when its thread has ended and taken cb_thread.run with it: finds the run of the small
  * space again and puts it into the heap.

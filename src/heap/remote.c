@@ -18,8 +18,14 @@
 #include "heap/release.h"
 #include "heap/ring.h"
 
-#define COLLECT_FROM 128 /* units pending from which on others let them die: 512 KiB */
-#define LAST_BIT 62      /* the last two units of a block share it */
+/*
+ * Units pending from which on others let them die: 512 KiB, less where there are many heaps, or where little lives in the
+ * owner's blocks and each object may keep a page, or a block. Never at once: see take_object.
+ */
+#define COLLECT_FROM 128
+#define COLLECT_LEAST 32
+#define COLLECT_FULL 4 /* heaps for which the first figure holds */
+#define LAST_BIT 62    /* the last two units of a block share it */
 
 static struct cb_block *by_number(uint32_t number) {
     return number != 0 ? cb_blocks + number : NULL;
@@ -69,7 +75,13 @@ static void die(struct cb_heap *heap, struct cb_block *block, uint8_t *m) {
     cb_block_die(heap, block, cb_map_address(m), granules);
 }
 
-/* The object at m is parked if its owner is the caller; else it dies. */
+/*
+ * The object at m is parked if its owner is the caller; else it dies.
+ *
+ * The owner may have read the byte as live just before it was claimed, in a free of the same object, and store to it just
+ * after. That store makes this look find nothing, and the two frees are one. Only when the object has died here before
+ * that store would it do harm, so nothing is collected before others have freed COLLECT_LEAST units more.
+ */
 static void take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m, bool own) {
     /* acquire: partner of cb_map_claim; the last use of the object came before */
     if ((__atomic_load_n(m, __ATOMIC_ACQUIRE) & CB_STATE) != CB_REMOTE) {
@@ -112,11 +124,8 @@ void cb_remote_take_in(struct cb_heap *heap) {
     cb_heap_unlock(heap);
 }
 
-/* When the owner has not looked into its inbox for long. The blocks that its runs are in stay in the inbox. */
-static void collect_for(struct cb_heap *owner) {
-    if (!cb_lock_try(&owner->lock)) {
-        return;
-    }
+/* All that others have freed dies, but in the blocks that the owner's runs are in, which stay in the inbox. */
+static void collect(struct cb_heap *owner) {
     for (struct cb_block *block = take_inbox(owner), *next; block != NULL; block = next) {
         next = by_number(atomic_load_explicit(&block->remote_next, memory_order_relaxed));
         if (has_run(owner, block)) {
@@ -128,9 +137,23 @@ static void collect_for(struct cb_heap *owner) {
     cb_heap_unlock(owner);
 }
 
-/* Units that may be pending: fewer where little lives in the owner's blocks and each may keep a page, or a block. */
+void cb_remote_collect(struct cb_heap *owner) {
+    cb_lock_take(&owner->lock);
+    collect(owner);
+}
+
+/* When the owner has not looked into its inbox for long. */
+static void collect_for(struct cb_heap *owner) {
+    if (cb_lock_try(&owner->lock)) {
+        collect(owner);
+    }
+}
+
+/* Units that may be pending. */
 static uint32_t collect_from(const struct cb_heap *owner) {
-    return cb_heap_is_sparse(owner) ? 1 : COLLECT_FROM;
+    size_t heaps = cb_purge_heaps();
+    size_t share = heaps <= COLLECT_FULL ? COLLECT_FROM : COLLECT_FROM * COLLECT_FULL / heaps;
+    return cb_heap_is_sparse(owner) || share < COLLECT_LEAST ? COLLECT_LEAST : (uint32_t)share;
 }
 
 /*
@@ -160,13 +183,17 @@ static void announce(struct cb_heap *owner, struct cb_block *block, uintptr_t p,
     }
 }
 
-/* Nobody runs the heap: the object dies now. False when that is not so, or somebody else has the lock. */
+/*
+ * Nobody runs the heap: the object dies now. False when that is not so, or somebody else has the lock. A heap is adopted
+ * under its lock, so its next thread frees nothing meanwhile.
+ */
 static bool free_of_parked(struct cb_heap *owner, struct cb_block *block, uintptr_t p, uint8_t byte,
                            bool *was_live) {
     if (!cb_lock_try(&owner->lock)) {
         return false;
     }
-    bool done = !has_run(owner, block);
+    bool done =
+        !has_run(owner, block) && atomic_load_explicit(&owner->state, memory_order_relaxed) == CB_HEAP_PARKED;
     if (done) {
         *was_live = cb_map_claim(cb_map_at(p), byte);
         if (*was_live) {

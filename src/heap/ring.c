@@ -418,3 +418,13 @@ void cb_ring_empty_all(struct cb_heap *heap) {
         purge_slots(heap, (enum cb_space_kind)space);
     }
 }
+
+void cb_ring_give_up(struct cb_heap *heap) {
+    cb_ring_empty_all(heap);
+    cb_thread.asked = 0;
+    /* Zero is what rings are that were never used. */
+    size_t page = cb_page_size, size = (sizeof *heap->rings + page - 1) & ~(page - 1);
+    if (!cb_os_purge(heap->rings, size)) {
+        memset(heap->rings, 0, sizeof *heap->rings);
+    }
+}

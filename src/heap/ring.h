@@ -89,7 +89,10 @@ uintptr_t cb_ring_take(struct cb_heap *heap, unsigned ring, size_t entry);
 /* Lets everything die that is parked; rings may hold little until they have earned more again. */
 void cb_ring_empty_all(struct cb_heap *heap);
 
-/* The same under the heap's lock, for rings that hold something. True when there was one. */
+/* The same, and gives the memory of the rings back. */
+void cb_ring_give_up(struct cb_heap *heap);
+
+/* cb_ring_empty_all under the heap's lock, for rings that hold something. True when there was one. */
 bool cb_ring_drain(struct cb_heap *heap);
 
 #endif

@@ -130,17 +130,17 @@ CB_EXPORT struct mallinfo CB_NAME(mallinfo)(void) {
                              .keepcost = to_int(wide.keepcost)};
 }
 
-/* Returns 1 when memory went back to the system, like glibc's. Other running threads keep their rings. */
+/* Returns 1 when memory went back to the system, like glibc's. Other running threads keep their rings, and no more. */
 CB_EXPORT int CB_NAME(malloc_trim)(size_t pad) {
     struct cb_pages_totals before, after;
     cb_pages_totals(&before);
-    cb_heaps_park_left();
     struct cb_heap *heap = cb_thread.heap;
     if (heap != NULL) {
         cb_remote_take_in(heap);
         cb_ring_empty_all(heap);
         cb_release_all(heap);
     }
+    cb_heaps_trim();
     cb_room_give_back();
     cb_pages_purge(pad);
     cb_pages_totals(&after);

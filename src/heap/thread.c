@@ -4,8 +4,8 @@
  * Layer: heap. Lock: heaps.lock (rank 1) guards the list of idle heaps, what is put into the list of all, and
  * the first start.
  *
- * A heap outlives its thread: it is parked as it is, rings and all, and the next new thread adopts it. The
- * destructor of a key does that. It cannot do it for a thread whose first allocation comes after its last
+ * A heap outlives its thread: it is parked, and the next new thread adopts it. One waits as it is, rings and all;
+ * others give up what they can. The destructor of a key does that. It cannot do it for a thread whose first allocation comes after its last
  * round, or that allocates after that again, or that ends by a bare system call: such heaps are left running.
  * That their threads have ended is seen in a mark which each thread holds (os/alive.h), and whoever needs a
  * heap or parks one looks at a few marks.
@@ -23,7 +23,9 @@
 #include "heap/meta.h"
 #include "heap/pages.h"
 #include "heap/process.h"
+#include "heap/purge.h"
 #include "heap/refill.h"
+#include "heap/release.h"
 #include "heap/remote.h"
 #include "heap/ring.h"
 
@@ -42,8 +44,9 @@ static struct {
     cb_lock lock;                 /* rank 1 */
     struct cb_heap *_Atomic all;  /* changed under lock; release by link_heap, acquire by whoever walks it */
     struct cb_heap *_Atomic hand; /* whose mark was last looked at; relaxed: a hint */
-    struct cb_heap *idle;         /* guarded by lock, as is all that follows */
-    uint64_t made;                /* heaps, since the start */
+    struct cb_heap *warm; /* idle heaps as their threads left them; guarded by lock, as is all that follows */
+    struct cb_heap *cold; /* those that have given up what they could */
+    uint64_t made;        /* heaps, since the start */
     bool started;
     pthread_key_t key;          /* valid while key_state is KEY_TAKEN */
     _Atomic uint32_t key_state; /* release and acquire in take_key */
@@ -77,14 +80,15 @@ static void leave(void) {
 }
 
 static void make_idle(struct cb_heap *heap) {
-    heap->next_idle = heaps.idle;
-    heaps.idle = heap;
+    struct cb_heap **list = heap->warm ? &heaps.warm : &heaps.cold;
+    heap->next_idle = *list;
+    *list = heap;
 }
 
 static struct cb_heap *take_idle(void) {
-    struct cb_heap *heap = heaps.idle;
+    struct cb_heap **list = heaps.warm != NULL ? &heaps.warm : &heaps.cold, *heap = *list;
     if (heap != NULL) {
-        heaps.idle = heap->next_idle;
+        *list = heap->next_idle;
     }
     return heap;
 }
@@ -96,7 +100,7 @@ static struct cb_heap *take_idle(void) {
  */
 void cb_thread_after_fork(void) {
     heaps.made += cb_lock_is_held(&heaps.lock); /* a lost thread may have been using the next tag */
-    heaps.idle = NULL;
+    heaps.warm = heaps.cold = NULL;
     for (struct cb_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
         bool changing = cb_lock_is_held(&heap->lock);
         heap->torn = heap->torn || changing;
@@ -148,15 +152,49 @@ static void attach(struct cb_heap *heap) {
     cb_thread.tag = heap->tag;
 }
 
-/* The calling thread gives up its heap. */
-static void park(struct cb_heap *heap) {
+/* The calling thread has the heap. Under its lock: whoever frees into a parked heap lets objects of it die. */
+static void run_heap(struct cb_heap *heap) {
+    cb_alive_hold(&heap->alive);
+    cb_lock_take(&heap->lock);
+    set_state(heap, CB_HEAP_RUNNING);
+    cb_lock_drop(&heap->lock);
+}
+
+/* Whatever the heap holds for its thread goes, for nobody may ever have it again. */
+static void cool(struct cb_heap *heap) {
+    cb_ring_give_up(heap);
+    cb_refill_retire(heap); /* once more: blocks may be empty now */
+    cb_release_all(heap);
+    heap->warm = false;
+}
+
+/*
+ * The calling thread gives up its heap. One idle heap at a time stays as it is, for the next new thread; others keep
+ * what lives in them, and no more.
+ */
+static void park(struct cb_heap *heap, bool cold) {
     cb_remote_take_in(heap);
+    cb_refill_retire(heap);
+    cb_lock_take(&heaps.lock);
+    heap->warm = !cold && heaps.warm == NULL;
+    cb_lock_drop(&heaps.lock);
+    if (!heap->warm) {
+        cool(heap);
+    }
     detach(heap);
     cb_alive_drop(&heap->alive);
     cb_lock_take(&heaps.lock);
     set_state(heap, CB_HEAP_PARKED);
     make_idle(heap);
     cb_lock_drop(&heaps.lock);
+}
+
+/* Does something in the place of the thread that a heap does not have, and parks it. */
+static void park_in_place(struct cb_heap *heap, bool cold) {
+    struct cb_thread mine = cb_thread;
+    attach(heap);
+    park(heap, cold);
+    cb_thread = mine;
 }
 
 /*
@@ -183,23 +221,42 @@ static struct cb_heap *inherit(unsigned *looks) {
     return NULL;
 }
 
-/* Parks what others have left running, of so many heaps; in their place, for a moment. */
-static void park_left(unsigned looks) {
-    struct cb_thread mine = cb_thread;
+/* Parks what others have left running, of so many heaps. */
+static void park_left(unsigned looks, bool cold) {
     struct cb_heap *heap;
     while ((heap = inherit(&looks)) != NULL) {
-        attach(heap);
-        park(heap);
-        cb_thread = mine;
+        park_in_place(heap, cold);
     }
 }
 
-void cb_heaps_park_left(void) {
+static bool is_mine(const struct cb_heap *heap) {
+    return heap == cb_thread.heap;
+}
+
+/* Whoever has the heap: under its lock others may let die what was freed remotely, and give dead pages back. */
+static void trim_one(struct cb_heap *heap) {
+    if (!is_mine(heap) && state_of(heap) != CB_HEAP_FROZEN) {
+        cb_remote_collect(heap);
+        cb_release_all(heap);
+    }
+}
+
+void cb_heaps_trim(void) {
     cb_fork_notice();
     cb_lock_take(&heaps.lock);
     uint64_t made = heaps.made;
+    struct cb_heap *warm = heaps.warm;
+    heaps.warm = NULL;
     cb_lock_drop(&heaps.lock);
-    park_left(made < LOOKS_ALL ? (unsigned)made : LOOKS_ALL);
+    park_left(made < LOOKS_ALL ? (unsigned)made : LOOKS_ALL, true);
+    for (struct cb_heap *next; warm != NULL; warm = next) {
+        next = warm->next_idle;
+        run_heap(warm);
+        park_in_place(warm, true);
+    }
+    for (struct cb_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
+        trim_one(heap);
+    }
 }
 
 static void thread_exit(void *unused) {
@@ -213,8 +270,8 @@ static void thread_exit(void *unused) {
         return;
     }
     cb_thread.exits = EXIT_ROUNDS + 1;
-    park(heap);
-    park_left(LOOKS_TO_PARK);
+    park(heap, false);
+    park_left(LOOKS_TO_PARK, false);
 }
 
 static bool have_key(void) {
@@ -276,6 +333,7 @@ static struct cb_heap *new_heap(void) {
     cb_alive_init(&heap->alive);
     cb_lock_take(&heaps.lock);
     heaps.made++;
+    cb_purge_share(heaps.made);
     heap->tag = heaps.made < CB_TAGS ? heaps.made << CB_TAG_SHIFT : CB_NO_TAG;
     heap->next = atomic_load_explicit(&heaps.all, memory_order_relaxed);
     /* release: partner of the acquire in all_heaps */
@@ -303,8 +361,7 @@ static CB_NOINLINE struct cb_heap *start_thread(void) {
     if (heap == NULL) {
         return NULL;
     }
-    cb_alive_hold(&heap->alive);
-    set_state(heap, CB_HEAP_RUNNING);
+    run_heap(heap);
     attach(heap);
     if (first) {
         cb_fork_watch();

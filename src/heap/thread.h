@@ -15,8 +15,11 @@ struct cb_heap *cb_thread_heap(void);
 /* Before main: the key of the threads' destructor is among the first, and forks are noticed from then on. */
 void cb_thread_before_main(void);
 
-/* Parks the heaps that threads have left without doing so. Any thread. */
-void cb_heaps_park_left(void);
+/*
+ * Heaps that no thread runs give up what they can, those that threads have left without parking them too; of others dead
+ * pages go back. Any thread.
+ */
+void cb_heaps_trim(void);
 
 /* In a forked child, once: sorts out whose heaps are whose. */
 void cb_thread_after_fork(void);

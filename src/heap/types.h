@@ -210,10 +210,11 @@ struct cb_heap {
     unsigned sweep_most;                    /* what is swept has no longer holes, so far as is known */
     bool tight;                             /* the system has refused a block ... */
     size_t tight_in_use;                    /* ... when so many granules were in use */
-    size_t swept;              /* granules whose map bytes sweeps have gone over, ever: for tests */
-    uint64_t tag;              /* its number << CB_TAG_SHIFT, or CB_NO_TAG; constant once linked */
-    struct cb_heap *next;      /* in heaps.all; constant once linked */
-    struct cb_heap *next_idle; /* guarded by heaps.lock */
+    size_t swept;         /* granules whose map bytes sweeps have gone over, ever: for tests */
+    uint64_t tag;         /* its number << CB_TAG_SHIFT, or CB_NO_TAG; constant once linked */
+    struct cb_heap *next; /* in heaps.all; constant once linked */
+    bool warm;            /* idle, and as its thread left it; guarded by heaps.lock, as is the next */
+    struct cb_heap *next_idle;
     uint64_t runs_filled[CB_RUN_LISTS / 64]; /* bit per list of runs that has one */
     uint8_t *runs[CB_RUN_LISTS]; /* map bytes of dead runs of the medium space, a list for each class size */
 

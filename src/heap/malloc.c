@@ -118,6 +118,7 @@ static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
         return;
     }
     cb_ring_park(heap, index, granule << CB_GRANULE_SHIFT);
+    cb_remote_take_in_much(heap);
 }
 
 /*
@@ -162,6 +163,7 @@ CB_NOINLINE void cb_free_odd(void *ptr) {
         free_medium(heap, p >> CB_GRANULE_SHIFT);
     } else {
         cb_ring_park(heap, (unsigned)byte, p);
+        cb_remote_take_in_much(heap);
     }
 }
 

@@ -20,12 +20,14 @@
 
 /*
  * Units pending from which on others let them die: 512 KiB, less where there are many heaps, or where little lives in the
- * owner's blocks and each object may keep a page, or a block. Never at once: see take_object.
+ * owner's blocks and each object may keep a page, or a block.
  */
 #define COLLECT_FROM 128
-#define COLLECT_LEAST 32
-#define COLLECT_FULL 4 /* heaps for which the first figure holds */
-#define LAST_BIT 62    /* the last two units of a block share it */
+#define COLLECT_LEAST 8
+#define COLLECT_SPARSE 1
+#define COLLECT_FULL 4  /* heaps for which the first figure holds */
+#define ASLEEP_AFTER 20 /* milliseconds without a slow path */
+#define LAST_BIT 62     /* the last two units of a block share it */
 
 static struct cb_block *by_number(uint32_t number) {
     return number != 0 ? cb_blocks + number : NULL;
@@ -75,13 +77,7 @@ static void die(struct cb_heap *heap, struct cb_block *block, uint8_t *m) {
     cb_block_die(heap, block, cb_map_address(m), granules);
 }
 
-/*
- * The object at m is parked if its owner is the caller; else it dies.
- *
- * The owner may have read the byte as live just before it was claimed, in a free of the same object, and store to it just
- * after. That store makes this look find nothing, and the two frees are one. Only when the object has died here before
- * that store would it do harm, so nothing is collected before others have freed COLLECT_LEAST units more.
- */
+/* The object at m is parked if its owner is the caller; else it dies. */
 static void take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m, bool own) {
     /* acquire: partner of cb_map_claim; the last use of the object came before */
     if ((__atomic_load_n(m, __ATOMIC_ACQUIRE) & CB_STATE) != CB_REMOTE) {
@@ -113,6 +109,7 @@ static bool has_run(const struct cb_heap *heap, const struct cb_block *block) {
 }
 
 void cb_remote_take_in(struct cb_heap *heap) {
+    cb_heap_is_active(heap);
     if (atomic_load_explicit(&heap->inbox, memory_order_relaxed) == 0) {
         return;
     }
@@ -124,7 +121,7 @@ void cb_remote_take_in(struct cb_heap *heap) {
     cb_heap_unlock(heap);
 }
 
-/* All that others have freed dies, but in the blocks that the owner's runs are in, which stay in the inbox. */
+/* Under the lock: all that others have freed dies, but in the blocks that the owner's runs are in, which stay. */
 static void collect(struct cb_heap *owner) {
     for (struct cb_block *block = take_inbox(owner), *next; block != NULL; block = next) {
         next = by_number(atomic_load_explicit(&block->remote_next, memory_order_relaxed));
@@ -134,18 +131,49 @@ static void collect(struct cb_heap *owner) {
             take_block(owner, block, false);
         }
     }
-    cb_heap_unlock(owner);
+}
+
+/*
+ * True when the owner has not been on a slow path for a while. Only then do others let objects of its heap die: the owner
+ * may have read the byte of an object as live just before another thread claimed it, in a free of the same object by
+ * both, and store to it just after. That store makes the look find nothing, and the two frees are one; it would do harm
+ * only after the object has died. An owner that works takes in what others freed by itself.
+ */
+static bool is_asleep(struct cb_heap *owner) {
+    /* relaxed: of two that look at once either may set the time */
+    uint32_t activity = atomic_load_explicit(&owner->activity, memory_order_relaxed);
+    uint64_t now = cb_os_milliseconds();
+    if (activity != atomic_load_explicit(&owner->activity_seen, memory_order_relaxed)) {
+        atomic_store_explicit(&owner->seen_at, now, memory_order_relaxed);
+        atomic_store_explicit(&owner->activity_seen, activity, memory_order_relaxed);
+        return false;
+    }
+    return now - atomic_load_explicit(&owner->seen_at, memory_order_relaxed) >= ASLEEP_AFTER;
+}
+
+void cb_remote_take_in_much(struct cb_heap *heap) {
+    if (CB_UNLIKELY(cb_thread.heap != heap)) {
+        return; /* a forked child has had to leave it */
+    }
+    cb_heap_is_active(heap);
+    if (atomic_load_explicit(&heap->pending, memory_order_relaxed) >= COLLECT_FROM) {
+        cb_remote_take_in(heap);
+    }
 }
 
 void cb_remote_collect(struct cb_heap *owner) {
-    cb_lock_take(&owner->lock);
-    collect(owner);
+    if (is_asleep(owner)) {
+        cb_lock_take(&owner->lock);
+        collect(owner);
+        cb_heap_unlock(owner);
+    }
 }
 
 /* When the owner has not looked into its inbox for long. */
 static void collect_for(struct cb_heap *owner) {
-    if (cb_lock_try(&owner->lock)) {
+    if (is_asleep(owner) && cb_lock_try(&owner->lock)) {
         collect(owner);
+        cb_heap_unlock(owner);
     }
 }
 
@@ -153,7 +181,9 @@ static void collect_for(struct cb_heap *owner) {
 static uint32_t collect_from(const struct cb_heap *owner) {
     size_t heaps = cb_purge_heaps();
     size_t share = heaps <= COLLECT_FULL ? COLLECT_FROM : COLLECT_FROM * COLLECT_FULL / heaps;
-    return cb_heap_is_sparse(owner) || share < COLLECT_LEAST ? COLLECT_LEAST : (uint32_t)share;
+    return cb_heap_is_sparse(owner) ? COLLECT_SPARSE
+           : share < COLLECT_LEAST  ? COLLECT_LEAST
+                                    : (uint32_t)share;
 }
 
 /*

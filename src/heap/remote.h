@@ -27,7 +27,13 @@ bool cb_remote_free(struct cb_heap *owner, uintptr_t p, uint8_t byte);
 /* Owner: takes in what other threads freed. Takes the heap's lock. */
 void cb_remote_take_in(struct cb_heap *heap);
 
-/* Any thread: lets die what other threads freed, but in the blocks of the owner's runs. Takes the heap's lock. */
+/* The same when it is much: on the slow paths of free. */
+void cb_remote_take_in_much(struct cb_heap *heap);
+
+/*
+ * Any thread: lets die what other threads freed, but in the blocks of the owner's runs, if the owner sleeps. Takes the
+ * heap's lock.
+ */
 void cb_remote_collect(struct cb_heap *owner);
 
 #endif

@@ -180,8 +180,9 @@ struct cb_rings {
 
 struct cb_heap {
     struct cb_space space[CB_SPACES];
-    struct cb_rings *rings; /* constant once linked */
-    uint64_t asked;         /* cb_thread.asked while no thread has the heap */
+    struct cb_rings *rings;    /* constant once linked */
+    uint64_t asked;            /* cb_thread.asked while no thread has the heap */
+    _Atomic uint32_t activity; /* rises on slow paths of the owner; relaxed */
     uint64_t wanted;   /* bit per small size: malloc found neither ring entry nor run for it, and its ring
                           has not overflowed since */
     size_t dead;       /* granules in dead runs */
@@ -221,8 +222,10 @@ struct cb_heap {
     /* Written by other threads: on a line of its own, away from what the owner reads all the time. */
     _Alignas(64) _Atomic uint32_t inbox; /* number of a block with remote frees, the first of a list; 0: none.
                                             Release by push, acquire by take_inbox in remote.c */
-    _Atomic uint32_t pending; /* units of the blocks in the inbox that have remote frees; relaxed */
-    _Atomic uint32_t state;   /* enum cb_heap_state; thread.c says who changes it and how */
+    _Atomic uint32_t pending;       /* units of the blocks in the inbox that have remote frees; relaxed */
+    _Atomic uint32_t activity_seen; /* what `activity` was when another thread last looked ... */
+    _Atomic uint64_t seen_at;       /* ... and when it had changed, in milliseconds; relaxed, as the others */
+    _Atomic uint32_t state;         /* enum cb_heap_state; thread.c says who changes it and how */
     cb_lock lock; /* rank 2: guards what is dead: runs, lists, blocks, their counts; remote.h says why */
 
     size_t *slots[CB_SPACES];     /* room for all rings of a space at their largest; NULL: never needed */
@@ -237,6 +240,12 @@ struct cb_heap {
  * read without it. */
 static inline void cb_count(size_t *figure, size_t change) {
     __atomic_store_n(figure, *figure + change, __ATOMIC_RELAXED);
+}
+
+/* The owner is on a slow path. */
+static inline void cb_heap_is_active(struct cb_heap *heap) {
+    uint32_t activity = atomic_load_explicit(&heap->activity, memory_order_relaxed);
+    atomic_store_explicit(&heap->activity, activity + 1, memory_order_relaxed);
 }
 
 /*

@@ -86,6 +86,7 @@ static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_
     uint8_t *m = cb_map_at(p);
     size_t at = p >> CB_GRANULE_SHIFT;
     struct cb_block *block = cb_block_of(p);
+    cb_rings_note_free(heap->rings, at);
     struct cb_run *run = run_above(heap, at + old);
     bool medium = block->space == CB_MEDIUM;
     if (new > old && (run == NULL || at + new > run->limit || (new > CB_SMALL_GRANULES && !medium))) {

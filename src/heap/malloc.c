@@ -133,9 +133,11 @@ CB_NOINLINE void cb_free_aside(void *ptr, size_t granule) {
         __builtin_prefetch(ptr, 1);
     }
     if (CB_LIKELY(cb_near_is_of(t->tag, cb_block_number_of(granule)))) {
+        struct cb_rings *rings = t->rings;
+        cb_rings_note_free(rings, granule);
         uint8_t *m = t->map + granule;
         size_t byte = cb_map_get(m);
-        if (CB_LIKELY(cb_ring_push(t->rings, byte, granule))) {
+        if (CB_LIKELY(cb_ring_push(rings, byte, granule))) {
             cb_map_set(m, byte - (CB_LIVE - CB_PARKED));
             return;
         }
@@ -144,7 +146,7 @@ CB_NOINLINE void cb_free_aside(void *ptr, size_t granule) {
             return;
         }
     }
-    cb_free_odd(ptr);
+    cb_free_odd(cb_granule_pointer(granule)); /* rather than keep ptr, for which a register would be copied */
 }
 
 /* Full rings, blocks that are not in cb_near, and what is not ours to free. */
@@ -156,6 +158,7 @@ CB_NOINLINE void cb_free_odd(void *ptr) {
         cb_free_far(ptr);
         return;
     }
+    cb_rings_note_free(heap->rings, p >> CB_GRANULE_SHIFT);
     size_t byte = cb_map_get(cb_map_at(p));
     if (CB_UNLIKELY((byte & CB_STATE) != CB_LIVE || (p & (CB_GRANULE - 1)) != 0)) {
         cb_bad_pointer("free", p);

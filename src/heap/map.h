@@ -57,6 +57,11 @@ static inline size_t cb_granule_of(uintptr_t p) {
     return p >> CB_GRANULE_SHIFT | p << (64 - CB_GRANULE_SHIFT);
 }
 
+/* And back: the pointer, whatever it is. */
+static inline void *cb_granule_pointer(size_t granule) {
+    return (void *)(granule << CB_GRANULE_SHIFT | granule >> (64 - CB_GRANULE_SHIFT));
+}
+
 static inline uintptr_t cb_map_address(const uint8_t *m) {
     return (uintptr_t)(m - cb_map) << CB_GRANULE_SHIFT;
 }

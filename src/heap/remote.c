@@ -27,6 +27,7 @@
 #define COLLECT_SPARSE 1
 #define COLLECT_FULL 4  /* heaps for which the first figure holds */
 #define ASLEEP_AFTER 20 /* milliseconds without a slow path */
+#define AWAKE_FROM 256  /* units pending from which on it does not matter: 1 MiB */
 #define LAST_BIT 62     /* the last two units of a block share it */
 
 static struct cb_block *by_number(uint32_t number) {
@@ -77,17 +78,22 @@ static void die(struct cb_heap *heap, struct cb_block *block, uint8_t *m) {
     cb_block_die(heap, block, cb_map_address(m), granules);
 }
 
-/* The object at m is parked if its owner is the caller; else it dies. */
-static void take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m, bool own) {
+/* The object at m is parked if its owner is the caller; else it dies. False where it must wait. */
+static bool take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m, bool own) {
+    size_t granule = cb_map_address(m) >> CB_GRANULE_SHIFT;
+    if (!own && granule == atomic_load_explicit(&heap->rings->freeing, memory_order_relaxed)) {
+        return false; /* the owner may have read its byte before it was claimed, and be about to store to it */
+    }
     /* acquire: partner of cb_map_claim; the last use of the object came before */
     if ((__atomic_load_n(m, __ATOMIC_ACQUIRE) & CB_STATE) != CB_REMOTE) {
-        return;
+        return true;
     }
     if (own) {
-        cb_ring_park_locked(heap, cb_ring_of(cb_map_length(m)), cb_map_address(m) >> CB_GRANULE_SHIFT);
+        cb_ring_park_locked(heap, cb_ring_of(cb_map_length(m)), granule);
     } else {
         die(heap, block, m);
     }
+    return true;
 }
 
 /* Under the heap's lock: takes in what the block, which is off the inbox, holds of remote frees. */
@@ -98,7 +104,10 @@ static void take_block(struct cb_heap *heap, struct cb_block *block, bool own) {
         uint8_t *m = map + unit * CB_UNIT_GRANULES;
         uint8_t *end = unit == LAST_BIT ? map + CB_BLOCK_GRANULES : m + CB_UNIT_GRANULES;
         for (m = cb_map_find_remote(m, end); m < end; m = cb_map_find_remote(m + 1, end)) {
-            take_object(heap, block, m, own);
+            if (!take_object(heap, block, m, own)) {
+                atomic_fetch_or_explicit(&block->remote, (uint64_t)1 << unit,
+                                         memory_order_relaxed); /* once more */
+            }
         }
     }
     close_block(heap, block);
@@ -121,11 +130,11 @@ void cb_remote_take_in(struct cb_heap *heap) {
     cb_heap_unlock(heap);
 }
 
-/* Under the lock: all that others have freed dies, but in the blocks that the owner's runs are in, which stay. */
-static void collect(struct cb_heap *owner) {
+/* Under the lock: all that others have freed dies, but in the blocks that the owner's runs are in, and in one more. */
+static void collect(struct cb_heap *owner, const struct cb_block *but) {
     for (struct cb_block *block = take_inbox(owner), *next; block != NULL; block = next) {
         next = by_number(atomic_load_explicit(&block->remote_next, memory_order_relaxed));
-        if (has_run(owner, block)) {
+        if (has_run(owner, block) || block == but) {
             push(owner, block);
         } else {
             take_block(owner, block, false);
@@ -134,10 +143,14 @@ static void collect(struct cb_heap *owner) {
 }
 
 /*
- * True when the owner has not been on a slow path for a while. Only then do others let objects of its heap die: the owner
- * may have read the byte of an object as live just before another thread claimed it, in a free of the same object by
+ * True when the owner has not been on a slow path for a while. Only then do others let objects of its heap die at once: the
+ * owner may have read the byte of an object as live just before another thread claimed it, in a free of the same object by
  * both, and store to it just after. That store makes the look find nothing, and the two frees are one; it would do harm
- * only after the object has died. An owner that works takes in what others freed by itself.
+ * only after the object has died. So the owner says which object it frees before it reads its byte (rings->freeing), and
+ * that one is left alone. It says so without a fence, by which each free would take longer; the word is seen once the
+ * processor has emptied its store buffer, within nanoseconds, or when the thread is interrupted. Hence objects are not
+ * collected in the moment in which they are freed: an owner that works takes in what others freed by itself, and when
+ * very much is pending all the same, all goes but the block in which an object has just been freed.
  */
 static bool is_asleep(struct cb_heap *owner) {
     /* relaxed: of two that look at once either may set the time */
@@ -164,15 +177,15 @@ void cb_remote_take_in_much(struct cb_heap *heap) {
 void cb_remote_collect(struct cb_heap *owner) {
     if (is_asleep(owner)) {
         cb_lock_take(&owner->lock);
-        collect(owner);
+        collect(owner, NULL);
         cb_heap_unlock(owner);
     }
 }
 
-/* When the owner has not looked into its inbox for long. */
-static void collect_for(struct cb_heap *owner) {
-    if (is_asleep(owner) && cb_lock_try(&owner->lock)) {
-        collect(owner);
+/* When the owner has not looked into its inbox for long: an object of the block has just been freed. */
+static void collect_for(struct cb_heap *owner, const struct cb_block *block, uint32_t pending) {
+    if ((is_asleep(owner) || pending >= AWAKE_FROM) && cb_lock_try(&owner->lock)) {
+        collect(owner, block);
         cb_heap_unlock(owner);
     }
 }
@@ -204,12 +217,12 @@ static void announce(struct cb_heap *owner, struct cb_block *block, uintptr_t p,
                                      memory_order_relaxed); /* it stays until the block is opened */
         push(owner, block);
     }
-    if ((before & (bit | CB_REMOTE_SHUT)) == 0 &&
-        atomic_fetch_add_explicit(&owner->pending, (uint32_t)(granules / CB_UNIT_GRANULES) + 1,
-                                  memory_order_relaxed) +
-                1 >=
-            collect_from(owner)) {
-        collect_for(owner);
+    if ((before & (bit | CB_REMOTE_SHUT)) == 0) {
+        uint32_t units = (uint32_t)(granules / CB_UNIT_GRANULES) + 1;
+        uint32_t pending = atomic_fetch_add_explicit(&owner->pending, units, memory_order_relaxed) + units;
+        if (pending >= collect_from(owner)) {
+            collect_for(owner, block, pending);
+        }
     }
 }
 

@@ -172,11 +172,20 @@ enum cb_heap_state {
  * of this is zero in a new heap, and costs no memory in one that frees nothing but what is on top.
  */
 struct cb_rings {
+    _Atomic size_t
+        freeing; /* granule of the object that its owner freed last, off the top: written before its map byte is
+                               read, so that others who collect leave that one alone; relaxed */
     size_t *top[CB_RINGS];              /* behind the newest entry */
     struct cb_ring_ends ends[CB_RINGS]; /* of what is no ring all are zero */
     struct cb_ring ring[CB_RINGS];
     size_t first_slots[CB_SMALL_GRANULES + CB_MEDIUM_CLASSES][CB_RING_FIRST];
 };
+
+/* The owner is about to read the map byte of an object that it frees or resizes. */
+static inline void cb_rings_note_free(struct cb_rings *rings, size_t granule) {
+    atomic_store_explicit(&rings->freeing, granule, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); /* for the compiler; remote.c says what the processor may do */
+}
 
 struct cb_heap {
     struct cb_space space[CB_SPACES];

@@ -185,7 +185,7 @@ int main(int argc, char **argv) {
     bed_note("%s, %s, %s: %zu objects, %ld KiB when full, %ld KiB after the last free\n", kind, order, by,
              count, bed_kib(full, base), bed_kib(freed, base));
     demand(full > base + amount - amount / 8);
-    if (freed > (again ? full : base + bound)) {
+    if (freed > (again ? full : base) + bound) {
         bed_fail("%ld KiB more than at the start", bed_kib(freed, base));
     }
     if (again && strcmp(order, "random") == 0) {

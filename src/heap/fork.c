@@ -97,8 +97,9 @@ static CB_NOINLINE void look_closer(_Atomic uint32_t *word) {
 CB_NOINLINE void cb_fork_notice(void) {
     /* acquire: partner of the release in cb_fork_watch, and of that in repair */
     _Atomic uint32_t *word = atomic_load_explicit(&word_at, memory_order_acquire);
-    if (word != NULL &&
-        CB_UNLIKELY(atomic_load_explicit(word, memory_order_acquire) != cb_thread.generation)) {
+    uint32_t now = word != NULL ? atomic_load_explicit(word, memory_order_acquire) : cb_thread.generation;
+    /* A thread that has never looked has the generation that a child which nobody has repaired shows. */
+    if (CB_UNLIKELY(now != cb_thread.generation || (now == CHILD && word != NULL))) {
         look_closer(word);
     }
 }

@@ -180,8 +180,9 @@ static size_t reserve_units(struct cb_heap *heap, size_t *with_long) {
 
 bool cb_purge_is_due(struct cb_heap *heap) {
     size_t dead = heap->dead_pages, with_long;
-    if ((heap->to_empty[CB_SMALL] | heap->to_empty[CB_MEDIUM]) != 0) {
-        return false; /* in the midst of emptying its rings whole blocks are about to go */
+    bool emptying = heap == cb_thread.heap && (heap->to_empty[CB_SMALL] | heap->to_empty[CB_MEDIUM]) != 0;
+    if (emptying) {
+        return false; /* the owner is in the midst of emptying its rings: whole blocks are about to go */
     }
     if (dead < heap->purge_from || dead <= cb_purge_floor() >> CB_UNIT_SHIFT ||
         cb_options.purge == CB_PURGE_NEVER) {
@@ -263,6 +264,7 @@ static void units_died(struct cb_heap *heap, struct cb_block *block, uint64_t de
     if (fresh != 0) {
         block->dead_pages |= fresh;
         cb_count(&heap->dead_pages, (size_t)__builtin_popcountll(fresh));
+        heap->purge_died += (size_t)__builtin_popcountll(fresh);
         heap->purge_due = true;
         classify(heap, block);
     }

@@ -27,7 +27,7 @@
 #define COLLECT_SPARSE 1
 #define COLLECT_FULL 4  /* heaps for which the first figure holds */
 #define ASLEEP_AFTER 20 /* milliseconds without a slow path */
-#define AWAKE_FROM 256  /* units pending from which on it does not matter: 1 MiB */
+#define AWAKE_FROM 32   /* units pending from which on it does not matter: 128 KiB */
 #define LAST_BIT 62     /* the last two units of a block share it */
 
 static struct cb_block *by_number(uint32_t number) {

@@ -206,6 +206,7 @@ struct cb_heap {
     struct cb_block *purge_list[CB_PURGE_CLASSES]; /* blocks with dead pages */
     size_t purge_goal;             /* dead pages down to which they are being given back; 0: none are */
     bool purge_long;               /* those in long stretches are being given back */
+    size_t purge_died;             /* pages that have died since some were last given back */
     bool purge_due;                /* pages have died since there was last nothing to give back */
     size_t purge_from;             /* after a failure: dead pages from which on purging is tried again */
     size_t slack;                  /* what the reserve of dead pages has grown by ... */

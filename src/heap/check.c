@@ -194,7 +194,7 @@ static const char *check_rings(struct cb_heap *heap, size_t parked) {
         }
         bool near =
             (uintptr_t)ring->slot - (uintptr_t)heap->rings->first_slots < sizeof heap->rings->first_slots;
-        if (ring->slot == NULL ? ring->room != 0 : (ring->room == CB_RING_FIRST) != near) {
+        if (ring->slot == NULL ? ring->room != 0 || count != 0 : (ring->room == CB_RING_FIRST) != near) {
             return "a ring has more or less room than its place says";
         }
         if (i < CB_MEDIUM_RING && (cb_thread.asked >> cb_ring_granules(i) & 1) != 0 && count == 0) {

@@ -95,19 +95,22 @@ static size_t *far_slots(struct cb_heap *heap, unsigned index) {
     return heap->slots[space] != NULL ? heap->slots[space] + (index - first_of(space)) * most : NULL;
 }
 
-/* Puts the entries of a ring into other slots. */
-static void relocate(struct cb_heap *heap, unsigned index, size_t *slot, size_t room) {
-    size_t count = cb_ring_count(heap, index);
-    if (count != 0) {
-        memcpy(slot, heap->rings->ring[index].slot, count * sizeof *slot);
-    }
+/* The ring has its entries, so many, in these slots. */
+static void set_slots(struct cb_heap *heap, unsigned index, size_t *slot, size_t room, size_t count) {
     heap->rings->ring[index] = (struct cb_ring){slot, room};
     heap->rings->top[index] = slot + count;
 }
 
+/* Puts the entries of a ring that has slots into others. */
+static void relocate(struct cb_heap *heap, unsigned index, size_t *slot, size_t room) {
+    size_t count = cb_ring_count(heap, index);
+    memcpy(slot, heap->rings->ring[index].slot, count * sizeof *slot);
+    set_slots(heap, index, slot, room, count);
+}
+
 /* A ring that was never used gets its first slots. */
 static void begin(struct cb_heap *heap, unsigned index) {
-    relocate(heap, index, first_slots(heap, index), CB_RING_FIRST);
+    set_slots(heap, index, first_slots(heap, index), CB_RING_FIRST, 0);
     set_bound(heap, index, least_bound(heap, index));
 }
 

@@ -5,8 +5,12 @@
  */
 #include "os/alive.h"
 
+#include "os/os.h"
+
 #include <errno.h>
 #include <stdatomic.h>
+
+#define TRIES 64 /* of a thread to hold its mark */
 
 static _Atomic bool begun; /* relaxed: a thread that does not see it yet holds no mark, which is safe */
 
@@ -23,11 +27,21 @@ void cb_alive_init(struct cb_alive *alive) {
     pthread_mutexattr_destroy(&attributes);
 }
 
+/*
+ * Another thread has the mutex at most for a moment, in cb_alive_inherit. It is not waited for all the same: that
+ * thread may be in a function that the program has put before pthread's, at a lock of the program's, which the
+ * calling thread holds while it allocates.
+ */
 void cb_alive_hold(struct cb_alive *alive) {
-    /* Waits at most for a thread in cb_alive_inherit. */
-    if (!alive->held && atomic_load_explicit(&begun, memory_order_relaxed)) {
-        alive->held = pthread_mutex_lock(&alive->mutex) == 0;
+    if (alive->held || !atomic_load_explicit(&begun, memory_order_relaxed)) {
+        return;
     }
+    int answer = pthread_mutex_trylock(&alive->mutex);
+    for (int tries = 1; answer == EBUSY && tries < TRIES; tries++) {
+        cb_os_yield();
+        answer = pthread_mutex_trylock(&alive->mutex);
+    }
+    alive->held = answer == 0;
 }
 
 void cb_alive_drop(struct cb_alive *alive) {

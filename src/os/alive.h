@@ -29,7 +29,10 @@ void cb_alive_begin(void);
 /* Before anybody else sees it, and in a forked child for a mark that nobody uses. */
 void cb_alive_init(struct cb_alive *alive);
 
-/* The calling thread holds the mark until it drops it or ends. */
+/*
+ * The calling thread holds the mark until it drops it or ends; or does without, when another thread does not get out
+ * of cb_alive_inherit for long. It is never waited for, whatever lock the caller holds.
+ */
 void cb_alive_hold(struct cb_alive *alive);
 void cb_alive_drop(struct cb_alive *alive);
 

@@ -41,6 +41,7 @@ struct end {
 };
 
 static pthread_key_t key;
+static pthread_barrier_t held, tried;
 
 static void work(struct end *end) {
     static _Thread_local void *object[MOST];
@@ -140,6 +141,36 @@ static void nothing_stays_of_allocations_in_any_round(void **state) {
     }
 }
 
+static void *hold_mutex(void *argument) {
+    struct cb_alive *alive = argument;
+    pthread_mutex_lock(&alive->mutex);
+    pthread_barrier_wait(&held);
+    pthread_barrier_wait(&tried);
+    pthread_mutex_unlock(&alive->mutex);
+    return NULL;
+}
+
+/* Whoever looks at a mark has it for a moment, in which it may be at a lock of the program's. */
+static void a_mark_that_another_thread_has_is_not_waited_for(void **state) {
+    (void)state;
+    struct cb_alive alive;
+    pthread_t thread;
+    cb_alive_init(&alive);
+    pthread_barrier_init(&held, NULL, 2);
+    pthread_barrier_init(&tried, NULL, 2);
+    assert_int_equal(pthread_create(&thread, NULL, hold_mutex, &alive), 0);
+    pthread_barrier_wait(&held);
+    cb_alive_hold(&alive);
+    assert_false(alive.held);
+    cb_alive_drop(&alive); /* nothing of its own */
+    pthread_barrier_wait(&tried);
+    pthread_join(thread, NULL);
+    cb_alive_hold(&alive);
+    assert_true(alive.held);
+    cb_alive_drop(&alive);
+    assert_false(cb_alive_inherit(&alive));
+}
+
 #if !BED_SANITIZED /* they would know of the threads for ever */
 /* The other way to end. */
 static void *end_by_system_call(void *value) {
@@ -199,6 +230,7 @@ static void trim_parks_what_was_left(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_stays_of_allocations_in_any_round),
+        cmocka_unit_test(a_mark_that_another_thread_has_is_not_waited_for),
 #if !BED_SANITIZED
         cmocka_unit_test(nothing_stays_of_threads_that_end_by_a_system_call),
         cmocka_unit_test(trim_parks_what_was_left),

@@ -1,9 +1,11 @@
 /*
  * Heaps of threads that end without parking them (src/heap/thread.c, src/os/alive.c). A thread that gets a heap
  * holds the heap's mark, then says that the heap is running. One such thread ends while it has the heap, and the
- * kernel says so in the mark; another drops its mark and parks. Two threads look at the marks of both.
+ * kernel says so in the mark; another drops its mark and parks, and then takes its heap again. Two threads look at the
+ * marks of both. A thread that finds its mark taken by one of these goes on without it: it has a lock of the program's
+ * all the while, and the other one comes to that lock before it lets the mark go, in a function put before pthread's.
  *
- * Claims: a heap never has two threads, what its threads do to it is ordered, and nobody hangs.
+ * Claims: a heap never has two threads, what its threads do to it is ordered, and nobody waits for a mark.
  */
 #define THREADS 4
 #include "explore.h"
@@ -11,7 +13,8 @@
 enum { ENDER, PARKER, FIRST_LOOKER, SECOND_LOOKER, HEAPS = 2 };
 enum { PARKED, RUNNING };      /* states of a heap */
 enum { FREE, DIED, HELD = 2 }; /* a mark; from HELD on: by that thread */
-enum { AS_IT_IS, FREE_IS_DEAD, INHERIT_RELAXED, NOT_COMPARED, END_RELAXED };
+enum { AS_IT_IS, FREE_IS_DEAD, INHERIT_RELAXED, NOT_COMPARED, END_RELAXED, WAIT };
+enum { LIFE = 7 }; /* steps from getting a heap to having parked it */
 
 struct state {
     struct clock clock[THREADS];
@@ -19,6 +22,8 @@ struct state {
     struct datum data[HEAPS];
     uint8_t mark[HEAPS], state[HEAPS];
     uint8_t user[HEAPS]; /* thread + 1; of one that has ended, still */
+    uint8_t held[HEAPS]; /* its thread has got the mark */
+    uint8_t locked;      /* the program's lock */
     uint8_t seen[THREADS];
     uint8_t at[THREADS];
 };
@@ -39,7 +44,9 @@ static void park_step(struct state *s, unsigned t, unsigned heap, unsigned which
         use(s, t, heap);
         s->user[heap] = 0;
     } else if (which == 1) {
-        set_mark(s, t, heap, FREE);
+        if (s->held[heap] || t > PARKER) {
+            set_mark(s, t, heap, FREE);
+        }
     } else {
         s->state[heap] = PARKED;
     }
@@ -48,38 +55,48 @@ static void park_step(struct state *s, unsigned t, unsigned heap, unsigned which
 /* Heap 0 is the ender's, heap 1 the parker's. */
 static enum outcome own_step(struct state *s, unsigned t) {
     unsigned heap = t;
-    switch (s->at[t]) {
-    case 0: /* waits for one that looks, if it must */
-        if (s->mark[heap] != FREE) {
+    if (s->at[t] == (t == ENDER ? LIFE : 2 * LIFE)) {
+        return ENDED;
+    }
+    switch (s->at[t] % LIFE) {
+    case 0:
+        if (s->locked) {
             return BLOCKED;
         }
-        acquire(s->clock, t, &s->mark_clock[heap]);
-        s->mark[heap] = (uint8_t)(HELD + t);
+        s->locked = 1;
         break;
     case 1:
+        if (mistake == WAIT && s->mark[heap] != FREE) {
+            return BLOCKED;
+        }
+        s->user[heap] = (uint8_t)(t + 1);
+        s->held[heap] = s->mark[heap] == FREE;
+        if (s->held[heap]) {
+            acquire(s->clock, t, &s->mark_clock[heap]);
+            s->mark[heap] = (uint8_t)(HELD + t);
+        }
+        break;
+    case 2:
         s->state[heap] = RUNNING;
         release(s->clock, t, &s->state_clock[heap], false);
         break;
-    case 2:
-        use(s, t, heap);
-        break;
     case 3:
+        use(s, t, heap);
+        s->locked = 0;
+        break;
+    case 4:
         if (t == ENDER) { /* the kernel */
-            if (mistake != END_RELAXED) {
+            if (s->held[heap] && mistake != END_RELAXED) {
                 set_mark(s, t, heap, DIED);
             }
-            s->mark[heap] = DIED;
-            s->at[t] = 6;
+            s->mark[heap] = s->held[heap] ? DIED : s->mark[heap];
+            s->at[t] = LIFE;
             return MOVED;
         }
         park_step(s, t, heap, 0);
         break;
-    case 4:
-    case 5:
-        park_step(s, t, heap, s->at[t] - 3u);
-        break;
     default:
-        return ENDED;
+        park_step(s, t, heap, s->at[t] % LIFE - 4u);
     }
     s->at[t]++;
     return MOVED;
@@ -132,6 +149,9 @@ static enum outcome look_step(struct state *s, unsigned t) {
         park_step(s, t, heap, 0);
         break;
     case 5:
+        if (s->locked) {
+            return BLOCKED;
+        }
         park_step(s, t, heap, 1);
         if (s->seen[t] == HELD) {
             s->at[t] = next;
@@ -151,7 +171,7 @@ static enum outcome step(struct state *s, unsigned t) {
 
 static void check_end(const struct state *s) {
     claim(s->state[PARKER] == PARKED && s->mark[PARKER] == FREE, "a heap was not parked");
-    claim(s->mark[ENDER] == DIED || s->state[ENDER] == PARKED, "a heap was lost");
+    claim(!s->held[ENDER] || s->mark[ENDER] == DIED || s->state[ENDER] == PARKED, "a heap was lost");
 }
 
 DEFINE_EXPLORE
@@ -163,6 +183,7 @@ int main(void) {
         "with a heap inherited without acquire",
         "with a mark that is taken in two steps",
         "with an end that is not ordered behind what the thread did",
+        "with a mark that is waited for",
         NULL,
     };
     struct state s;

@@ -174,6 +174,7 @@ static void children_that_ran_no_handlers_live(void **state) {
 #endif
 }
 
+#if !BED_SANITIZED
 /* In the child of a fork without handlers: another thread than the one that forked is the first to allocate. */
 static int live_after_another(const struct cb_heap *heap, bool torn) {
     pthread_t thread;
@@ -192,6 +193,7 @@ static int live_after_another(const struct cb_heap *heap, bool torn) {
     }
     return brief((void *)2) != NULL ? 0 : 23;
 }
+#endif
 
 static void the_thread_that_forked_gets_its_heap_back_unless_it_was_being_changed(void **state) {
     (void)state;

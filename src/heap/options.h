@@ -1,8 +1,7 @@
 /*
  * options.h: what CUTBACK_OPTIONS can say. One line of CB_OPTIONS adds an option, its parser and its help.
  *
- * Layer: heap. Threads: written once at start, before the second thread; constant afterwards (mallopt
- * excepted, which writes single words, relaxed).
+ * Layer: heap. Threads: written once at start, before the second thread; constant afterwards, but for the reserve.
  */
 #ifndef CB_HEAP_OPTIONS_H
 #define CB_HEAP_OPTIONS_H
@@ -39,6 +38,15 @@ struct cb_options {
 };
 
 extern struct cb_options cb_options;
+
+/* The one that mallopt changes. Relaxed: one word, with which nothing else changes. */
+static inline size_t cb_options_reserve(void) {
+    return __atomic_load_n(&cb_options.reserve, __ATOMIC_RELAXED);
+}
+
+static inline void cb_options_set_reserve(size_t bytes) {
+    __atomic_store_n(&cb_options.reserve, bytes, __ATOMIC_RELAXED);
+}
 
 /*
  * Reads key=value,key=value from `text` into `options`. What is unknown or malformed is left at its value and

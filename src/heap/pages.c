@@ -332,7 +332,7 @@ static size_t slack_most(size_t in_use) {
 
 /* What stays in any case. */
 static size_t share(size_t in_use) {
-    return cb_options.reserve / 2 + in_use / (cb_options.purge == CB_PURGE_LAZY ? 4 : 64);
+    return cb_options_reserve() / 2 + in_use / (cb_options.purge == CB_PURGE_LAZY ? 4 : 64);
 }
 
 static size_t in_use_now(void) {
@@ -366,7 +366,7 @@ static size_t reserve(void) {
     if (pages.slack != 0) {
         forget_idle(in_use);
     }
-    size_t most = cb_options.reserve != 0 ? slack_most(in_use) : 0;
+    size_t most = cb_options_reserve() != 0 ? slack_most(in_use) : 0;
     return share(in_use) + (pages.slack < most ? pages.slack : most);
 }
 

@@ -63,7 +63,7 @@ static size_t resident_units(const struct cb_heap *heap) {
 }
 
 static size_t slack_most(const struct cb_heap *heap) {
-    return cb_options.reserve != 0 ? resident_units(heap) / 8 * 3 : 0;
+    return cb_options_reserve() != 0 ? resident_units(heap) / 8 * 3 : 0;
 }
 
 /* What the reserve has grown by. */
@@ -166,7 +166,7 @@ size_t cb_purge_heaps(void) {
 }
 
 size_t cb_purge_floor(void) {
-    size_t heaps = cb_purge_heaps(), floor = cb_options.reserve / 4;
+    size_t heaps = cb_purge_heaps(), floor = cb_options_reserve() / 4;
     return heaps <= FULL_SHARES ? floor : floor / heaps * FULL_SHARES;
 }
 

@@ -368,7 +368,8 @@ void cb_refill_retire(struct cb_heap *heap) {
 
 bool cb_refill_give_pages(size_t size) {
     struct cb_heap *heap = cb_thread.heap;
-    if (heap == NULL || size > heap->used << CB_GRANULE_SHIFT) {
+    /* the lock is not held yet: others may be giving blocks of the heap back */
+    if (heap == NULL || size > __atomic_load_n(&heap->used, __ATOMIC_RELAXED) << CB_GRANULE_SHIFT) {
         return false;
     }
     cb_remote_take_in(heap);

@@ -150,7 +150,7 @@ CB_EXPORT int CB_NAME(malloc_trim)(size_t pad) {
 /* M_TRIM_THRESHOLD is the reserve; glibc's other parameters mean nothing here and are accepted. */
 CB_EXPORT int CB_NAME(mallopt)(int parameter, int value) {
     if (parameter == M_TRIM_THRESHOLD && value >= 0) {
-        cb_options.reserve = (size_t)value;
+        cb_options_set_reserve((size_t)value);
     }
     return 1;
 }

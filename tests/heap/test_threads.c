@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-enum { THREADS = 4, MAILBOXES = 128, SLOTS = 128, CHURN = 300 };
+enum { THREADS = 4, MAILBOXES = 128, SLOTS = 128, CHURN = 300, ROUNDS = 200, OBJECTS = 4000 };
 #define STEPS (BED_SANITIZED ? 30000 : 150000)
 
 struct parcel {
@@ -21,6 +21,7 @@ struct parcel {
 /* release by whoever puts a parcel in, acquire by whoever takes it out */
 static struct parcel *_Atomic mailbox[MAILBOXES];
 static _Atomic int faults;
+static _Atomic bool tuned;
 
 static void fault(const char *what) {
     print_error("%s\n", what);
@@ -249,6 +250,61 @@ static void *free_nothing(void *unused) {
     return cb_thread.heap;
 }
 
+static void *tune(void *unused) {
+    (void)unused;
+    while (!atomic_load_explicit(&tuned, memory_order_relaxed)) {
+        cb_mallopt(M_TRIM_THRESHOLD, 1 << 20);
+        cb_os_yield();
+    }
+    return NULL;
+}
+
+static void an_option_changes_while_others_allocate(void **state) {
+    (void)state;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, tune, NULL), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        cb_free(cb_malloc(100000));
+        for (int k = 0; k < 100; k++) {
+            void *p = cb_malloc(20000), *other = cb_malloc(20000);
+            assert_true(p != NULL && other != NULL);
+            cb_free(p);
+            cb_free(other);
+        }
+    }
+    atomic_store_explicit(&tuned, true, memory_order_relaxed);
+    pthread_join(thread, NULL);
+    assert_heap();
+}
+
+static void *free_all(void *argument) {
+    void **object = argument;
+    for (int i = 0; i < OBJECTS; i++) {
+        cb_free(object[i]);
+    }
+    return NULL;
+}
+
+/* Its blocks go back meanwhile, by the hands of the other. */
+static void a_request_that_is_refused_may_come_while_another_thread_frees(void **state) {
+    static void *object[OBJECTS];
+    (void)state;
+    for (int round = 0; round < 4; round++) {
+        pthread_t thread;
+        for (int i = 0; i < OBJECTS; i++) {
+            object[i] = cb_malloc(1000);
+            assert_non_null(object[i]);
+        }
+        assert_int_equal(pthread_create(&thread, NULL, free_all, object), 0);
+        for (int i = 0; i < 1000; i++) {
+            assert_null(cb_malloc((size_t)1 << 50));
+        }
+        pthread_join(thread, NULL);
+    }
+    cb_malloc_trim(0); /* takes in what arrived last */
+    assert_heap();
+}
+
 static void free_of_null_comes_first_in_a_thread(void **state) {
     (void)state;
     pthread_t thread;
@@ -296,6 +352,8 @@ static void destructors_of_other_keys_allocate_in_every_round(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_option_changes_while_others_allocate),
+        cmocka_unit_test(a_request_that_is_refused_may_come_while_another_thread_frees),
         cmocka_unit_test(free_of_null_comes_first_in_a_thread),
         cmocka_unit_test(a_new_thread_takes_over_the_heap_of_one_that_ended),
         cmocka_unit_test(what_a_thread_left_is_freed_after_its_end),

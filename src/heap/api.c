@@ -86,7 +86,6 @@ static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_
     uint8_t *m = cb_map_at(p);
     size_t at = p >> CB_GRANULE_SHIFT;
     struct cb_block *block = cb_block_of(p);
-    cb_rings_note_free(heap->rings, at);
     struct cb_run *run = run_above(heap, at + old);
     bool medium = block->space == CB_MEDIUM;
     if (new > old && (run == NULL || at + new > run->limit || (new > CB_SMALL_GRANULES && !medium))) {
@@ -135,6 +134,9 @@ static CB_NOINLINE void *realloc_slow(void *ptr, size_t size) {
     uintptr_t p = (uintptr_t)ptr;
     if (!cb_range_owns(p)) {
         return cb_foreign_realloc(ptr, size);
+    }
+    if (cb_thread.heap != NULL) {
+        cb_rings_note_free(cb_thread.rings, p >> CB_GRANULE_SHIFT); /* it may be resized where it is */
     }
     size_t old = live_size(p);
     if (CB_UNLIKELY(old == 0)) {

@@ -243,6 +243,16 @@ void cb_block_become_tight(struct cb_heap *heap) {
     }
 }
 
+void cb_block_purged(struct cb_heap *heap, struct cb_block *block) {
+    if (cb_block_drop_if_empty(heap, block)) {
+        return;
+    }
+    if (heap->tight && block->space == CB_SMALL && block != heap->space[CB_SMALL].run_block) {
+        unqueue(heap, block);
+        enqueue_for_sweep(heap, block);
+    }
+}
+
 /* What the blocks wait with is taken for what it is in any heap from then on, and their marks are set one by one. */
 bool cb_block_still_tight(struct cb_heap *heap) {
     size_t now = cb_heap_in_use(heap), then = heap->tight_in_use;

@@ -90,6 +90,9 @@ struct cb_dead_run cb_block_listed_aligned(struct cb_heap *heap, size_t granules
 /* Gives the block back if nothing in it lives and no run is in it. True when it went back. */
 bool cb_block_drop_if_empty(struct cb_heap *heap, struct cb_block *block);
 
+/* Pages of the block have been given back: it may be empty, or have holes that sweeps could not use meanwhile. */
+void cb_block_purged(struct cb_heap *heap, struct cb_block *block);
+
 /* The system has refused a block: every block of the small space with something dead in it waits for a sweep. */
 void cb_block_become_tight(struct cb_heap *heap);
 

@@ -106,7 +106,8 @@ static struct longest longest_holes(struct cb_heap *heap, struct cb_block *block
 
 /* In a tight heap no hole is longer than it is said to be. */
 static bool holes_are_known(struct cb_heap *heap, struct cb_block *block) {
-    if (!heap->tight || block->space != CB_SMALL || (block->queue != 0 && block->queue <= CB_BLOCK_BINS)) {
+    if (!heap->tight || block->purging != 0 || block->space != CB_SMALL ||
+        (block->queue != 0 && block->queue <= CB_BLOCK_BINS)) {
         return true;
     }
     size_t most = block->queue != 0 ? block->queue - CB_BLOCK_BINS : 0, from = block->holes_from;

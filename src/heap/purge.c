@@ -133,18 +133,21 @@ static void classify(struct cb_heap *heap, struct cb_block *block) {
     set_class(heap, block, class_of(block->dead_pages & ~block->purging));
 }
 
-/* So many units were given back in vain: they were used again, or would have gone back with their block. */
-static void regret(struct cb_heap *heap, size_t units) {
-    size_t most = slack_most(heap);
-    if (units != 0) {
+/* So many units were given back in vain. What may stay grows by as many, up to `most`. */
+static void regret(struct cb_heap *heap, size_t units, size_t most) {
+    if (units != 0 && heap->slack < most) {
         heap->slack_at = heap->slack == 0 ? cb_os_milliseconds() : heap->slack_at;
         heap->slack = heap->slack + units < most ? heap->slack + units : most;
     }
 }
 
+/* Pages that went back shortly before their block did would have gone with it: in small loops that is most of them. */
+#define DROP_MOST 128 /* units that such pages make the reserve grow by, at most */
+
 void cb_purge_forget(struct cb_heap *heap, struct cb_block *block) {
     set_class(heap, block, CB_PURGE_CLASSES);
-    regret(heap, (size_t)__builtin_popcountll(block->purged_pages & ~block->untouched));
+    size_t most = slack_most(heap) < DROP_MOST ? slack_most(heap) : DROP_MOST;
+    regret(heap, (size_t)__builtin_popcountll(block->purged_pages & ~block->untouched), most);
     cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages));
     heap->purged_pages -= (size_t)__builtin_popcountll(block->purged_pages);
 }
@@ -349,7 +352,7 @@ void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
     cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & touched));
     size_t again = (size_t)__builtin_popcountll(block->purged_pages & touched & ~block->untouched);
     heap->purged_pages -= (size_t)__builtin_popcountll(block->purged_pages & touched);
-    regret(heap, again);
+    regret(heap, again, slack_most(heap));
     block->dead_pages &= ~touched;
     block->purged_pages &= ~touched;
     block->untouched &= ~touched;

@@ -131,8 +131,7 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
         uint8_t *behind = cb_map_dead_end(m, SMALL_STEP >> CB_GRANULE_SHIFT);
         size_t length = (size_t)(behind - m);
         if (!cb_purge_may_use(block, p, length)) {
-            cb_block_pass_over(heap, block, length);
-            m = behind;
+            m = behind; /* no hole: the block is looked at again when the pages have gone, see cb_block_purged */
             continue;
         }
         if (to_ring(heap, length)) {

@@ -23,7 +23,7 @@ static size_t release_one(struct cb_heap *heap, size_t most, bool all) {
     uint64_t done = cb_purge_run(&order);
     cb_lock_take(&heap->lock);
     cb_purge_end(heap, &order, done);
-    cb_block_drop_if_empty(heap, order.block);
+    cb_block_purged(heap, order.block);
     cb_lock_drop(&heap->lock);
     return (size_t)__builtin_popcountll(done);
 }

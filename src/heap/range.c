@@ -28,7 +28,7 @@ _Atomic uint32_t cb_range_count;
 
 static uintptr_t first_place; /* where the first range is to be; constant after cb_range_init */
 static uintptr_t stride;      /* from there to where a further one may be; so is this */
-static unsigned next_place;   /* in strides: not tried yet; guarded by cb_pages.lock */
+static unsigned next_place;   /* in strides: not tried yet; guarded by grow_lock */
 
 /*
  * Should something lie behind a range, a further one is opened at the next place, with as much again as half

@@ -153,6 +153,9 @@ static void collect(struct cb_heap *owner, const struct cb_block *but) {
  * very much is pending all the same, all goes but the block in which an object has just been freed.
  */
 static bool is_asleep(struct cb_heap *owner) {
+    if (atomic_load_explicit(&owner->state, memory_order_relaxed) == CB_HEAP_PARKED) {
+        return true; /* it has no owner */
+    }
     /* relaxed: of two that look at once either may set the time */
     uint32_t activity = atomic_load_explicit(&owner->activity, memory_order_relaxed);
     uint64_t now = cb_os_milliseconds();

@@ -1,0 +1,146 @@
+/*
+ * Heaps that no thread runs: what their threads had freed goes back when they end, what others free in them dies at once,
+ * and malloc_trim reaches them all. Only what lives stays.
+ *
+ * Layer:     tests; reaches into the heap.
+ * Threading: threads that end, one after the other or together.
+ */
+#include "bed.h"
+
+#include "heap/pages.h"
+#include "heap/thread.h"
+
+#include <pthread.h>
+
+enum { THREADS = 200, EACH = 400, SIZE = 1000, FEW = 64, FEW_SIZE = 3000 };
+
+static void *object[THREADS][EACH];
+static pthread_barrier_t together;
+
+static void start_together(void *(*run)(void *)) {
+    static pthread_t thread[THREADS];
+    pthread_barrier_init(&together, NULL, THREADS);
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&thread[i], NULL, run, object[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+    }
+    pthread_barrier_destroy(&together);
+}
+
+static void *leave_all(void *argument) {
+    void **mine = argument;
+    for (int i = 0; i < EACH; i++) {
+        mine[i] = cb_malloc(SIZE);
+        memset(mine[i], 1, SIZE);
+    }
+    pthread_barrier_wait(&together);
+    return NULL;
+}
+
+/* Resident bytes of the process. Each thread that ended has left two pages of stack, which libc keeps. */
+static size_t resident(void) {
+    unsigned long all = 0, pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu %lu", &all, &pages), 2);
+    fclose(file);
+    return pages * cb_page_size;
+}
+
+#define STACKS ((size_t)THREADS * 3 * 4096)
+
+static void what_others_free_in_idle_heaps_goes_back_at_once(void **state) {
+    (void)state;
+    cb_malloc_trim(0);
+    size_t before = resident();
+    start_together(leave_all);
+    assert_true(resident() >= before + (size_t)THREADS * EACH * SIZE);
+    for (int k = 0; k < EACH; k++) {
+        for (int i = 0; i < THREADS; i++) {
+            cb_free(object[i][k]);
+        }
+    }
+    size_t left = resident();
+    print_message("%zu KiB left of %d\n", (left - before) >> 10, THREADS * EACH * SIZE >> 10);
+    assert_true(left <= before + STACKS + ((size_t)4 << 20));
+    cb_malloc_trim(0);
+    assert_true(resident() <= before + STACKS + ((size_t)2 << 20));
+    assert_heap();
+}
+
+static void *leave_one(void *argument) {
+    void **mine = argument;
+    for (int i = 0; i < FEW; i++) {
+        mine[i] = cb_malloc(FEW_SIZE);
+        memset(mine[i], 1, FEW_SIZE);
+    }
+    for (int i = 1; i < FEW; i++) {
+        cb_free(mine[i]);
+    }
+    pthread_barrier_wait(&together);
+    return NULL;
+}
+
+/* One heap waits as its thread left it; the others keep two pages for the object, and two of the books. */
+static void threads_that_end_leave_what_lives(void **state) {
+    (void)state;
+    cb_malloc_trim(0);
+    size_t before = resident();
+    start_together(leave_one);
+    size_t left = resident();
+    print_message("%zu KiB left of %d objects\n", (left - before) >> 10, THREADS);
+    assert_true(left <= before + STACKS + ((size_t)1 << 20) + (size_t)THREADS * 6 * 4096);
+    for (int i = 0; i < THREADS; i++) {
+        cb_free(object[i][0]);
+    }
+    cb_malloc_trim(0);
+    assert_true(resident() <= before + STACKS + ((size_t)2 << 20));
+    assert_heap();
+}
+
+static void *park_much(void *argument) {
+    void **mine = argument;
+    void *top;
+    for (int i = 0; i < EACH; i++) {
+        mine[i] = cb_malloc(SIZE);
+        memset(mine[i], 1, SIZE);
+    }
+    top = cb_malloc(16);
+    for (int i = 0; i < EACH; i++) {
+        cb_free(mine[i]);
+    }
+    cb_free(top);
+    return NULL;
+}
+
+/* The one heap that stays as it was, too. */
+static void trim_reaches_what_an_ended_thread_parked(void **state) {
+    (void)state;
+    pthread_t thread;
+    size_t before = 0;
+    for (int round = 0; round < 2; round++) { /* the first makes the heap, and touches code and stack */
+        cb_malloc_trim(0);
+        before = resident();
+        assert_int_equal(pthread_create(&thread, NULL, park_much, object[0]), 0);
+        pthread_join(thread, NULL);
+    }
+    assert_true(resident() >= before + (size_t)EACH * SIZE / 2);
+    cb_malloc_trim(0);
+    assert_true(resident() <= before + ((size_t)64 << 10));
+    assert_heap();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trim_reaches_what_an_ended_thread_parked),
+        cmocka_unit_test(threads_that_end_leave_what_lives),
+        cmocka_unit_test(what_others_free_in_idle_heaps_goes_back_at_once),
+    };
+    cb_free(cb_malloc(1));
+    if (BED_SANITIZED) { /* which keep memory of their own for threads */
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

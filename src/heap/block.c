@@ -33,10 +33,6 @@ static void clear_near(const struct cb_heap *heap, const struct cb_block *block)
     }
 }
 
-static struct cb_block *by_number(uint32_t number) {
-    return number != 0 ? cb_blocks + number : NULL;
-}
-
 /* There is no hole in the block of more than so many granules. */
 static void no_holes(struct cb_block *block, size_t longer) {
     block->holes_from = CB_BLOCK_GRANULES - 1;
@@ -94,7 +90,7 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
     if (block->all_next != NULL) {
         block->all_next->all_prev = block->all_prev;
     }
-    *(block->all_prev != 0 ? &by_number(block->all_prev)->all_next : &heap->all) = block->all_next;
+    *(block->all_prev != 0 ? &cb_block_numbered(block->all_prev)->all_next : &heap->all) = block->all_next;
     heap->blocks--;
     cb_count(&heap->used, (size_t)0 - block->fresh);
     clear_near(heap, block);
@@ -109,7 +105,7 @@ static void unqueue(struct cb_heap *heap, struct cb_block *block) {
     if (block->queue == 0) {
         return;
     }
-    struct cb_block *next = by_number(block->next), *prev = by_number(block->prev);
+    struct cb_block *next = cb_block_numbered(block->next), *prev = cb_block_numbered(block->prev);
     if (next != NULL) {
         next->prev = block->prev;
     }
@@ -253,7 +249,7 @@ void cb_block_purged(struct cb_heap *heap, struct cb_block *block) {
     }
 }
 
-/* What the blocks wait with is taken for what it is in any heap from then on, and their marks are set one by one. */
+/* From then on the queues mean what they mean in any heap, and marks are set one by one. */
 bool cb_block_still_tight(struct cb_heap *heap) {
     size_t now = cb_heap_in_use(heap), then = heap->tight_in_use;
     heap->tight = heap->tight && now >= then - then / 8 && now <= then + then / 8 + CB_BLOCK_GRANULES;

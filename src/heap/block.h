@@ -47,7 +47,7 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space);
  */
 struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
-/* What is dead in the block has reached its mark, with these granules: looks at it. True when it went back. */
+/* The dead granules of the block have reached its mark, with these: looks at it. True when it went back. */
 bool cb_block_risen(struct cb_heap *heap, struct cb_block *block, size_t granule, size_t granules);
 
 /*

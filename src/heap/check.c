@@ -246,7 +246,7 @@ static const char *check_queues(const struct cb_heap *heap, size_t queued) {
                 return "a queue of blocks is broken";
             }
             prev = cb_block_number(block);
-            block = block->next != 0 ? cb_blocks + block->next : NULL;
+            block = cb_block_numbered(block->next);
         }
     }
     return entries == queued && heap->queue[0] == NULL ? NULL : "a block waits in no queue";

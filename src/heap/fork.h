@@ -1,7 +1,7 @@
 /*
  * fork.h: noticing, from any layer, that this process is a forked child that has not been repaired.
  *
- * Layer: heap, the lowest: whoever takes a shared lock calls this first. What is repaired is in meta.c, pages.c
+ * Layer: heap, the lowest: whoever takes a shared lock calls this first. The repairs are in meta.c, pages.c
  * and thread.c: whoever has state that a lost thread may have left half changed.
  */
 #ifndef CB_HEAP_FORK_H

@@ -83,6 +83,11 @@ static inline size_t cb_block_number(const struct cb_block *block) {
     return (size_t)(block - cb_blocks);
 }
 
+/* The block of that number; 0: none. */
+static inline struct cb_block *cb_block_numbered(uint32_t number) {
+    return number != 0 ? cb_blocks + number : NULL;
+}
+
 static inline uintptr_t cb_block_start(const struct cb_block *block) {
     return cb_block_number(block) << CB_BLOCK_SHIFT;
 }

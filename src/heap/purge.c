@@ -96,16 +96,13 @@ static unsigned class_of(uint64_t dead) {
                                           : LESS_DEAD;
 }
 
-static struct cb_block *by_number(uint32_t number) {
-    return number != 0 ? cb_blocks + number : NULL;
-}
-
 static void set_class(struct cb_heap *heap, struct cb_block *block, unsigned class) {
     unsigned was = block->purge_class;
     if (was == class) {
         return;
     }
-    struct cb_block *next = by_number(block->purge_next), *prev = by_number(block->purge_prev);
+    struct cb_block *next = cb_block_numbered(block->purge_next),
+                    *prev = cb_block_numbered(block->purge_prev);
     if (was != CB_PURGE_CLASSES) {
         if (prev != NULL) {
             prev->purge_next = block->purge_next;

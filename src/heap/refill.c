@@ -85,7 +85,7 @@ static struct cb_block *end_run(struct cb_heap *heap, enum cb_space_kind space, 
         return NULL;
     }
     if (space == CB_SMALL && heap->tight) {
-        /* What is left of the run is a hole like any other, of a block without a run. */
+        /* The rest of the run is a hole like any other, of a block without a run. */
         s->run_block = NULL;
         cb_block_put_back(heap, block, run.limit << CB_GRANULE_SHIFT);
         if (rest != 0) {
@@ -162,8 +162,8 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
 }
 
 /*
- * A run from the fresh part of the newest block, from its first aligned place on. What is before that is dead, and
- * serves others.
+ * A run from the fresh part of the newest block, from its first aligned place on. The granules before that are dead, and
+ * serve others.
  */
 static bool run_fresh(struct cb_heap *heap, const struct request *wanted) {
     struct cb_block *block = heap->space[wanted->space].fresh_block;

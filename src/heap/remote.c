@@ -30,10 +30,6 @@
 #define AWAKE_FROM 32   /* units pending from which on it does not matter: 128 KiB */
 #define LAST_BIT 62     /* the last two units of a block share it */
 
-static struct cb_block *by_number(uint32_t number) {
-    return number != 0 ? cb_blocks + number : NULL;
-}
-
 static void push(struct cb_heap *owner, struct cb_block *block) {
     uint32_t head = atomic_load_explicit(&owner->inbox, memory_order_relaxed);
     do {
@@ -47,7 +43,7 @@ static void push(struct cb_heap *owner, struct cb_block *block) {
 static struct cb_block *take_inbox(struct cb_heap *heap) {
     atomic_store_explicit(&heap->pending, 0, memory_order_relaxed);
     /* acquire: partner of the release in push */
-    return by_number(atomic_exchange_explicit(&heap->inbox, 0, memory_order_acquire));
+    return cb_block_numbered(atomic_exchange_explicit(&heap->inbox, 0, memory_order_acquire));
 }
 
 /* The units in which objects were freed; bits that are set from now on queue the block again. */
@@ -124,7 +120,7 @@ void cb_remote_take_in(struct cb_heap *heap) {
     }
     cb_lock_take(&heap->lock);
     for (struct cb_block *block = take_inbox(heap), *next; block != NULL; block = next) {
-        next = by_number(atomic_load_explicit(&block->remote_next, memory_order_relaxed));
+        next = cb_block_numbered(atomic_load_explicit(&block->remote_next, memory_order_relaxed));
         take_block(heap, block, true);
     }
     cb_heap_unlock(heap);
@@ -133,7 +129,7 @@ void cb_remote_take_in(struct cb_heap *heap) {
 /* Under the lock: all that others have freed dies, but in the blocks that the owner's runs are in, and in one more. */
 static void collect(struct cb_heap *owner, const struct cb_block *but) {
     for (struct cb_block *block = take_inbox(owner), *next; block != NULL; block = next) {
-        next = by_number(atomic_load_explicit(&block->remote_next, memory_order_relaxed));
+        next = cb_block_numbered(atomic_load_explicit(&block->remote_next, memory_order_relaxed));
         if (has_run(owner, block) || block == but) {
             push(owner, block);
         } else {

@@ -9,7 +9,7 @@
  * its inbox when it runs out of memory to hand out: it looks through the map bytes of the units that have a bit.
  *
  * An owner that does not (it sleeps) must not keep the memory: when many units are pending, the thread that frees
- * collects for it. When the owner's thread has ended, each object dies at once. What is dead is therefore guarded
+ * collects for it. When the owner's thread has ended, each object dies at once. Dead memory is therefore guarded
  * by the heap's lock, which the owner takes on its slow paths; rings, runs, and the block that a run is in stay
  * the owner's alone.
  */

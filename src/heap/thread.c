@@ -94,8 +94,8 @@ static struct cb_heap *take_idle(void) {
 }
 
 /*
- * What was running was somebody's who is gone, or the calling thread's, or that of a thread that will call
- * cb_thread_came_over: frozen for now. What was parked is idle, whatever the list of those looked like; unless
+ * A running heap was somebody's who is gone, or the calling thread's, or that of a thread that will call
+ * cb_thread_came_over: it is frozen until then. A parked heap is idle, whatever the list of those looked like; unless
  * another thread was letting objects of it die.
  */
 void cb_thread_after_fork(void) {

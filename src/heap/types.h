@@ -88,7 +88,7 @@
 enum cb_space_kind { CB_SMALL, CB_MEDIUM, CB_SPACES };
 
 /*
- * What is known of one block; the table of all of them is indexed by address >> CB_BLOCK_SHIFT. The first cache
+ * The entry of one block; the table of all of them is indexed by address >> CB_BLOCK_SHIFT. The first cache
  * line is for threads that free objects of it without owning it; the others are written under the lock of the
  * heap that owns it.
  *

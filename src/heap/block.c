@@ -60,7 +60,7 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     block->space = (uint8_t)space;
     block->queue = 0;
     /* release: partner of the acquire in announce in remote.c, which finds the owner then */
-    atomic_store_explicit(&block->remote, 0, memory_order_release);
+    atomic_store_explicit(&block->remote, CB_REMOTE_OPEN, memory_order_release);
     if (heap->all != NULL) {
         heap->all->all_prev = (uint32_t)cb_block_number(block);
     }
@@ -73,10 +73,10 @@ static void untag(struct cb_heap *heap, struct cb_block *block, uint8_t *m, size
 
 /* Nothing was freed remotely in the block that has not been taken in, and from now on nothing can be. */
 static bool shut(struct cb_block *block) {
-    uint64_t none = 0;
+    uint64_t open = CB_REMOTE_OPEN;
     /* relaxed: whoever sets a bit knows the owner as long as there is one */
-    return atomic_compare_exchange_strong_explicit(&block->remote, &none, CB_REMOTE_SHUT,
-                                                   memory_order_relaxed, memory_order_relaxed);
+    return atomic_compare_exchange_strong_explicit(&block->remote, &open, 0, memory_order_relaxed,
+                                                   memory_order_relaxed);
 }
 
 /* A block that is one dead run, or was never used, and is shut, goes back. */

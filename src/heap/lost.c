@@ -62,8 +62,8 @@ static uint32_t count_live(const struct cb_block *block, uint64_t *units) {
 
 static void release(struct cb_block *block) {
     uintptr_t start = cb_block_start(block);
-    memset(cb_map_at(start), 0, CB_BLOCK_GRANULES - 1);                          /* the last one is zero */
-    atomic_store_explicit(&block->remote, CB_REMOTE_SHUT, memory_order_relaxed); /* as in drop in block.c */
+    memset(cb_map_at(start), 0, CB_BLOCK_GRANULES - 1);             /* the last one is zero */
+    atomic_store_explicit(&block->remote, 0, memory_order_relaxed); /* as in drop in block.c */
     /* release: partner of the acquire in the page allocator's in_page_land */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
     cb_pages_give_block(start, CB_BLOCK_SIZE);

@@ -492,12 +492,9 @@ uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty) {
 
 uintptr_t cb_pages_take_free(size_t size, size_t align, struct cb_dirty *dirty) {
     enter();
-    struct candidate found = find(size, align);
-    if (found.extent != NULL) {
-        *dirty = cut(found.extent, found.at, size);
-    }
+    uintptr_t at = take_free(size, align, dirty);
     cb_lock_drop(&pages.lock);
-    return found.at;
+    return at;
 }
 
 uintptr_t cb_pages_take_block(struct cb_heap *owner, struct cb_dirty *dirty) {
@@ -638,7 +635,8 @@ static bool purge_table(void) {
         cb_os_purge((void *)low, high - low);
     }
     cb_lock_take(&pages.lock);
-    insert_merged(was.start, was.size, was.dirty)->table_purged = true;
+    e = insert_merged(was.start, was.size, was.dirty);
+    e->table_purged = e->size == was.size; /* else what it was merged with has a part, too */
     return true;
 }
 

@@ -4,13 +4,13 @@
  * Layer: heap. Threads: any. The inbox is a stack of blocks that many push onto and one takes as a whole, so there
  * is no ABA problem. A block is in it at most once, by the word block->remote:
  *
- *   0         nothing is pending
- *   bits      units in which objects were freed; whoever set the first of them pushes the block
- *   SHUT      the block is being looked through; bits that come meanwhile queue it again at the end
- *   SHUT      no block: late bits (of an object that was collected on behalf of another) mean nothing
+ *   OPEN         nothing is pending
+ *   OPEN | bits  units in which objects were freed; whoever set the first of them pushes the block
+ *   bits         the block is being looked through: these queue it again at the end. Or it is no block: late bits
+ *                (of an object that was collected on behalf of another) mean nothing
  *
- * A block goes back to the page allocator only from 0, by compare-and-swap, so whoever has set the first bit finds
- * the owner that it had.
+ * A block goes back to the page allocator only from OPEN, by compare-and-swap, so whoever has set the first bit finds
+ * the owner that it had. No block is 0, as is a part of the block table that has been given back.
  */
 #include "heap/remote.h"
 
@@ -49,21 +49,21 @@ static struct cb_block *take_inbox(struct cb_heap *heap) {
 /* The units in which objects were freed; bits that are set from now on queue the block again. */
 static uint64_t open_block(struct cb_block *block) {
     /* acquire: partner of the release in announce */
-    uint64_t units = atomic_exchange_explicit(&block->remote, CB_REMOTE_SHUT, memory_order_acquire);
+    uint64_t units = atomic_exchange_explicit(&block->remote, 0, memory_order_acquire);
     /* Whoever found the bit of a unit set before the exchange had claimed its byte before that: the bytes are seen. */
     atomic_thread_fence(memory_order_seq_cst); /* partner: cb_map_claim and the load in announce */
-    return units & ~CB_REMOTE_SHUT;
+    return units & ~CB_REMOTE_OPEN;
 }
 
 static void close_block(struct cb_heap *heap, struct cb_block *block) {
-    uint64_t shut = CB_REMOTE_SHUT;
+    uint64_t none = 0;
     /* release: partner of the acquire in announce */
-    if (atomic_compare_exchange_strong_explicit(&block->remote, &shut, 0, memory_order_release,
+    if (atomic_compare_exchange_strong_explicit(&block->remote, &none, CB_REMOTE_OPEN, memory_order_release,
                                                 memory_order_relaxed)) {
         cb_block_drop_if_empty(heap, block);
         return;
     }
-    atomic_fetch_and_explicit(&block->remote, ~CB_REMOTE_SHUT, memory_order_relaxed);
+    atomic_fetch_or_explicit(&block->remote, CB_REMOTE_OPEN, memory_order_relaxed);
     push(heap, block);
 }
 
@@ -211,12 +211,12 @@ static void announce(struct cb_heap *owner, struct cb_block *block, uintptr_t p,
     }
     /* release: partner of the acquire in open_block; acquire: of the releases in close_block and cb_block_take */
     uint64_t before = atomic_fetch_or_explicit(&block->remote, bit, memory_order_acq_rel);
-    if (before == 0) {
+    if (before == CB_REMOTE_OPEN) {
         owner = atomic_load_explicit(&block->owner,
                                      memory_order_relaxed); /* it stays until the block is opened */
         push(owner, block);
     }
-    if ((before & (bit | CB_REMOTE_SHUT)) == 0) {
+    if ((before & (bit | CB_REMOTE_OPEN)) == CB_REMOTE_OPEN) {
         uint32_t units = (uint32_t)(granules / CB_UNIT_GRANULES) + 1;
         uint32_t pending = atomic_fetch_add_explicit(&owner->pending, units, memory_order_relaxed) + units;
         if (pending >= collect_from(owner)) {

@@ -98,7 +98,7 @@ struct cb_block {
     _Alignas(64) struct cb_heap
         *_Atomic owner;      /* NULL: no block; the pages belong to the page allocator. Relaxed: a thread
                                        that frees an object learnt its address after the owner was set. */
-    _Atomic uint64_t remote; /* bit per unit in which objects were freed remotely, and CB_REMOTE_SHUT; see
+    _Atomic uint64_t remote; /* bit per unit in which objects were freed remotely, and CB_REMOTE_OPEN; see
                                        remote.c for orders and partners */
     _Atomic uint32_t remote_next; /* number of the next block in the inbox of the owner, 0: none; relaxed,
                                        published by the push */
@@ -286,8 +286,8 @@ static inline bool cb_heap_is_sparse(const struct cb_heap *heap) {
 #define CB_TLS_MODEL __attribute__((tls_model("initial-exec")))
 #define CB_NO_TAG ((uint64_t)1) /* of no entry of cb_near */
 
-/* In cb_block.remote: the block is not to be queued, since it is being looked at, or is no block. */
-#define CB_REMOTE_SHUT ((uint64_t)1 << 63)
+/* In cb_block.remote: a block that is to be queued when something is freed in it remotely. */
+#define CB_REMOTE_OPEN ((uint64_t)1 << 63)
 
 extern _Thread_local struct cb_thread cb_thread CB_TLS_MODEL CB_HIDDEN;
 

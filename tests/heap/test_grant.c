@@ -5,38 +5,15 @@
  * Layer:     tests.
  * Threading: none; each test is a process of its own.
  */
-#include "bed.h"
+#include "child.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
 #define GIB ((size_t)1 << 30)
 #define MACHINE GIB                 /* bytes of memory and swap that the machine seems to have */
 #define BEYOND (MACHINE + 64 * MIB) /* more than that */
-
-static void demand(bool good, const char *what) {
-    if (!good) {
-        print_error("%s\n", what);
-        _exit(1);
-    }
-}
-#define DEMAND(condition) demand(condition, #condition)
-
-static void in_child(void (*work)(void)) {
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        work();
-        _exit(0);
-    }
-    int status = -1;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-}
 
 /* Every way to ask for memory; what it gives, or NULL and ENOMEM. */
 enum {

@@ -5,43 +5,25 @@
  * Layer:     tests.
  * Threading: none; each test is a process of its own, for a lock is of the whole process and not inherited.
  */
-#include "bed.h"
+#include "child.h"
 
 #include "heap/pages.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 
 enum { BLOCKS = 40, CANNOT_LOCK = 77 };
 
-static void demand(bool good, const char *what) {
-    if (!good) {
-        print_error("%s\n", what);
-        _exit(1);
-    }
-}
-#define DEMAND(condition) demand(condition, #condition)
-
-static void in_child(void (*work)(void)) {
+static void in_locked_child(void (*work)(void)) {
 #if BED_SANITIZED
     (void)work; /* a sanitizer's shadow memory is too large to be locked */
     skip();
 #else
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        work();
-        _exit(0);
-    }
-    int status = -1;
-    assert_int_equal(waitpid(child, &status, 0), child);
+    int status = status_of_child(work);
     if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT_LOCK) {
         skip();
     }
@@ -224,14 +206,14 @@ static void freed_small_objects_are_not_offered_again_and_again(void) {
 
 static void whatever_is_moved_or_freed_stays_locked(void **state) {
     (void)state;
-    in_child(everything_stays_locked);
-    in_child(what_was_locked_stays_so);
+    in_locked_child(everything_stays_locked);
+    in_locked_child(what_was_locked_stays_so);
 }
 
 static void locked_memory_is_reused(void **state) {
     (void)state;
-    in_child(freed_memory_is_not_offered_again_and_again);
-    in_child(freed_small_objects_are_not_offered_again_and_again);
+    in_locked_child(freed_memory_is_not_offered_again_and_again);
+    in_locked_child(freed_small_objects_are_not_offered_again_and_again);
 }
 
 int main(void) {

@@ -4,41 +4,18 @@
  * Layer:     tests.
  * Threading: none; each test is a process of its own, so that its heap is a new one.
  */
-#include "bed.h"
+#include "child.h"
 
 #include "heap/pages.h"
 #include "heap/range.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 #define GIB ((size_t)1 << 30)
 #define REACH (BED_SANITIZED ? 2 * GIB : 16 * GIB) /* bytes that must be had, in any case */
-
-static void demand(bool good, const char *what) {
-    if (!good) {
-        print_error("%s\n", what);
-        _exit(1);
-    }
-}
-#define DEMAND(condition) demand(condition, #condition)
-
-static void in_child(void (*work)(void)) {
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        work();
-        _exit(0);
-    }
-    int status = -1;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-}
 
 static size_t mappings(void) {
     FILE *file = fopen("/proc/self/maps", "r");

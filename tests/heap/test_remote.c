@@ -157,6 +157,7 @@ static void a_block_goes_back_once_the_owner_has_seen_what_others_freed(void **s
     assert_heap();
     cb_malloc_trim(0);
     assert_null(block->owner);
+    assert_int_equal(block->remote, 0); /* as in a block table that was given back: late bits queue nothing */
     assert_heap();
 }
 

@@ -30,7 +30,7 @@ static _Atomic uint32_t *_Atomic word_at; /* release in cb_fork_watch, acquire i
 static uint32_t generation = FIRST;
 static uint64_t process; /* which one it is; only where no page is wiped */
 
-/* Where no page is wiped: the generation in which the thread has begun to fork. */
+/* Where no page is wiped: the generation in which the thread has begun to fork, 0 in a parent that is done. */
 static _Thread_local uint32_t forks CB_TLS_MODEL;
 
 static bool is_wiped(const _Atomic uint32_t *word) {
@@ -121,6 +121,7 @@ static void before_fork(void) {
 
 static void in_parent(void) {
     _Atomic uint32_t *word = get_word();
+    forks = 0; /* the thread may be inside a handler of an outer fork: that child is repaired already */
     uint32_t now = atomic_load_explicit(word, memory_order_relaxed);
     /* A child that was repaired while it was forking itself has forgotten that it was. */
     while (!is_wiped(word) && now >= FORK_UNDER_WAY &&

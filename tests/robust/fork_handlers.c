@@ -12,11 +12,8 @@
  */
 #include "bed.h"
 
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
+#include "../no_wipe.h"
+
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -91,21 +88,6 @@ static void run(const char *how) {
         bed_drop(atomic_exchange(&shared[i], NULL));
     }
     printf("%d forks, %s\n", FORKS, how);
-}
-
-/* From now on, and in what is executed next, the system does not know that advice. */
-static bool forget_wipe(void) {
-    struct sock_filter steps[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 2),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_WIPEONFORK, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
-    };
-    struct sock_fprog filter = {sizeof steps / sizeof *steps, steps};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
 int main(int argc, char **argv) {

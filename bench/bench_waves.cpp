@@ -32,46 +32,52 @@ enum class Order { same, reverse, random };
 
 struct Pattern {
     const char *name, *what;
-    By by = By::alone;
-    double megabytes = 64; // of the largest wave, over all threads
-    Order order = Order::same;
+    By by;
+    double megabytes; // of the largest wave, over all threads
+    Order order = Order::random;
     Kind kind = Kind::mixed;
     Shape shape = Shape::constant;
     double least = 0; // megabytes of the smallest wave, where the shape is not constant
     double pause = 0; // seconds between waves
-    int most = 0;     // waves in a series, unless --waves says less; 0: no bound
+    int most = 0;     // waves in a series, even if --waves says more; 0: no bound
 };
 
+Pattern of_kind(const char *name, const char *what, Kind kind) {
+    return {name, what, By::alone, 64, Order::random, kind};
+}
+
+Pattern of_shape(const char *name, const char *what, Shape shape, double least, double most) {
+    return {name, what, By::alone, most, Order::random, Kind::mixed, shape, least};
+}
+
+Pattern with_pause(const char *name, const char *what, double pause, int most) {
+    return {name, what, By::alone, 64, Order::random, Kind::mixed, Shape::constant, 0, pause, most};
+}
+
 const Pattern patterns[] = {
-    {"alone_1", "waves of 1 MB, one thread", By::alone, 1},
+    {"alone_1", "waves of 1 MB, one thread, freed in random order", By::alone, 1},
     {"alone_4", "waves of 4 MB", By::alone, 4},
     {"alone_16", "waves of 16 MB", By::alone, 16},
     {"alone_64", "waves of 64 MB", By::alone, 64},
     {"alone_256", "waves of 256 MB", By::alone, 256},
+    {"same_64", "waves of 64 MB, freed in the order of allocation", By::alone, 64, Order::same},
     {"reverse_64", "waves of 64 MB, freed in reverse order", By::alone, 64, Order::reverse},
-    {"random_64", "waves of 64 MB, freed in random order", By::alone, 64, Order::random},
     {"two_16", "two threads at once, each with waves of 8 MB", By::two, 16},
     {"two_64", "two threads at once, each with waves of 32 MB", By::two, 64},
     {"ending_16", "waves of 16 MB, each by a new thread that then ends", By::ending, 16},
     {"ending_64", "the same with 64 MB", By::ending, 64},
-    {"handed_16", "two threads with waves of 8 MB; each frees half of its own and half of the other's",
-     By::handed, 16},
+    {"handed_16", "two threads with 8 MB; each frees half of its own and half of the other's", By::handed,
+     16},
     {"handed_64", "the same with 32 MB", By::handed, 64},
-    {"small_64", "waves of 64 MB in objects of 16 to 256 bytes", By::alone, 64, Order::same, Kind::small},
-    {"medium_64", "waves of 64 MB in objects of 1 to 32 KiB", By::alone, 64, Order::same, Kind::medium},
-    {"large_64", "waves of 64 MB in objects of 64 to 256 KiB", By::alone, 64, Order::same, Kind::large},
-    {"growing", "waves that grow from 4 to 200 MB", By::alone, 200, Order::same, Kind::mixed, Shape::growing,
-     4},
-    {"shrinking", "waves that shrink from 200 to 4 MB", By::alone, 200, Order::same, Kind::mixed,
-     Shape::shrinking, 4},
-    {"alternating", "waves of 4 and of 128 MB by turns", By::alone, 128, Order::same, Kind::mixed,
-     Shape::alternating, 4},
-    {"pause_100ms", "waves of 64 MB with pauses of 0.1 s", By::alone, 64, Order::same, Kind::mixed,
-     Shape::constant, 0, 0.1, 10},
-    {"pause_1s", "the same with pauses of 1 s", By::alone, 64, Order::same, Kind::mixed, Shape::constant, 0,
-     1, 4},
-    {"pause_5s", "the same with pauses of 5 s", By::alone, 64, Order::same, Kind::mixed, Shape::constant, 0,
-     5, 2},
+    of_kind("small_64", "waves of 64 MB in objects of 16 to 256 bytes", Kind::small),
+    of_kind("medium_64", "waves of 64 MB in objects of 1 to 32 KiB", Kind::medium),
+    of_kind("large_64", "waves of 64 MB in objects of 64 to 256 KiB", Kind::large),
+    of_shape("growing", "waves that grow from 4 to 200 MB", Shape::growing, 4, 200),
+    of_shape("shrinking", "waves that shrink from 200 to 4 MB", Shape::shrinking, 4, 200),
+    of_shape("alternating", "waves of 4 and of 128 MB by turns", Shape::alternating, 4, 128),
+    with_pause("pause_100ms", "waves of 64 MB, 0.1 s apart", 0.1, 10),
+    with_pause("pause_1s", "waves of 64 MB, 1 s apart", 1, 4),
+    with_pause("pause_5s", "waves of 64 MB, 5 s apart", 5, 2),
 };
 
 constexpr uint32_t kThreads = 2, kQuietObjects = 300, kHeld = 32;

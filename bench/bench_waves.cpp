@@ -4,8 +4,9 @@
 //     bench_waves [--only=PATTERN] [--waves=20] [--order=same|reverse|random] [--quiet=3] [--json]
 //
 // One line (or one JSON object) per pattern; without --only all of them, each in a process of its own. A pattern is
-// a series of --waves waves, run twice: page faults are those of the first series, processor time is that of both.
-// After the waves come --quiet seconds in which the program allocates and frees 300 objects more.
+// a series of --waves waves, which is then repeated once, or up to 64 times where the waves are small. Page faults are
+// those of the first series, processor time is that of all waves. After them come --quiet seconds in which the program
+// allocates and frees 300 objects more.
 //
 // The names of the figures begin with their unit: count_, ms_ (user and system time of the process), bytes_
 // (resident, over what was resident before the first wave), waves_ (multiples of the largest wave's memory).
@@ -106,7 +107,7 @@ struct Usage {
 };
 
 Pattern pattern;
-int series; // waves in each of the two
+int series, waves; // waves that make the series; waves in all
 uint32_t threads;
 Worker workers[kThreads];
 pthread_barrier_t together;
@@ -178,7 +179,7 @@ void fill(Worker &worker, int wave) {
     Random random(uint64_t(wave) * kThreads + worker.number + 101);
     worker.count = 0;
     while (live < bytes && worker.count < worker.capacity) {
-        size_t size = draw(random);
+        size_t size = std::min(draw(random), bytes - live); // so that the waves of a series are of one size
         void *p = malloc(size);
         if (p == nullptr) {
             out_of_memory();
@@ -240,7 +241,7 @@ void note_wave(int wave) {
     if (wave == series - 1) {
         at_series = usage_now();
     }
-    if (wave == 2 * series - 1) {
+    if (wave == waves - 1) {
         at_end = usage_now();
         peak = resident_peak();
         peak = peak > base ? peak - base : 0;
@@ -249,7 +250,7 @@ void note_wave(int wave) {
 }
 
 bool ends_something(int wave) {
-    return wave == 0 || wave == series - 1 || wave == 2 * series - 1;
+    return wave == 0 || wave == series - 1 || wave == waves - 1;
 }
 
 // The program is nearly idle: an object of 16 bytes to 2 KiB now and then, of which a few are live.
@@ -282,7 +283,7 @@ void *work(void *argument) {
         at_start = usage_now();
     }
     meet();
-    for (int wave = 0; wave < 2 * series; wave++) {
+    for (int wave = 0; wave < waves; wave++) {
         run_wave(worker, wave);
         if (ends_something(wave)) {
             meet();
@@ -291,7 +292,7 @@ void *work(void *argument) {
             }
             meet();
         }
-        if (pattern.pause > 0 && wave < 2 * series - 1) {
+        if (pattern.pause > 0 && wave < waves - 1) {
             nap(pattern.pause);
         }
     }
@@ -331,7 +332,7 @@ void run_threads() {
 void run_ending_threads() {
     pthread_t thread;
     at_start = usage_now();
-    for (int wave = 0; wave < 2 * series; wave++) {
+    for (int wave = 0; wave < waves; wave++) {
         auto once = [](void *number) -> void * {
             run_wave(workers[0], *static_cast<int *>(number));
             return nullptr;
@@ -388,7 +389,7 @@ void print_line(const Figure *figures) {
 void report() {
     auto wave = double(largest);
     double pages = wave / double(sysconf(_SC_PAGESIZE)), first = at_first.faults - at_start.faults;
-    double all = at_series.faults - at_start.faults, second = at_end.faults - at_series.faults;
+    double all = at_series.faults - at_start.faults, rest = at_end.faults - at_series.faults;
     double user = at_end.user - at_start.user, system = at_end.system - at_start.system;
     const Figure figures[] = {
         {"count_faults", all},
@@ -397,7 +398,7 @@ void report() {
         {"ms_time", user + system},
         {"bytes_peak", double(peak)},
         {"bytes_ended", double(ended)},
-        {options.quiet > 0 ? "bytes_quiet" : nullptr, double(quiet)},
+        {options.quiet > 0 ? "bytes_quiet" : nullptr, double(quiet)}, // the list ends here if there is none
         {"waves_quiet", double(quiet) / wave},
         {},
     };
@@ -405,7 +406,8 @@ void report() {
         {"count_waves", double(series)},
         {"bytes_wave", wave},
         {"count_pages", pages},
-        {"count_second", second},
+        {"count_rest", rest},
+        {"count_all_waves", double(waves)},
         {"ms_user", user},
         {"ms_system", system},
         {"s_pause", pattern.pause},
@@ -424,11 +426,12 @@ int run_one(const Pattern &which) {
         pattern.order = options.order;
     }
     series = pattern.most > 0 ? std::min(pattern.most, options.waves) : options.waves;
+    waves = series * (1 + static_cast<int>(std::max(1.0, 64 / pattern.megabytes)));
     threads = pattern.by == By::two || pattern.by == By::handed ? 2 : 1;
-    size_t smallest_mean =
-        pattern.kind == Kind::small ? 64 : 512; // the sizes' own means are 86 bytes and more
+    double each =
+        pattern.kind == Kind::small ? 64 : 512; // less than the mean of the sizes, which is 86 or 900
     for (uint32_t i = 0; i < threads; i++) {
-        auto capacity = uint32_t(pattern.megabytes * 1e6 / threads / double(smallest_mean)) + 1000;
+        auto capacity = uint32_t(pattern.megabytes * 1e6 / threads / each) + 1000;
         workers[i] = {i, own_memory<void *>(capacity), 0, capacity, own_memory<unsigned char>(kStack)};
     }
     Random random;

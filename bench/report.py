@@ -208,7 +208,8 @@ def waves(lines, results):
     table(lines, [""] + names + ["ratio"], wave_rows(results, resident, ratio))
     rows = wave_rows(results, figure_cell("calls_wave", "{:.1f}".format))
     if rows:
-        lines += ["### Waves: system calls for memory, a wave", "", "brk, mmap, munmap, mremap, madvise.", ""]
+        lines += ["### Waves: system calls for memory, a wave", "", "brk, mmap, munmap, mremap and madvise, as strace counts them; "
+                  "of a run with five waves, and as many more in proportion.", ""]
         table(lines, [""] + names, rows)
 
 

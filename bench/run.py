@@ -212,7 +212,7 @@ class Cliff(Workload):
 
 class Wave(Workload):
     """Waves of objects that are freed and asked for again. Page faults are the same in each round: one round tells. The
-    system calls are counted in a run of their own, where strace is installed and may be used."""
+    system calls are counted in a run of their own, of fewer waves, where strace is installed and may be used."""
 
     rounds = 1
     CALLS = ("brk", "mmap", "munmap", "mremap", "madvise", "process_madvise")
@@ -220,19 +220,21 @@ class Wave(Workload):
 
     def __init__(self, name, what, args):
         super().__init__("wave/" + name, "wave", what, 7.0 if not args.quick else 4.0)
-        self.program = [str(args.build / "bench" / "bench_waves"), "--json", "--waves=5" if args.quick else "--waves=20"]
-        self.pattern, self.counts = "--only=" + name, args.data / "calls"
+        self.program = [str(args.build / "bench" / "bench_waves"), "--json"]
+        self.pattern, self.count = "--only=" + name, "--waves=5" if args.quick else "--waves=20"
+        self.counts = args.data / "calls"
 
     def measure(self, allocator):
-        sample = json.loads(run([*self.program, self.pattern], 240, allocator.environment()))
+        sample = json.loads(run([*self.program, self.pattern, self.count], 240, allocator.environment()))
         check_allocator(allocator, sample.pop("allocator"))
         notes = sample["notes"]
         if shutil.which("strace") and notes["s_pause"] < 1:
             if allocator.name not in Wave.at_start:
                 Wave.at_start[allocator.name] = self.calls(allocator, "--list")
-            before, after = Wave.at_start[allocator.name], self.calls(allocator, self.pattern, "--quiet=0")
+            before, after = Wave.at_start[allocator.name], self.calls(allocator, self.pattern, "--waves=5", "--quiet=0")
             if before is not None and after is not None:
-                sample["figures"]["calls_wave"] = round((after - before) / notes["count_all_waves"], 2)
+                waves = notes["count_all_waves"] / notes["count_waves"] * 5
+                sample["figures"]["calls_wave"] = round((after - before) / waves, 2)
         return sample
 
     def calls(self, allocator, *options):

@@ -200,8 +200,8 @@ def waves(lines, results):
               "with pauses fewer); how many times those of the better of glibc and jemalloc cutback takes, and how many waves' "
               "memory that is more than it.", ""]
     table(lines, [""] + names + ["ratio", "waves over"], rows)
-    lines += ["### Waves: user + system time, ms", "", "Of twice as many waves, and of more where they are small (together "
-              "128 MB for each wave counted above); the ratio is to the better of glibc and jemalloc.", ""]
+    lines += ["### Waves: user + system time, ms", "", "Of the waves counted above and as many again, or more where they "
+              "are small; the ratio is to the better of glibc and jemalloc.", ""]
     table(lines, [""] + names + ["ratio"], wave_rows(results, figure_cell("ms_time", "{:.0f}".format), ratio))
     lines += ["### Waves: resident memory, MB", "", "Over the start: at the peak / after the last wave / after three more "
               "seconds in which 300 small objects were allocated and freed. The ratio is that of the peaks.", ""]

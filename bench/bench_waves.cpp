@@ -9,7 +9,8 @@
 // allocates and frees 300 objects more.
 //
 // The names of the figures begin with their unit: count_, ms_ (user and system time of the process), bytes_
-// (resident, over what was resident before the first wave), waves_ (multiples of the largest wave's memory).
+// (resident, over what was resident before the first wave), waves_ (multiples of the largest wave's memory). again:
+// faults after the first wave, which are at least one wave's where the first is not the largest.
 // The program's own tables and stacks are mapped and touched before the first wave, and are part of no figure.
 
 #include "common.hpp"
@@ -135,10 +136,11 @@ void nap(double duration) {
 
 // ---- one wave ---------------------------------------------------------------------------------------------------
 
+const Sizes mixed_small(16, 2048), mixed_medium(2048, 32 << 10), mixed_large(32 << 10, 256 << 10);
+const Sizes small(16, 256), medium(1024, 32 << 10), large(64 << 10, 256 << 10);
+
 // Most objects are small; of the bytes, objects beyond 2 KiB are more than half, those beyond 32 KiB a quarter.
 size_t draw(Random &random) {
-    static const Sizes mixed_small(16, 2048), mixed_medium(2048, 32 << 10), mixed_large(32 << 10, 256 << 10);
-    static const Sizes small(16, 256), medium(1024, 32 << 10), large(64 << 10, 256 << 10);
     uint64_t r = random.next();
     switch (pattern.kind) {
     case Kind::small:
@@ -255,14 +257,13 @@ bool ends_something(int wave) {
 
 // The program is nearly idle: an object of 16 bytes to 2 KiB now and then, of which a few are live.
 void be_quiet() {
-    static const Sizes sizes(16, 2048);
     void *held[kHeld] = {};
     uint32_t count = kQuietObjects / threads;
     Random random(307);
     for (uint32_t i = 0; i < count; i++) {
         nap(options.quiet / count);
         uint64_t r = random.next();
-        size_t size = sizes.of(r);
+        size_t size = mixed_small.of(r);
         void *&p = held[i % kHeld];
         free(p);
         p = malloc(size);
@@ -434,8 +435,6 @@ int run_one(const Pattern &which) {
         auto capacity = uint32_t(pattern.megabytes * 1e6 / threads / each) + 1000;
         workers[i] = {i, own_memory<void *>(capacity), 0, capacity, own_memory<unsigned char>(kStack)};
     }
-    Random random;
-    draw(random);    // makes the tables of sizes
     free(malloc(1)); // the allocator's own start is part of the base
     base = resident_exact();
     reset_peak();

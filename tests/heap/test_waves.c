@@ -20,6 +20,7 @@
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 #define LEAST_LEFT (2 * MIB) /* may be resident after a drain in any case */
+#define LEAST_QUIET (4 * MIB) /* and for each thread that goes on a little: with what it parks and has in hand */
 
 enum {
     MOST = 150000, /* objects of a thread in a wave */
@@ -340,7 +341,8 @@ static void judge(void) {
     if (!are_two()) {
         demand_at_most("bytes left after the first wave", left_first, LEAST_LEFT);
     }
-    demand_at_most("bytes left when quiet", left_quiet, tenth > LEAST_LEFT ? tenth : LEAST_LEFT);
+    size_t least = LEAST_QUIET * (are_two() ? 2 : 1);
+    demand_at_most("bytes left when quiet", left_quiet, tenth > least ? tenth : least);
     const char *wrong = cb_heap_check();
     demand(wrong == NULL, wrong);
     demand(good, "a bound is exceeded");

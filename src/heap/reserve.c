@@ -21,8 +21,8 @@
 #include "heap/options.h"
 #include "os/os.h"
 
-#define PERIOD 500                   /* milliseconds */
-#define LOOK_MOST 250                /* milliseconds that may pass between two looks */
+#define PERIOD 750                   /* milliseconds */
+#define LOOK_MOST 375                /* milliseconds that may pass between two looks */
 #define QUIET 8                      /* milliseconds between two looks, from which on a program does little */
 #define IDLE_LEAST ((size_t)1 << 20) /* bytes that are held, for a program to have done what it needed them for */
 #define FADED 4096                   /* bytes of regret that are none */

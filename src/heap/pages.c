@@ -48,22 +48,22 @@ _Static_assert(sizeof(struct tail) == TAIL_OFFSET, "a tail is the last map bytes
 _Static_assert(sizeof(struct extent) + sizeof(struct tail) <= 256, "an extent of one page has room for both");
 
 static struct {
-    cb_lock lock;                    /* rank 4 */
-    struct extent *bin[BINS];        /* guarded by lock, as is all that follows */
-    uint64_t filled[BINS / 64];      /* bit per bin */
-    struct extent *oldest, *newest;  /* of those with something dirty */
-    size_t free, dirty;              /* bytes */
-    size_t given;                    /* bytes given back to us since some of them were last purged */
-    bool purging;                    /* more was dirty than may stay, and has not come down far enough yet */
-    uint64_t purged_at;              /* milliseconds: when it was last looked at what may stay */
-    size_t held;                     /* dirty bytes beyond the share, as they were last reported */
-    size_t purge_from;               /* after a failure: dirty bytes from which on purging is tried again */
-    size_t blocks;                   /* in use ... */
-    size_t blocks_most;              /* ... and the most of them since the block table was last purged */
-    bool refused;                    /* the system has when it was last asked; guarded by grow_lock */
-    uint16_t generation;             /* of the lists; rises when a forked child abandons them */
-    uintptr_t end;                   /* of the newest range ... */
-    struct tail end_tail;            /* ... and the tail of a free extent that ends there */
+    cb_lock lock;                   /* rank 4 */
+    struct extent *bin[BINS];       /* guarded by lock, as is all that follows */
+    uint64_t filled[BINS / 64];     /* bit per bin */
+    struct extent *oldest, *newest; /* of those with something dirty */
+    size_t free, dirty;             /* bytes */
+    size_t given;                   /* bytes given back to us since some of them were last purged */
+    bool purging;                   /* more was dirty than may stay, and has not come down far enough yet */
+    uint64_t purged_at;             /* milliseconds: when it was last looked at what may stay */
+    size_t held;                    /* dirty bytes beyond the share, as they were last reported */
+    size_t purge_from;              /* after a failure: dirty bytes from which on purging is tried again */
+    size_t blocks;                  /* in use ... */
+    size_t blocks_most;             /* ... and the most of them since the block table was last purged */
+    bool refused;                   /* the system has when it was last asked; guarded by grow_lock */
+    uint16_t generation;            /* of the lists; rises when a forked child abandons them */
+    uintptr_t end;                  /* of the newest range ... */
+    struct tail end_tail;           /* ... and the tail of a free extent that ends there */
 } pages;
 
 static cb_lock
@@ -313,7 +313,8 @@ static struct candidate find(size_t size, size_t align) {
 /* What is dirty beyond the share; nothing while the system takes nothing back. */
 static void report(void) {
     size_t in_use = cb_range_total() - pages.free, share = cb_reserve_pages_share(in_use);
-    bool counts = cb_options.purge != CB_PURGE_NEVER && pages.dirty >= pages.purge_from && pages.dirty > share;
+    bool counts =
+        cb_options.purge != CB_PURGE_NEVER && pages.dirty >= pages.purge_from && pages.dirty > share;
     cb_reserve_in_use(in_use);
     cb_reserve_report(&pages.held, counts ? pages.dirty - share : 0);
 }
@@ -487,9 +488,9 @@ static void purge_map(const struct extent *was, uintptr_t from, uintptr_t to) {
     }
 }
 
-#define PURGE_LEAST ((size_t)1 << 20)    /* bytes a call gives back, where there are as many ... */
-#define PURGE_EACH_MS ((size_t)128 << 10)/* ... and for each millisecond since the last ... */
-#define PURGE_MS_MOST 256                /* ... of so many */
+#define PURGE_LEAST ((size_t)1 << 20)     /* bytes a call gives back, where there are as many ... */
+#define PURGE_EACH_MS ((size_t)128 << 10) /* ... and for each millisecond since the last ... */
+#define PURGE_MS_MOST 256                 /* ... of so many */
 
 /*
  * Purges about `excess` bytes of the extent that has been free the longest, from its end, since requests are
@@ -592,7 +593,8 @@ static void give(uintptr_t start, size_t size, size_t dirty) {
  */
 static size_t take_share(void) {
     uint64_t now = cb_os_milliseconds(), passed = now - pages.purged_at;
-    size_t most = pages.given + PURGE_LEAST + PURGE_EACH_MS * (passed < PURGE_MS_MOST ? passed : PURGE_MS_MOST);
+    size_t most =
+        pages.given + PURGE_LEAST + PURGE_EACH_MS * (passed < PURGE_MS_MOST ? passed : PURGE_MS_MOST);
     pages.purged_at = now;
     pages.given = 0;
     return most;

@@ -21,15 +21,17 @@
 #include "heap/options.h"
 #include "os/os.h"
 
-#define PERIOD 750                   /* milliseconds */
-#define LOOK_MOST 375                /* milliseconds that may pass between two looks */
-#define QUIET 8                      /* milliseconds between two looks, from which on a program does little */
-#define IDLE_LEAST ((size_t)1 << 20) /* bytes that are held, for a program to have done what it needed them for */
-#define FADED 4096                   /* bytes of regret that are none */
-#define FULL_SHARES 8                /* heaps that have a quarter of the option each; more share what those have */
-#define PART 64                      /* of what is in use, or resident in blocks, one part may stay */
-#define PART_SCATTERED 8 /* with what is dead in short stretches: it costs as many calls, and may well get longer */
-#define PART_LAZY 4      /* with purge=lazy, of any kind */
+#define PERIOD 750    /* milliseconds */
+#define LOOK_MOST 375 /* milliseconds that may pass between two looks */
+#define QUIET 8       /* milliseconds between two looks, from which on a program does little */
+#define IDLE_LEAST                                                                                           \
+    ((size_t)1 << 20) /* bytes that are held, for a program to have done what it needed them for */
+#define FADED 4096    /* bytes of regret that are none */
+#define FULL_SHARES 8 /* heaps that have a quarter of the option each; more share what those have */
+#define PART 64       /* of what is in use, or resident in blocks, one part may stay */
+#define PART_SCATTERED                                                                                       \
+    8 /* with what is dead in short stretches: it costs as many calls, and may well get longer */
+#define PART_LAZY 4 /* with purge=lazy, of any kind */
 
 static struct {
     _Atomic size_t heaps;
@@ -67,16 +69,17 @@ static size_t reduce(_Atomic size_t *figure, size_t less) {
     size_t now = get(figure), taken;
     do {
         taken = now < less ? now : less;
-    } while (taken != 0 && !atomic_compare_exchange_weak_explicit(figure, &now, now - taken, memory_order_relaxed,
-                                                                  memory_order_relaxed));
+    } while (taken != 0 && !atomic_compare_exchange_weak_explicit(
+                               figure, &now, now - taken, memory_order_relaxed, memory_order_relaxed));
     return taken;
 }
 
 /* Adds `more`, up to `most`. */
 static void raise(_Atomic size_t *figure, size_t more, size_t most) {
     size_t now = get(figure);
-    while (now < most && !atomic_compare_exchange_weak_explicit(figure, &now, more < most - now ? now + more : most,
-                                                                memory_order_relaxed, memory_order_relaxed)) {
+    while (now < most &&
+           !atomic_compare_exchange_weak_explicit(figure, &now, more < most - now ? now + more : most,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
     }
 }
 
@@ -180,14 +183,14 @@ bool cb_reserve_look(void) {
     }
     uint64_t now = cb_os_milliseconds(),
              before = atomic_load_explicit(&reserve.looked_at, memory_order_relaxed);
-    if (now == before || !atomic_compare_exchange_strong_explicit(&reserve.looked_at, &before, now, memory_order_relaxed,
-                                                                  memory_order_relaxed)) {
+    if (now == before || !atomic_compare_exchange_strong_explicit(
+                             &reserve.looked_at, &before, now, memory_order_relaxed, memory_order_relaxed)) {
         return false;
     }
     size_t passed = now - before < LOOK_MOST ? (size_t)(now - before) : LOOK_MOST;
     size_t elapsed = atomic_fetch_add_explicit(&reserve.elapsed, passed, memory_order_relaxed) + passed;
-    if (elapsed >= PERIOD && atomic_compare_exchange_strong_explicit(&reserve.elapsed, &elapsed, 0, memory_order_relaxed,
-                                                                     memory_order_relaxed)) {
+    if (elapsed >= PERIOD && atomic_compare_exchange_strong_explicit(
+                                 &reserve.elapsed, &elapsed, 0, memory_order_relaxed, memory_order_relaxed)) {
         end_period();
     }
     return passed >= QUIET;

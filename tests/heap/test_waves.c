@@ -20,7 +20,8 @@
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 #define LEAST_LEFT (2 * MIB) /* may be resident after a drain in any case */
-#define LEAST_QUIET (4 * MIB) /* and for each thread that goes on a little: with what it parks and has in hand */
+#define LEAST_QUIET                                                                                          \
+    (4 * MIB) /* and for each thread that goes on a little: with what it parks and has in hand */
 
 enum {
     MOST = 150000, /* objects of a thread in a wave */

@@ -1,13 +1,16 @@
 /* Preloaded beside an allocator by tools/cost: the sources of chance that a program asks for, made the same in
- * every run. Lua seeds its hashes with the time of day and with the address of its first object, Ruby with random
- * bytes; some allocators choose addresses at random. Instruction counts follow.
+ * every run. Lua seeds its hashes with the time of day and with the address of its first object, Ruby and Redis
+ * with random bytes; some allocators choose addresses at random. Instruction counts follow.
  *
- * Monotonic clocks are left alone: allocators measure with them how long memory has been unused. */
+ * Monotonic clocks are left alone here: allocators measure with them how long memory has been unused. */
 
+#undef _FILE_OFFSET_BITS /* with it the headers would rename fopen to fopen64 */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -58,6 +61,25 @@ long syscall(long number, ...) {
         next = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
     }
     return next(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* Redis seeds its hashes from this device, and its skip lists with the number of the process. */
+static FILE *open_other(const char *symbol, const char *path, const char *mode) {
+    FILE *(*next)(const char *, const char *) =
+        (FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, symbol);
+    return next(strcmp(path, "/dev/urandom") == 0 ? "/dev/zero" : path, mode);
+}
+
+FILE *fopen(const char *restrict path, const char *restrict mode) {
+    return open_other("fopen", path, mode);
+}
+
+FILE *fopen64(const char *restrict path, const char *restrict mode) {
+    return open_other("fopen64", path, mode);
+}
+
+void srandom(unsigned seed) {
+    (void)seed;
 }
 
 /* Of the 16 bytes that the kernel draws for each process. */

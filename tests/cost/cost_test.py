@@ -153,6 +153,32 @@ class Names(unittest.TestCase):
         self.assertRaises(elfnames.NotElf, elfnames.named, b"#!/bin/sh\n" * 100)
 
 
+class Chance(unittest.TestCase):
+    """The libraries that are preloaded beside an allocator give every process the same."""
+
+    PROGRAM = """
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+libc.getauxval.restype, libc.getauxval.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
+first, second = time.monotonic_ns(), time.monotonic_ns()
+print(second - first, time.time_ns() // 10**9, os.getrandom(8).hex(), libc.time(None), libc.clock(), libc.random())
+print(ctypes.string_at(libc.getauxval(25), 16).hex(), ctypes.string_at(libc.getauxval(33), 4), libc.getauxval(6))
+libc.fopen.restype, libc.fgetc.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+print(libc.fgetc(libc.fopen(b"/dev/urandom", b"r")), libc.fgetc(libc.fopen(b"/proc/self/comm", b"r")))
+"""
+
+    def test_two_processes(self):
+        libraries = f"{BUILD}/bench/libslowclock.so:{BUILD}/bench/libsteady.so"
+        said = {subprocess.run([sys.executable, "-c", self.PROGRAM], capture_output=True, text=True, check=True,
+                               env={**os.environ, "LD_PRELOAD": libraries, "PYTHONHASHSEED": "0"}).stdout
+                for _ in range(2)}
+        self.assertEqual(len(said), 1, said)
+        clocks, auxiliary, device = said.pop().splitlines()
+        self.assertRegex(clocks, r"^1000 1700000000 5a5a5a5a5a5a5a5a 1700000000 1000 \d+$")
+        self.assertEqual(auxiliary, f"{'5a' * 16} b'\\x7fELF' {os.sysconf('SC_PAGESIZE')}")
+        self.assertRegex(device, r"^0 \d+$")
+
+
 def tools_work():
     """Whether this machine lets programs be counted: a container may forbid some of it."""
     for command in (["valgrind", "--version"], ["setarch", "-R", "true"], ["strace", "-c", "-o", "/dev/null", "true"]):

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
 import costmodel  # noqa: E402
 import elfnames  # noqa: E402
+import report  # noqa: E402
 
 BUILD = Path(sys.argv.pop(1)).resolve()
 PRELOAD = BUILD / "preload" / "libcutback_preload.so"
@@ -113,6 +114,29 @@ class Tables(unittest.TestCase):
         text = "\n".join(costmodel.markdown([result("p", "a", 16000, 4, 2500000)], ["a", "b"]))
         self.assertIn("| p a |     0.0 |", text)
         self.assertIn("2.5 |", text)
+
+
+class Report(unittest.TestCase):
+    """The table in the report of the benchmarks."""
+
+    RUN = {"date": "today", "machine": "m", "cpu": "c", "cores": 2, "kernel": "k", "commit": "0" * 40, "dirty": False,
+           "rounds": 1, "quick": False, "workloads": [], "skipped": [],
+           "allocators": [{"name": "a", "version": "1", "sha256": "this"}, {"name": "b", "version": "1", "sha256": "that"}]}
+
+    def test_says_which_is_which(self):
+        events, functions = costmodel.read_cachegrind(CANNED.splitlines())
+        whole = {"program": "p", "kind": "program", "allocator": "a", "library": "this", "events": events, "calls": 3,
+                 "functions": costmodel.select(functions, lambda *_: True), "faults": 7, "peak": 1, "by_call": {}}
+        small = costmodel.without_functions(whole)
+        self.assertNotIn("by_call", small)
+        self.assertEqual(costmodel.inside(small), costmodel.inside(whole))
+        text = report.markdown({**self.RUN, "cost": [small, {**small, "allocator": "b", "library": "other"}]})
+        self.assertIn("## Counted, not timed", text)
+        self.assertIn("another build than was measured above: b.", text)
+        self.assertRegex(text, r"\| p +\| 1\.000 \| 1\.000 \|")
+
+    def test_nothing_where_nothing_was_counted(self):
+        self.assertNotIn("Counted", report.markdown(self.RUN))
 
 
 class Names(unittest.TestCase):

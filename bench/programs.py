@@ -496,7 +496,8 @@ class RedisScript(Program):
 
     def command(self, folder):
         return [which("redis-server"), "--port", "0", "--unixsocket", "socket", "--save", "", "--appendonly", "no",
-                "--hz", "1", "--dynamic-hz", "no", "--activerehashing", "no", "--databases", "1"]
+                "--hz", "1", "--dynamic-hz", "no", "--activerehashing", "no", "--databases", "1",
+                "--jemalloc-bg-thread", "no"]
 
     def drive(self, folder):
         pieces = json.loads((folder / "script.json").read_text())

@@ -5,6 +5,7 @@
     bench/run.py --quick                    smaller inputs, ends within five minutes
     bench/run.py --only malloc/random       the workloads whose name matches, all allocators
     bench/run.py --only cliff/              where some allocator is slow or large by orders of magnitude
+    bench/run.py --only wave/               memory that is freed and asked for again at once
     bench/run.py --only program/cc1 --alloc cutback,mimalloc --rounds 3
     bench/run.py mine=/path/libmine.so      one more allocator
     bench/run.py --cost FILE                the costs that tools/cost --json FILE counted, in the report as well
@@ -216,6 +217,49 @@ class Cliff(Workload):
         return sample
 
 
+class Wave(Workload):
+    """Waves of objects that are freed and asked for again. Page faults are the same in each round: one round tells. The
+    system calls are counted in a run of their own, of fewer waves, where strace is installed and may be used."""
+
+    rounds = 1
+    CALLS = ("brk", "mmap", "munmap", "mremap", "madvise", "process_madvise")
+    at_start = {}  # such calls of a program that makes no waves, by allocator
+
+    def __init__(self, name, what, args):
+        super().__init__("wave/" + name, "wave", what, 7.0 if not args.quick else 4.0)
+        self.program = [str(args.build / "bench" / "bench_waves"), "--json"]
+        self.pattern, self.count = "--only=" + name, "--waves=5" if args.quick else "--waves=20"
+        self.counts = args.data / "calls"
+
+    def measure(self, allocator):
+        sample = json.loads(run([*self.program, self.pattern, self.count], 240, allocator.environment()))
+        check_allocator(allocator, sample.pop("allocator"))
+        notes = sample["notes"]
+        if shutil.which("strace") and notes["s_pause"] < 1:
+            if allocator.name not in Wave.at_start:
+                Wave.at_start[allocator.name] = self.calls(allocator, "--list")
+            before, after = Wave.at_start[allocator.name], self.calls(allocator, self.pattern, "--waves=5", "--quiet=0")
+            if before is not None and after is not None:
+                waves = notes["count_all_waves"] / notes["count_waves"] * 5
+                sample["figures"]["calls_wave"] = round((after - before) / waves, 2)
+        return sample
+
+    def calls(self, allocator, *options):
+        """How many of CALLS the program makes, threads and all; None where it cannot be traced."""
+        self.counts.parent.mkdir(parents=True, exist_ok=True)
+        self.counts.unlink(missing_ok=True)
+        preload = ["-E", "LD_PRELOAD=" + allocator.library] if allocator.library else []
+        environment = allocator.environment()
+        environment.pop("LD_PRELOAD", None)
+        try:
+            run(["strace", "-f", "-qq", "--seccomp-bpf", "-c", "-U", "calls,name", "-e", "trace=" + ",".join(Wave.CALLS),
+                 "-o", str(self.counts), *preload, *self.program, *options], 240, environment)
+        except Failed:
+            return None
+        found = re.findall(r"^ *(\d+) (\w+)$", self.counts.read_text(), re.M)
+        return sum(int(n) for n, name in found if name in Wave.CALLS)
+
+
 def launch(args, allocator, command, timeout, env=(), options=()):
     """Runs a program below the launcher and returns what that says."""
     preload = ["--preload", allocator.library] if allocator.library else []
@@ -383,12 +427,13 @@ def all_workloads(args, skipped):
     else:
         skipped.append({"what": "malloc/*", "why": "bench_malloc is not built (package libbenchmark-dev)"})
     found += [Drain(order, args) for order in ("lifo", "fifo", "random")]
-    if args.quick and not args.only:
-        skipped.append({"what": "cliff/*", "why": "not with --quick, unless --only names them"})
-    else:
-        for line in output(str(args.build / "bench" / "bench_cliffs"), "--list").splitlines():
+    for kind, program, make in (("cliff", "bench_cliffs", Cliff), ("wave", "bench_waves", Wave)):
+        if args.quick and not args.only:
+            skipped.append({"what": kind + "/*", "why": "not with --quick, unless --only names them"})
+            continue
+        for line in output(str(args.build / "bench" / program), "--list").splitlines():
             name, _, what = line.partition(" ")
-            found.append(Cliff(name, what.strip(), args))
+            found.append(make(name, what.strip(), args))
     found.append(Start(args))
     return found
 
@@ -511,7 +556,8 @@ def build(args):
         subprocess.run(["meson", "setup", str(args.build)], cwd=ROOT, check=True, stdout=sys.stderr)
     known = output("ninja", "-C", str(args.build), "-t", "targets", "all")
     wanted = [t for t in ("bench/launcher", "bench/bench_malloc", "bench/bench_drain", "bench/bench_cliffs",
-                          "bench/bench_arena", "preload/libcutback_preload.so") if re.search(rf"^{re.escape(t)}:", known, re.M)]
+                          "bench/bench_waves", "bench/bench_arena", "preload/libcutback_preload.so")
+              if re.search(rf"^{re.escape(t)}:", known, re.M)]
     for target in wanted:
         done = subprocess.run(["ninja", "-C", str(args.build), "-j2", target], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)

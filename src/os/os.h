@@ -151,6 +151,9 @@ void cb_os_assume(int rule, size_t left);
 
 /* How many calls have failed for that reason, ever. */
 size_t cb_os_injected(void);
+
+/* From now on this is what cb_os_milliseconds says; a negative number: what the clock says again. */
+void cb_os_assume_time(int64_t milliseconds);
 #endif
 
 #endif

@@ -9,6 +9,8 @@ import math
 import statistics
 import sys
 
+import costmodel
+
 FLOOR = {"time": 0.01, "memory": 0.005}
 FLOOR_OF_ONE = {"time": 0.05, "memory": 0.01}  # with a single round
 GRAIN = {"time": 0, "memory": 256 << 10}  # the kernel's count of resident memory is no more exact than this
@@ -278,6 +280,17 @@ def markdown(results):
                 [f"{cell['near_lifo', a]['held'] / 1e3:.1f}" if ("near_lifo", a) in cell else "–"] for a in regions]
         lines += ["### Arena: ns per operation (median of the rounds), and what near_lifo still holds", ""]
         table(lines, [""] + kinds + ["held, kB"], rows)
+
+    if results.get("cost"):
+        names = list(dict.fromkeys(r["allocator"] for r in results["cost"]))
+        measured = {a["name"]: a["sha256"] for a in results["allocators"]}
+        other = [a for a in names if any(r["allocator"] == a and measured.get(a) not in (None, r["library"])
+                                         for r in results["cost"])]
+        lines += ["## Counted, not timed", "",
+                  "Everything above was measured with a clock, on this machine with all that went on there. The following was "
+                  "counted by tools/cost, on smaller inputs: it does not depend on other load, and it is a model "
+                  "(doc/cost.md)." + (f" Counted with another build than was measured above: {', '.join(other)}." if other
+                                      else ""), "", *costmodel.markdown(results["cost"], names)]
 
     if results["skipped"]:
         lines.append("Not run: " + "; ".join(f"{s['what']} ({s['why']})" for s in results["skipped"]) + ".")

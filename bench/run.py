@@ -8,6 +8,7 @@
     bench/run.py --only wave/               memory that is freed and asked for again at once
     bench/run.py --only program/cc1 --alloc cutback,mimalloc --rounds 3
     bench/run.py mine=/path/libmine.so      one more allocator
+    bench/run.py --cost FILE                the costs that tools/cost --json FILE counted, in the report as well
     bench/run.py --list
 
 A full or quick run leaves bench/results/<date>-<machine>.json (every sample, versions, machine, commit), the table
@@ -31,6 +32,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import costmodel  # noqa: E402
 import programs  # noqa: E402
 import report  # noqa: E402
 
@@ -47,6 +49,12 @@ class Failed(Exception):
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
+
+
+def wrong(text):
+    """Ends the program because of its arguments."""
+    say(f"{Path(sys.argv[0]).name}: {text}")
+    raise SystemExit(2)
 
 
 def output(*command):
@@ -126,15 +134,14 @@ def find_allocators(args, skipped):
     for extra in args.extra:
         name, _, path = extra.partition("=")
         if not name or not os.path.exists(path):
-            raise SystemExit(f"run.py: {extra}: give NAME=LIB.so, a library that exists")
+            wrong(f"{extra}: give NAME=LIB.so, a library that exists")
         found = [a for a in found if a.name != name]
         found.append(Allocator(name, os.path.realpath(path), Path(path).name))
     if args.alloc:
         wanted = args.alloc.split(",")
         unknown = set(wanted) - {a.name for a in found}
         if unknown:
-            raise SystemExit(f"run.py: no allocator {', '.join(sorted(unknown))}; there are "
-                             f"{', '.join(a.name for a in found)}")
+            wrong(f"no allocator {', '.join(sorted(unknown))}; there are {', '.join(a.name for a in found)}")
         found = [a for a in found if a.name in wanted]
         skipped[:] = [s for s in skipped if s["what"] in wanted]
     return found
@@ -562,6 +569,10 @@ def build(args):
         raise SystemExit("run.py: the launcher is not built; is the option `bench` disabled?")
 
 
+def machine_name():
+    return re.sub(r"[^A-Za-z0-9]+", "-", platform.node()) or "machine"
+
+
 def machine_record(args):
     cpu = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())
@@ -603,7 +614,8 @@ def parse():
     p.add_argument("--list", action="store_true", help="list the workloads and the allocators, run nothing")
     p.add_argument("--build", type=Path, default=ROOT / "build", metavar="DIR", help="the build folder (build)")
     p.add_argument("--no-build", action="store_true", help="measure what is built")
-    p.add_argument("--machine", default=re.sub(r"[^A-Za-z0-9]+", "-", platform.node()) or "machine", metavar="NAME")
+    p.add_argument("--machine", default=machine_name(), metavar="NAME")
+    p.add_argument("--cost", type=Path, metavar="FILE", help="show beside the times what tools/cost --json FILE counted")
     p.add_argument("--out", type=Path, metavar="FILE.json", help="where the results go")
     args = p.parse_args()
     args.build = args.build.resolve()
@@ -611,6 +623,11 @@ def parse():
     args.rounds = args.rounds or (2 if args.quick else 5)
     if args.rounds < 1:
         p.error("--rounds must be at least 1")
+    if args.cost:
+        try:
+            args.cost = [costmodel.without_functions(r) for r in json.loads(args.cost.read_text())["results"]]
+        except (OSError, ValueError, KeyError, TypeError) as why:
+            p.error(f"--cost {args.cost}: not a file that tools/cost --json left: {why}")
     return args
 
 
@@ -661,6 +678,8 @@ def main():
         interrupted = True
         skipped.append({"what": "the rest", "why": "interrupted"})
         results["workloads"] = [w for w in results["workloads"] if any(w["results"].values())]
+    if args.cost:
+        results["cost"] = args.cost
     results["seconds"] = round(time.monotonic() - began, 1)
 
     path = result_path(args)

@@ -172,6 +172,16 @@ def dev_knows(where, command, match):
         fail(where, f"{command}: tools/dev help knows no {match['verb']}")
 
 
+def dev_takes(where, command, match):
+    """tools/dev knows the verb, and the program behind it each of the options."""
+    dev_knows(where, command, match)
+    tool = {"cost": "tools/cost", "bench": "bench/run.py"}[match["verb"]]
+    usage = run(["python3", SOURCE / tool, "--help"]).stdout
+    for option in re.findall(r"--[a-z]+", match["options"]):
+        if not re.search(rf"^  {option}\b", usage, re.M):
+            fail(where, f"{command}: {tool} knows no {option}")
+
+
 def built_by_hand(where, command, match):
     """Configured in truth, built in a dry run."""
     shutil.rmtree(copy_of_tree() / "build", ignore_errors=True)
@@ -209,6 +219,7 @@ SHELL = [
     (r"grep libcutback /proc/PID/maps", looked_at),
     (r"\./tools/dev run (?P<program>gcc --version)", dev_runs),
     (r"\./tools/dev (?P<verb>test)", dev_knows),
+    (r"\./tools/dev (?P<verb>cost|bench)(?P<options>( --[a-z]+( [A-Za-z,.]+)?)*)", dev_takes),
     (r"meson setup (?P<folder>\w+) && ninja -C (?P=folder)", built_by_hand),
     (r"meson install -C build", installed),
     (r"cutback-run --(?P<verb>check|compare|debug) (-n \d+ )?gcc( -O2 -c program\.c)?", launched),

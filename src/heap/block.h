@@ -11,8 +11,8 @@
 #include "heap/types.h"
 
 /*
- * Granules. Shorter dead runs of the small space rather go to the ring of their size, and no block waits with
- * them: objects that fill them lie scattered, which costs programs more time than it saves memory.
+ * Granules. No block waits with shorter dead runs of the small space: objects that fill them lie scattered, which costs
+ * programs more time than it saves memory.
  */
 #define CB_HOLE_LEAST 8
 

@@ -278,7 +278,6 @@ static CB_NOINLINE void *malloc_rest(size_t size) {
     }
     size_t granules = cb_granules(size);
     uint64_t bit = (uint64_t)1 << granules;
-    heap->wanted |= bit;
     cb_remote_take_in(heap);
     if (!cb_ring_is_empty(heap, cb_small_ring(granules))) {
         cb_thread.asked |= bit;

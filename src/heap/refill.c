@@ -110,18 +110,8 @@ static void retire_medium(struct cb_heap *heap) {
     }
 }
 
-/* True when a dead run of this length is better parked than run through. In a tight heap it would die again soon. */
-static bool to_ring(const struct cb_heap *heap, size_t length) {
-    return length < CB_HOLE_LEAST && !heap->tight && (heap->wanted >> length & 1) != 0 &&
-           !cb_ring_is_full(heap, cb_small_ring(length));
-}
-
-/*
- * Sweeps a block from `from`. True when there is a run now, or enough in the ring of the size asked for; the
- * block is then the run's. False at the end of the block.
- */
-static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, size_t granules,
-                  unsigned ring) {
+/* Sweeps a block from `from`. True when there is a run now; the block is then the run's. False at the end of the block. */
+static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, size_t granules) {
     uint8_t *begin = cb_map_at(from),
             *end = cb_map_at(cb_block_start(block)) + cb_block_sweep_end(heap, block);
     heap->space[CB_SMALL].run_block = block;
@@ -132,18 +122,6 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
         size_t length = (size_t)(behind - m);
         if (!cb_purge_may_use(block, p, length)) {
             m = behind; /* no hole: the block is looked at again when the pages have gone, see cb_block_purged */
-            continue;
-        }
-        if (to_ring(heap, length)) {
-            cb_block_revive(heap, block, p, length);
-            cb_ring_park(heap, cb_small_ring(length), p);
-            if (cb_small_ring(length) == ring && cb_ring_count(heap, ring) * 2 >= cb_ring_bound(heap, ring)) {
-                set_run(heap, CB_SMALL, block, p + (length << CB_GRANULE_SHIFT),
-                        p + (length << CB_GRANULE_SHIFT), false);
-                heap->swept += (size_t)(behind - begin);
-                return true;
-            }
-            m = behind;
             continue;
         }
         if (length >= granules) {
@@ -158,7 +136,7 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
     heap->swept += end > begin ? (size_t)(end - begin) : 0;
     heap->space[CB_SMALL].run_block = NULL;
     cb_block_settle_swept(heap, block);
-    return ring != 0 && !cb_ring_is_empty(heap, ring);
+    return false;
 }
 
 /*
@@ -211,11 +189,11 @@ static void end_fresh(struct cb_heap *heap, enum cb_space_kind space) {
     }
 }
 
-static bool refill_by_sweep(struct cb_heap *heap, size_t granules, unsigned ring) {
+static bool refill_by_sweep(struct cb_heap *heap, size_t granules) {
     uintptr_t from;
     struct cb_block *block = end_run(heap, CB_SMALL, &from);
     if (block != NULL && cb_block_may_fit(heap, granules)) {
-        if (sweep(heap, block, from, granules, ring)) {
+        if (sweep(heap, block, from, granules)) {
             return true;
         }
     } else if (block != NULL) {
@@ -223,7 +201,7 @@ static bool refill_by_sweep(struct cb_heap *heap, size_t granules, unsigned ring
         cb_block_put_back(heap, block, from);
     }
     while ((block = cb_block_to_sweep(heap, granules, &from)) != NULL) {
-        if (sweep(heap, block, from, granules, ring)) {
+        if (sweep(heap, block, from, granules)) {
             return true;
         }
     }
@@ -250,7 +228,7 @@ static bool refill_by_list(struct cb_heap *heap, const struct request *wanted) {
 
 /* A run of what is dead. */
 static bool refill_by_dead(struct cb_heap *heap, const struct request *wanted) {
-    return wanted->space == CB_SMALL ? refill_by_sweep(heap, wanted->granules, wanted->ring)
+    return wanted->space == CB_SMALL ? refill_by_sweep(heap, wanted->granules)
                                      : refill_by_list(heap, wanted);
 }
 

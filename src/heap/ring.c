@@ -171,7 +171,6 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
         }
     }
     if (count != 0 && index < CB_MEDIUM_RING) { /* it overflows: malloc need not ask it */
-        heap->wanted &= ~((uint64_t)1 << granules);
         cb_thread.asked &= ~((uint64_t)1 << granules);
     }
     size_t left = cb_ring_count(heap, index) - count;

@@ -192,8 +192,6 @@ struct cb_heap {
     struct cb_rings *rings;    /* constant once linked */
     uint64_t asked;            /* cb_thread.asked while no thread has the heap */
     _Atomic uint32_t activity; /* rises on slow paths of the owner; relaxed */
-    uint64_t wanted;   /* bit per small size: malloc found neither ring entry nor run for it, and its ring
-                          has not overflowed since */
     size_t dead;       /* granules in dead runs */
     size_t used;       /* granules handed to runs, over all blocks */
     size_t used_most;  /* the most that was ever used and not dead, when a ring was full */

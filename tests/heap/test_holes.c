@@ -179,16 +179,6 @@ static void short_holes_are_left_alone(void **state) {
     free_all(0);
 }
 
-/* Holes of a size that is freed more than it is asked for stay where they are. */
-static void rings_that_overflow_are_not_filled_by_sweeps(void **state) {
-    (void)state;
-    make_holes(3 * 16);
-    assert_int_equal(cb_thread.heap->wanted >> 3 & 1, 0);
-    sweep_in_vain();
-    assert_true(cb_ring_is_empty(cb_thread.heap, cb_small_ring(3)));
-    free_all(0);
-}
-
 static void the_check_notices_broken_queues(void **state) {
     (void)state;
     make_holes(9 * 16);
@@ -224,7 +214,6 @@ int main(void) {
         cmocka_unit_test(a_shorter_request_fills_longer_holes),
         cmocka_unit_test(sweeps_are_put_off_and_resumed),
         cmocka_unit_test(short_holes_are_left_alone),
-        cmocka_unit_test(rings_that_overflow_are_not_filled_by_sweeps),
         cmocka_unit_test(the_check_notices_broken_queues),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,9 @@
 
 static const unsigned char pair_guard = 0xA5;
 
+/* Slots that an arena of this build takes for each block: two if it is to be wide from the first byte. */
+static const size_t pair_slots = CB_RING_WIDE == 1 ? 2 : 1;
+
 /* ---- content ---- */
 
 static unsigned char pair_byte(unsigned serial, size_t i) {
@@ -297,7 +300,8 @@ static const char *pair_end_scope(struct pair *pair, const uint8_t step[PAIR_STE
 static const char *pair_again(struct pair *pair, const uint8_t step[PAIR_STEP]) {
     if (step[1] != 0)
         return NULL;
-    PAIR_DEMAND(cutback_init(&pair->arena, pair->memory, pair->model.capacity, pair->ring, pair->model.slots),
+    PAIR_DEMAND(cutback_init(&pair->arena, pair->memory, pair->model.capacity, pair->ring,
+                             pair->model.slots * pair_slots),
                 "init was refused");
     model_init(&pair->model, (uintptr_t)pair->memory, pair->model.capacity, pair->model.slots);
     return NULL;
@@ -327,7 +331,8 @@ const char *pair_start(struct pair *pair, const uint8_t head[PAIR_HEAD]) {
     pair->model.marks = 0;
     model_init(&pair->model, (uintptr_t)pair->memory, capacity, slots);
     PAIR_DEMAND(cutback_init(&pair->other, pair->memory, 0, NULL, 0), "init of an empty arena was refused");
-    PAIR_DEMAND(cutback_init(&pair->arena, pair->memory, capacity, pair->ring, slots), "init was refused");
+    PAIR_DEMAND(cutback_init(&pair->arena, pair->memory, capacity, pair->ring, slots * pair_slots),
+                "init was refused");
     return pair_check(pair);
 }
 

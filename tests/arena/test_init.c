@@ -112,9 +112,9 @@ static void an_arena_owns_its_memory_to_the_byte(void **state) {
     (void)state;
     cutback_arena *arena = bed_make(100, 2);
     assert_true(cutback_owns(arena, arena->memory));
-    assert_true(cutback_owns(arena, arena->memory + 99));
-    assert_false(cutback_owns(arena, arena->memory + 100));
-    assert_false(cutback_owns(arena, arena->memory - 1));
+    assert_true(cutback_owns(arena, bed_memory(arena) + 99));
+    assert_false(cutback_owns(arena, bed_memory(arena) + 100));
+    assert_false(cutback_owns(arena, bed_memory(arena) - 1));
     assert_false(cutback_owns(arena, arena->ring));
     assert_false(cutback_owns(arena, NULL));
 }

@@ -51,6 +51,13 @@ static inline void model_init(struct model *m, uintptr_t address, size_t capacit
     m->stats = (cutback_stats){0};
 }
 
+/* Everything is given back; the statistics go on. */
+static inline void model_clear(struct model *m) {
+    m->count = 0;
+    m->depth = 0;
+    m->stats.used = 0;
+}
+
 /* ---- questions ---- */
 
 static inline size_t model_live_in(const struct model *m, size_t scope) {

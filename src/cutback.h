@@ -29,10 +29,28 @@
 extern "C" {
 #endif
 
+/* The version of this header, as numbers and as one that can be compared: 100 for 0.1.0. */
+#define CUTBACK_VERSION_MAJOR 0
+#define CUTBACK_VERSION_MINOR 1
+#define CUTBACK_VERSION_PATCH 0
+#define CUTBACK_VERSION (CUTBACK_VERSION_MAJOR * 10000 + CUTBACK_VERSION_MINOR * 100 + CUTBACK_VERSION_PATCH)
+
+/*
+ * For the compiler: that the result of a function is memory of so many bytes, so aligned, that nothing else
+ * points to, and that it is a mistake to drop it. The numbers are those of the arguments.
+ */
 #if defined(__GNUC__)
 #define CUTBACK_API __attribute__((visibility("default")))
+#define CUTBACK_NEW __attribute__((malloc))
+#define CUTBACK_SIZED(...) __attribute__((alloc_size(__VA_ARGS__)))
+#define CUTBACK_ALIGNED(align) __attribute__((alloc_align(align)))
+#define CUTBACK_USED __attribute__((warn_unused_result))
 #else
 #define CUTBACK_API
+#define CUTBACK_NEW
+#define CUTBACK_SIZED(...)
+#define CUTBACK_ALIGNED(align)
+#define CUTBACK_USED
 #endif
 
 /* The cold part of the function is a call: the compiler keeps it out of the way. */
@@ -44,9 +62,14 @@ extern "C" {
 
 /*
  * The functions of the fast path are defined in this header, and as symbols in the library as well: for calls
- * that the compiler does not expand, for pointers to them, and for other languages.
+ * that the compiler does not expand, for pointers to them, and for other languages. With CUTBACK_CALLS defined
+ * before, the header defines none: all are calls. That is shorter, and it is for static analysis: gcc then knows
+ * which function frees what cutback_alloc returns, and warns of free(), which it does not do for functions that
+ * it may expand. (Blocks need not be freed one by one: switch its warning of leaks off.)
  */
-#if defined(__GNUC_GNU_INLINE__) && !defined(__cplusplus)
+#if defined(CUTBACK_CALLS)
+#define CUTBACK_INLINE
+#elif defined(__GNUC_GNU_INLINE__) && !defined(__cplusplus)
 #define CUTBACK_INLINE extern inline __attribute__((gnu_inline))
 #else
 #define CUTBACK_INLINE inline
@@ -56,7 +79,8 @@ extern "C" {
  * How many marks may be open at a time at no cost in memory. Which scopes are open, and how much is live in
  * each, has to be kept somewhere: for so many it is kept in the arena itself (32 or 48 bytes a scope), for
  * deeper ones at the end of the memory while they are open. It is part of the layout of cutback_arena:
- * whoever changes it compiles the library and everything that uses it with the same value.
+ * whoever changes it compiles the library and everything that uses it with the same value. Where it differs,
+ * cutback_init returns false, and an arena of CUTBACK_INIT stays not initialised.
  */
 #ifndef CUTBACK_SCOPES
 #define CUTBACK_SCOPES 32
@@ -103,7 +127,7 @@ typedef struct cutback_arena {
     size_t peak;  /* highest cursor so far, of those that were left */
     size_t depth; /* open marks; scopes[depth] is the innermost scope */
 
-    size_t near;    /* marks that the fast path may open */
+    size_t shallow; /* marks that the fast path may open */
     uint64_t marks; /* the last id given to a mark */
     cutback_slot *ring;
     size_t length;    /* blocks that the ring remembers */
@@ -116,7 +140,8 @@ typedef struct cutback_arena {
     size_t limit;       /* end of what can be handed out: the end of memory, less what deep scopes need */
     size_t wide_newest; /* `top` where 32 bits do not suffice */
     size_t wide_cursor;
-    unsigned state;
+    size_t size;    /* of the arena as its owner knows it; CUTBACK_INIT only */
+    unsigned state; /* 0: not initialised, 1: by CUTBACK_INIT and not used yet, above: in use */
 
     size_t rewinds;
     size_t forgotten_frees;
@@ -152,18 +177,42 @@ typedef struct cutback_stats {
  * in `ring`.
  *
  * `memory` needs no alignment. `slots` may be 0, and `ring` is then not looked at (NULL will do): a plain
- * bump allocator, though one that takes the cold path; with one slot it is faster. Both stay the caller's, who keeps them until the last use of the arena. Neither is written
- * to here.
+ * bump allocator, though one that takes the cold path; with one slot it is faster. Both stay the caller's,
+ * who keeps them until the last use of the arena. Neither is written to here.
  *
  * Returns false if `memory` is NULL, `capacity` exceeds SIZE_MAX / 2 or wraps around the address space,
- * `ring` is NULL with `slots` not 0, or the ring overlaps the memory. The arena is then not initialised,
- * whatever it was before.
+ * `ring` is NULL with `slots` not 0, the ring overlaps the memory, or the library was compiled with another
+ * CUTBACK_SCOPES. The arena is then not initialised, whatever it was before.
  *
  * Invalidates, on an arena that was in use, every block and every mark: such marks are refused from here on.
  * For that the arena carries the number of its last mark over, which is why its first content should be zero.
  */
-CUTBACK_API bool cutback_init(cutback_arena *arena, void *memory, size_t capacity, cutback_slot *ring,
-                              size_t slots);
+CUTBACK_API CUTBACK_INLINE bool cutback_init(cutback_arena *arena, void *memory, size_t capacity,
+                                             cutback_slot *ring, size_t slots);
+
+/*
+ * The same as an initialiser, for arrays `bytes` and `ring`:
+ *
+ *     static cutback_arena arena = CUTBACK_INIT(bytes, ring);
+ *
+ * It is a constant (in C++20, constinit): the arena can be used before main, and without a call. That the ring
+ * does not lie inside the memory is not checked here.
+ */
+#define CUTBACK_INIT(bytes, ring)                                                                            \
+    {                                                                                                        \
+        0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, (ring), 0, 0, 0, (bytes), sizeof(bytes),                      \
+            sizeof(ring) / sizeof(cutback_slot), 0, 0, 0, sizeof(cutback_arena), 1, 0, 0, 0, 0, {            \
+            { 0, 0, 0, 0, 0, 0 }                                                                             \
+        }                                                                                                    \
+    }
+
+/*
+ * Gives everything back at once: the cursor goes to the start of the memory, every scope ends, and the ring is
+ * empty. The statistics go on counting. Does nothing to an arena that is not initialised.
+ *
+ * Invalidates every block, and every mark: they are refused from here on. O(1).
+ */
+CUTBACK_API void cutback_clear(cutback_arena *arena);
 
 /*
  * Hands out `size` bytes aligned to `align`, uninitialised.
@@ -175,13 +224,15 @@ CUTBACK_API bool cutback_init(cutback_arena *arena, void *memory, size_t capacit
  * none), or if the arena is not initialised. Invalidates nothing; with a full ring, the oldest remembered
  * block is forgotten. O(1).
  */
-CUTBACK_API CUTBACK_INLINE void *cutback_alloc(cutback_arena *arena, size_t size, size_t align);
+CUTBACK_API CUTBACK_USED CUTBACK_NEW CUTBACK_SIZED(2) CUTBACK_ALIGNED(3) CUTBACK_INLINE
+    void *cutback_alloc(cutback_arena *arena, size_t size, size_t align);
 
 /*
  * Hands out `count` times `size` bytes aligned to `align`, all zero. As cutback_alloc otherwise; NULL as well
  * if the product overflows.
  */
-CUTBACK_API void *cutback_calloc(cutback_arena *arena, size_t count, size_t size, size_t align);
+CUTBACK_API CUTBACK_USED CUTBACK_NEW CUTBACK_SIZED(2, 3)
+    CUTBACK_ALIGNED(4) void *cutback_calloc(cutback_arena *arena, size_t count, size_t size, size_t align);
 
 /*
  * Frees the block at `ptr`, whose size is `size` (as last asked for: after a realloc, its new size).
@@ -222,8 +273,8 @@ CUTBACK_API CUTBACK_INLINE void cutback_free(cutback_arena *arena, void *ptr, si
  * Invalidates `ptr` unless NULL is returned; the result may equal it. O(1) amortised, or as cutback_free,
  * plus the copy.
  */
-CUTBACK_API CUTBACK_INLINE void *cutback_realloc(cutback_arena *arena, void *ptr, size_t old_size,
-                                                 size_t new_size, size_t align);
+CUTBACK_API CUTBACK_USED CUTBACK_SIZED(4) CUTBACK_ALIGNED(5) CUTBACK_INLINE
+    void *cutback_realloc(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size, size_t align);
 
 /*
  * Opens a scope at the cursor, inside the innermost one. Until it ends, nothing older moves: older blocks
@@ -277,12 +328,27 @@ CUTBACK_API cutback_stats cutback_get_stats(const cutback_arena *arena);
 /* ---- the fast path: common cases, expanded where they are called; everything else is a cold call ---- */
 
 /* The functions above, for the cases that those below leave. Not to be called by anybody else. */
+CUTBACK_API bool cutback_cold_init(cutback_arena *arena, void *memory, size_t capacity, cutback_slot *ring,
+                                   size_t slots, size_t size);
 CUTBACK_API void *cutback_cold_alloc(cutback_arena *arena, size_t size, size_t align);
 CUTBACK_API void cutback_cold_free(cutback_arena *arena, void *ptr, size_t size);
 CUTBACK_API void *cutback_cold_realloc(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size,
                                        size_t align);
 CUTBACK_API cutback_mark cutback_cold_mark(cutback_arena *arena);
 CUTBACK_API bool cutback_cold_reset(cutback_arena *arena, cutback_mark mark);
+
+#if defined(CUTBACK_CALLS)
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
+CUTBACK_API void *cutback_alloc(cutback_arena *arena, size_t size, size_t align)
+    __attribute__((malloc(cutback_free, 2)));
+CUTBACK_API void *cutback_calloc(cutback_arena *arena, size_t count, size_t size, size_t align)
+    __attribute__((malloc(cutback_free, 2)));
+#endif
+#else
+CUTBACK_INLINE bool cutback_init(cutback_arena *arena, void *memory, size_t capacity, cutback_slot *ring,
+                                 size_t slots) {
+    return cutback_cold_init(arena, memory, capacity, ring, slots, sizeof *arena);
+}
 
 CUTBACK_INLINE void *cutback_alloc(cutback_arena *arena, size_t size, size_t align) {
     uint64_t top = arena->top;
@@ -346,7 +412,7 @@ CUTBACK_INLINE cutback_mark cutback_mark_set(cutback_arena *arena) {
     size_t depth = arena->depth;
     cutback_scope *scope = NULL;
     cutback_mark mark;
-    if (CUTBACK_RARELY(depth >= arena->near))
+    if (CUTBACK_RARELY(depth >= arena->shallow))
         return cutback_cold_mark(arena);
     scope = &arena->scopes[depth + 1];
     scope->id = ++arena->marks;
@@ -366,7 +432,7 @@ CUTBACK_INLINE cutback_mark cutback_mark_set(cutback_arena *arena) {
 CUTBACK_INLINE bool cutback_reset(cutback_arena *arena, cutback_mark mark) {
     size_t depth = arena->depth;
     const cutback_scope *scope = NULL;
-    if (CUTBACK_RARELY(mark.arena != arena || mark.depth != depth || depth - 1 >= arena->near))
+    if (CUTBACK_RARELY(mark.arena != arena || mark.depth != depth || depth - 1 >= arena->shallow))
         return cutback_cold_reset(arena, mark);
     /* The scope around it is settled, and since the mark the ring has neither begun anew nor forgotten. */
     scope = &arena->scopes[depth];
@@ -381,6 +447,8 @@ CUTBACK_INLINE bool cutback_reset(cutback_arena *arena, cutback_mark mark) {
     arena->depth = depth - 1;
     return true;
 }
+
+#endif
 
 #ifdef __cplusplus
 }

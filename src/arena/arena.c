@@ -37,7 +37,7 @@ static void cb_arena_start(cutback_arena *arena) {
         arena->state = CB_ARENA_WIDE;
     arena->limit = bottom + arena->capacity;
     arena->end = arena->state == CB_ARENA_FAST ? arena->limit : 0;
-    arena->near = arena->state == CB_ARENA_FAST ? CUTBACK_SCOPES : 0;
+    arena->shallow = arena->state == CB_ARENA_FAST ? CUTBACK_SCOPES : 0;
     arena->length = arena->slots >> cb_ring_wide(arena);
     arena->slot = arena->ring;
     arena->floor = arena->ring;
@@ -51,23 +51,37 @@ static void cb_arena_start(cutback_arena *arena) {
 }
 
 bool cb_arena_ready(cutback_arena *arena) {
-    if (arena->state == CB_ARENA_DECLARED)
+    if (arena->state == CB_ARENA_DECLARED && arena->size == sizeof *arena)
         cb_arena_start(arena);
     return arena->state > CB_ARENA_DECLARED;
 }
 
-bool cutback_init(cutback_arena *arena, void *memory, size_t capacity, cutback_slot *ring, size_t slots) {
+bool cutback_cold_init(cutback_arena *arena, void *memory, size_t capacity, cutback_slot *ring, size_t slots,
+                       size_t size) {
     uint64_t marks = arena->marks; /* carried over, so that marks of an earlier life are refused */
-    memset(arena, 0, sizeof *arena);
+    memset(arena, 0, offsetof(cutback_arena, scopes));
     arena->marks = marks;
-    if (!cb_arena_acceptable(memory, capacity, ring, slots))
+    if (size != sizeof *arena || !cb_arena_acceptable(memory, capacity, ring, slots))
         return false;
+    memset(arena->scopes, 0, sizeof arena->scopes);
     arena->memory = memory;
     arena->capacity = capacity;
     arena->ring = slots != 0 ? ring : NULL;
     arena->slots = slots;
     cb_arena_start(arena);
     return true;
+}
+
+void cutback_clear(cutback_arena *arena) {
+    if (!cb_arena_ready(arena))
+        return;
+    size_t before = cb_ring_cursor(arena);
+    cb_arena_note_peak(arena);
+    cb_ring_cut(arena, 0, cb_scope_beneath(&arena->scopes[0]));
+    arena->scopes[0].dead = 0;
+    cb_scope_set_depth(arena, 0);
+    cb_arena_settle(arena, false);
+    cb_hook_hide(arena->memory, before - cb_scope_bottom(arena));
 }
 
 /* ---- allocate ---- */

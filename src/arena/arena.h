@@ -8,7 +8,7 @@
  * down to CUTBACK_GRAIN: an offset has the alignment of its address.
  *
  * The fast path in cutback.h looks at the newest block only. It is right because of what A8 says of `floor`. An
- * arena that is not fast has `end` 0, `floor` at `slot`, `near` 0 and no floor in its records, so that every
+ * arena that is not fast has `end` 0, `floor` at `slot`, `shallow` 0 and no floor in its records, so that every
  * call ends in a cold one.
  *
  * Invariants of an initialised arena, between calls, beside those of ring.h (check.h checks them):

@@ -6,6 +6,8 @@
  */
 #include "cutback.h"
 
+extern bool cutback_init(cutback_arena *arena, void *memory, size_t capacity, cutback_slot *ring,
+                         size_t slots);
 extern void *cutback_alloc(cutback_arena *arena, size_t size, size_t align);
 extern void cutback_free(cutback_arena *arena, void *ptr, size_t size);
 extern void *cutback_realloc(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size, size_t align);

@@ -1,12 +1,13 @@
 /* Runs a program and says what it cost, as one line of JSON on standard output:
  *
- *     launcher [--preload LIB] [--repeat N] [--stdin FILE] [--stdout FILE] [--stderr FILE] [--cd DIR] --
+ *     launcher [--preload LIB]... [--repeat N] [--stdin FILE] [--stdout FILE] [--stderr FILE] [--cd DIR] --
  * PROGRAM [ARG...]
  *
  * user, sys: processor seconds of the program and of all it waited for; wall: seconds; maxrss: peak resident
- * bytes of the largest single process; status: the exit status, or 128 + signal. With --repeat the program
- * runs N times, one after the other, and times are sums. "mapped" says whether LIB was seen in the program's
- * own map of its memory (null: it ended before anybody looked, or there is nothing to look for).
+ * bytes of the largest single process; faults: page faults; status: the exit status, or 128 + signal. With
+ * --repeat the program runs N times, one after the other, and times and faults are sums. Libraries are preloaded
+ * in the order given. "mapped" says whether the first was seen in the program's own map of its memory (null: it
+ * ended before anybody looked, or there is nothing to look for).
  *
  * The program is started by vfork from this small process, so that the peak of whatever started the launcher
  * does not count as the program's. Standard output of the program goes to /dev/null unless told otherwise. */
@@ -29,7 +30,8 @@
 extern char **environ;
 
 struct options {
-    const char *preload;
+    char *preload; /* the value of LD_PRELOAD, or NULL */
+    char *first;   /* the path of the first library in it, without links, or NULL */
     const char *in, *out, *err, *cd;
     long repeat;
     char **command;
@@ -47,10 +49,29 @@ static double of_timeval(struct timeval t) {
 
 static _Noreturn void usage(const char *why) {
     fprintf(stderr,
-            "launcher: %s\nusage: launcher [--preload LIB] [--repeat N] [--stdin FILE] [--stdout FILE] "
+            "launcher: %s\nusage: launcher [--preload LIB]... [--repeat N] [--stdin FILE] [--stdout FILE] "
             "[--stderr FILE] [--cd DIR] -- PROGRAM [ARG...]\n",
             why);
     exit(2);
+}
+
+/* Adds a library to those that are preloaded. */
+static void add_library(struct options *o, const char *library) {
+    char *real = realpath(library, NULL);
+    char *before = o->preload;
+    if (!real) {
+        fprintf(stderr, "launcher: %s: %s\n", library, strerror(errno));
+        exit(2);
+    }
+    if (asprintf(&o->preload, "%s%s%s", before ? before : "", before ? ":" : "", library) < 0) {
+        exit(2);
+    }
+    free(before);
+    if (o->first) {
+        free(real);
+    } else {
+        o->first = real;
+    }
 }
 
 static struct options parse(int argc, char **argv) {
@@ -62,7 +83,7 @@ static struct options parse(int argc, char **argv) {
         }
         const char *value = argv[i + 1];
         if (strcmp(argv[i], "--preload") == 0) {
-            o.preload = value;
+            add_library(&o, value);
         } else if (strcmp(argv[i], "--repeat") == 0) {
             o.repeat = strtol(value, NULL, 10);
         } else if (strcmp(argv[i], "--stdin") == 0) {
@@ -141,14 +162,9 @@ int main(int argc, char **argv) {
     int in = open_or_die(o.in, O_RDONLY);
     int out = open_or_die(o.out, O_WRONLY | O_CREAT | O_TRUNC);
     int err = o.err ? open_or_die(o.err, O_WRONLY | O_CREAT | O_TRUNC) : -1;
-    char *real = o.preload ? realpath(o.preload, NULL) : NULL;
-    if (o.preload && !real) {
-        fprintf(stderr, "launcher: %s: %s\n", o.preload, strerror(errno));
-        return 2;
-    }
 
     double user = 0, sys = 0, wall = 0;
-    long maxrss = 0;
+    long maxrss = 0, faults = 0;
     int status = 0, mapped = -1;
     for (long round = 0; round < o.repeat && status == 0; round++) {
         volatile int failure = 0;
@@ -173,13 +189,14 @@ int main(int argc, char **argv) {
             return 2;
         }
         /* Look a few times, ever later, whether the library is really there; not at all in a long series. */
-        for (useconds_t wait = 2000; real && mapped != 1 && o.repeat == 1 && wait <= LAST_LOOK; wait *= 4) {
+        for (useconds_t wait = 2000; o.first && mapped != 1 && o.repeat == 1 && wait <= LAST_LOOK;
+             wait *= 4) {
             usleep(wait);
             siginfo_t info = {0};
             if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0) {
                 break;
             }
-            int seen = is_mapped(pid, real);
+            int seen = is_mapped(pid, o.first);
             if (seen == 1 || (seen == 0 && wait == LAST_LOOK)) {
                 mapped = seen; /* looked at earlier, it may not have got to loading it */
             }
@@ -195,6 +212,7 @@ int main(int argc, char **argv) {
         wall += now() - start;
         user += of_timeval(usage.ru_utime);
         sys += of_timeval(usage.ru_stime);
+        faults += usage.ru_minflt + usage.ru_majflt;
         if (usage.ru_maxrss > maxrss) {
             maxrss = usage.ru_maxrss;
         }
@@ -204,8 +222,9 @@ int main(int argc, char **argv) {
         status = WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
     }
     printf(
-        "{\"user\": %.6f, \"sys\": %.6f, \"wall\": %.6f, \"maxrss\": %ld, \"status\": %d, \"mapped\": %s}\n",
-        user, sys, wall, maxrss * 1024, status,
+        "{\"user\": %.6f, \"sys\": %.6f, \"wall\": %.6f, \"maxrss\": %ld, \"faults\": %ld, \"status\": %d, "
+        "\"mapped\": %s}\n",
+        user, sys, wall, maxrss * 1024, faults, status,
         mapped < 0 ? "null"
         : mapped   ? "true"
                    : "false");

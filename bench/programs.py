@@ -1,4 +1,4 @@
-"""The whole programs that bench/run.py measures, and the inputs they run on.
+"""The whole programs that bench/run.py and tools/cost measure, and the inputs they run on.
 
 Every input is generated, the same in every run and on every machine, by a few seconds of Python; nothing is
 downloaded. A program is skipped, with a reason, where what it needs is not installed.
@@ -8,7 +8,9 @@ import json
 import os
 import random
 import shutil
+import socket
 import subprocess
+import time
 from pathlib import Path
 
 
@@ -38,11 +40,13 @@ class Program:
     needs = ()  # program names, all of which must be there
     package = ""  # what to install where they are not
     seconds = 2.0  # rough cost of a run at size 1
+    cost_size = None  # the size for tools/cost: 5 to 20 s under cachegrind; None: it is not run there
     env = {}
     check_output = False  # the output must be the same under every allocator
     stdin = None
     cwd = None
     processes = False  # starts others: peak memory is that of the largest
+    own_malloc = False  # it is linked with a malloc that is not libc's: for glibc's, libc itself is preloaded
 
     def missing(self):
         absent = [n for n in self.needs if not which(n)]
@@ -53,6 +57,9 @@ class Program:
 
     def command(self, folder: Path):
         raise NotImplementedError
+
+    # Where the program is a service: called with the folder while it runs; sends requests, and the last one ends it.
+    drive = None
 
 
 # ---- compilers ----------------------------------------------------------------------------------------------
@@ -117,6 +124,7 @@ long use{i}(int n) {{
 
 class Cc1(Program):
     name, what, needs, package, seconds = "cc1", "gcc's C compiler, -O2", ("gcc",), "gcc", 3
+    cost_size = 0.1
 
     def missing(self):
         return super().missing() or (None if gcc_part("cc1") else "cc1 not found")
@@ -131,6 +139,7 @@ class Cc1(Program):
 
 class Cc1plus(Program):
     name, what, needs, package, seconds = "cc1plus", "gcc's C++ compiler, -O1, templates", ("g++",), "g++", 4
+    cost_size = 0.1
 
     def missing(self):
         return super().missing() or (None if gcc_part("cc1plus") else "cc1plus not found")
@@ -157,6 +166,7 @@ class Clang(Program):
 
 class Link(Program):
     name, what, needs, package, seconds = "ld", "the link of a large set of objects", ("ld", "as"), "binutils", 2
+    cost_size = 0.3
 
     def prepare(self, folder, size, root):
         r = random.Random(3)
@@ -200,6 +210,7 @@ class Script(Program):
 class Python(Script):
     name, what = "python3", "json, re, dictionaries, classes; PYTHONMALLOC=malloc"
     needs, package, seconds = ("python3",), "python3", 3
+    cost_size = 0.13
     env = {"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"}
     arguments, suffix, iterations = ("-s",), ".py", 24
     text = '''
@@ -233,6 +244,7 @@ print(total, len(kept))
 
 class Perl(Script):
     name, what, needs, package, seconds = "perl", "hashes, strings, regular expressions", ("perl",), "perl", 3
+    cost_size = 0.15
     env = {"PERL_HASH_SEED": "0"}
     suffix, iterations = ".pl", 24
     text = '''
@@ -257,6 +269,7 @@ print "$total\\n";
 
 class Lua(Script):
     name, what, needs, package, seconds = "lua", "tables, strings, closures", ("lua5.4",), "lua5.4", 3
+    cost_size = 0.15
     suffix, iterations = ".lua", 14
     text = '''
 local x, total, kept = 1, 0, {}
@@ -286,6 +299,7 @@ print(total, #kept)
 
 class Ruby(Script):
     name, what, needs, package, seconds = "ruby", "hashes, strings, blocks", ("ruby",), "ruby", 3
+    cost_size = 0.09
     suffix, iterations = ".rb", 24
     text = '''
 x, total, kept = 1, 0, []
@@ -311,6 +325,7 @@ puts total, kept.size
 
 class Sqlite(Program):
     name, what, needs, package, seconds = "sqlite3", "inserts, indexes, joins in memory", ("sqlite3",), "sqlite3", 3
+    cost_size = 0.15
     check_output = True
 
     def prepare(self, folder, size, root):
@@ -338,6 +353,7 @@ SELECT sum(n) FROM (SELECT row_number() OVER (PARTITION BY x ORDER BY name) AS n
 
 class Jq(Program):
     name, what, needs, package, seconds = "jq", "30 MB of JSON", ("jq",), "jq", 4
+    cost_size = 0.1
     check_output = True
 
     def prepare(self, folder, size, root):
@@ -439,6 +455,92 @@ class Git(Program):
                 "--aggressive", "--prune=now"]
 
 
+class PackObjects(Git):
+    name, what = "git_pack", "git pack-objects of that history, two threads"
+    processes = False
+    cost_size = 0.1
+
+    def command(self, folder):
+        return [which("git"), "-C", str(folder / "repo"), "pack-objects", "--threads=2", "--all", "--stdout", "-q",
+                "--no-reuse-delta", "--no-reuse-object", "--window=25"]
+
+
+class RedisScript(Program):
+    """redis-server, sent the same bytes in the same pieces in every run: one piece at a time, each answered before the
+    next is sent, and small enough to arrive whole."""
+
+    name, what = "redis", "redis-server, a fixed script of commands"
+    needs, package, seconds = ("redis-server",), "redis-server", 2
+    cost_size = 3
+    own_malloc = True
+
+    def prepare(self, folder, size, root):
+        r = random.Random(10)
+        n = int(50000 * size)
+
+        def command(*words):
+            words = [str(w).encode() for w in words]
+            return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
+        commands = []
+        for i in range(n):
+            key, value = r.randrange(n), "v" * r.choice([8, 20, 100, 100, 700])
+            commands.append(command(*r.choice([
+                ("SET", f"string:{key}", value), ("SET", f"string:{key}", value), ("GET", f"string:{key}"),
+                ("LPUSH", f"list:{key % 500}", value), ("RPOP", f"list:{key % 500}"), ("SADD", f"set:{key % 200}", key),
+                ("HSET", f"hash:{key % 300}", f"field{key}", value), ("ZADD", f"sorted:{key % 50}", key, f"member{key}"),
+                ("APPEND", f"text:{key % 400}", value), ("DEL", f"string:{key}"),
+                ("LRANGE", f"list:{key % 500}", 0, 20), ("EXPIRE", f"string:{key}", 100000)])))
+        commands.append(command("FLUSHALL", "SYNC"))
+        pieces = [commands[k:k + 16] for k in range(0, len(commands), 16)]
+        (folder / "script.json").write_text(json.dumps([[len(p), b"".join(p).decode()] for p in pieces]))
+
+    def command(self, folder):
+        return [which("redis-server"), "--port", "0", "--unixsocket", "socket", "--save", "", "--appendonly", "no",
+                "--hz", "1", "--dynamic-hz", "no", "--activerehashing", "no", "--databases", "1",
+                "--jemalloc-bg-thread", "no"]
+
+    def drive(self, folder):
+        pieces = json.loads((folder / "script.json").read_text())
+        with connected(folder / "socket", 60) as s, s.makefile("rb") as answers:
+            for count, text in pieces:
+                s.sendall(text.encode())
+                for _ in range(count):
+                    read_answer(answers)
+            s.sendall(b"SHUTDOWN NOSAVE\r\n")
+            answers.read()
+
+
+def connected(path, patience):
+    """A connection to a Unix socket whose server is still starting. Through /proc, because its path may be too long."""
+    end = time.monotonic() + patience
+    folder = os.open(path.parent, os.O_PATH)
+    try:
+        while True:
+            s = socket.socket(socket.AF_UNIX)
+            try:
+                s.connect(f"/proc/self/fd/{folder}/{path.name}")
+                return s
+            except OSError:
+                s.close()
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+    finally:
+        os.close(folder)
+
+
+def read_answer(stream):
+    """Reads one answer of redis's protocol."""
+    line = stream.readline()
+    if not line.endswith(b"\r\n") or line.startswith(b"-"):
+        raise OSError(f"redis answered {line!r}")
+    if line.startswith(b"$") and line != b"$-1\r\n":
+        stream.read(int(line[1:]) + 2)
+    elif line.startswith(b"*"):
+        for _ in range(int(line[1:])):
+            read_answer(stream)
+
+
 class Xz(Program):
     name, what, needs, package, seconds = "xz", "xz -T2 -2", ("xz",), "xz-utils", 3
 
@@ -480,3 +582,6 @@ class Build(Program):
 
 ALL = [Cc1(), Cc1plus(), Clang(), Link(), Python(), Perl(), Lua(), Ruby(), Sqlite(), Jq(), Z3(), Ghostscript(), Git(),
        Xz(), Build()]
+
+# What tools/cost counts instead: smaller inputs, and services without clients of chance.
+COUNTED = [p for p in ALL if p.cost_size and not isinstance(p, Git)] + [PackObjects(), RedisScript()]

@@ -9,6 +9,8 @@ import math
 import statistics
 import sys
 
+import costmodel
+
 FLOOR = {"time": 0.01, "memory": 0.005}
 FLOOR_OF_ONE = {"time": 0.05, "memory": 0.01}  # with a single round
 GRAIN = {"time": 0, "memory": 256 << 10}  # the kernel's count of resident memory is no more exact than this
@@ -152,6 +154,67 @@ def cliffs(lines, results):
         table(lines, ["", ""] + names + ["ratio"], rows)
 
 
+def wave_rows(results, cell, *last):
+    """A row for each workload of waves: cell(samples) for each allocator, and last(cutback's, the lesser of glibc's and
+    jemalloc's, the waves' notes) for each column at the end. Cells are (value, text)."""
+    names, rows = allocators(results), []
+    for w in results["workloads"]:
+        if w["kind"] != "wave":
+            continue
+        cells = {a: cell(w["results"].get(a, [])) for a in names}
+        if not any(cells.values()):
+            continue
+        peers = [cells[a][0] for a in ("glibc", "jemalloc") if cells.get(a)]
+        notes = next(s["notes"] for samples in w["results"].values() for s in samples)
+        ours = cells.get("cutback")
+        rows.append([w["name"].split("/", 1)[1]] + [cells[a][1] if cells[a] else "–" for a in names] +
+                    [column(ours[0], min(peers), notes) if ours and peers else "–" for column in last])
+    return rows
+
+
+def waves(lines, results):
+    """What waves of objects cost that are freed and asked for again at once, and what is resident for it."""
+    names = allocators(results)
+
+    def figure_cell(name, text):
+        def cell(samples):
+            value, _ = least(samples, name)
+            return None if value is None else (value, text(value))
+        return cell
+
+    def resident(samples):
+        values = [least(samples, "bytes_" + when)[0] for when in ("peak", "ended", "quiet")]
+        return None if None in values else (values[0], " / ".join(f"{v / 1e6:.1f}" for v in values))
+
+    def ratio(ours, better, _):
+        return f"{ours / better:.2f}" if better else "–"
+
+    def over(ours, better, notes):
+        return f"{(ours - better) / notes['count_pages']:.1f}"
+
+    counted = max((s["notes"]["count_waves"] for w in results["workloads"] if w["kind"] == "wave"
+                   for samples in w["results"].values() for s in samples), default=0)
+    rows = wave_rows(results, figure_cell("count_faults", "{:.0f}".format), ratio, over)
+    if not rows:
+        return
+    lines += ["### Waves: page faults", "", "A wave of objects is allocated, all of it is freed, and the next begins "
+              f"(bench/bench_waves.cpp, `--list` says what each pattern is). Page faults of {counted:.0f} waves (of the patterns "
+              "with pauses fewer); how many times those of the better of glibc and jemalloc cutback takes, and how many waves' "
+              "memory that is more than it.", ""]
+    table(lines, [""] + names + ["ratio", "waves over"], rows)
+    lines += ["### Waves: user + system time, ms", "", "Of the waves counted above and as many again, or more where they "
+              "are small; the ratio is to the better of glibc and jemalloc.", ""]
+    table(lines, [""] + names + ["ratio"], wave_rows(results, figure_cell("ms_time", "{:.0f}".format), ratio))
+    lines += ["### Waves: resident memory, MB", "", "Over the start: at the peak / after the last wave / after three more "
+              "seconds in which 300 small objects were allocated and freed. The ratio is that of the peaks.", ""]
+    table(lines, [""] + names + ["ratio"], wave_rows(results, resident, ratio))
+    rows = wave_rows(results, figure_cell("calls_wave", "{:.1f}".format))
+    if rows:
+        lines += ["### Waves: system calls for memory, a wave", "", "brk, mmap, munmap, mremap and madvise, as strace counts them; "
+                  "of a run with five waves, and as many more in proportion.", ""]
+        table(lines, [""] + names, rows)
+
+
 def markdown(results):
     lines = [f"## {results['date']}, {results['machine']}", "",
              f"{results['cpu']}, {results['cores']} cores, Linux {results['kernel']}; commit {results['commit'][:12]}"
@@ -206,6 +269,7 @@ def markdown(results):
         table(lines, [""] + names, rows)
 
     cliffs(lines, results)
+    waves(lines, results)
 
     arena = results.get("arena")
     if arena:
@@ -216,6 +280,17 @@ def markdown(results):
                 [f"{cell['near_lifo', a]['held'] / 1e3:.1f}" if ("near_lifo", a) in cell else "–"] for a in regions]
         lines += ["### Arena: ns per operation (median of the rounds), and what near_lifo still holds", ""]
         table(lines, [""] + kinds + ["held, kB"], rows)
+
+    if results.get("cost"):
+        names = list(dict.fromkeys(r["allocator"] for r in results["cost"]))
+        measured = {a["name"]: a["sha256"] for a in results["allocators"]}
+        other = [a for a in names if any(r["allocator"] == a and measured.get(a) not in (None, r["library"])
+                                         for r in results["cost"])]
+        lines += ["## Counted, not timed", "",
+                  "Everything above was measured with a clock, on this machine with all that went on there. The following was "
+                  "counted by tools/cost, on smaller inputs: it does not depend on other load, and it is a model "
+                  "(doc/cost.md)." + (f" Counted with another build than was measured above: {', '.join(other)}." if other
+                                      else ""), "", *costmodel.markdown(results["cost"], names)]
 
     if results["skipped"]:
         lines.append("Not run: " + "; ".join(f"{s['what']} ({s['why']})" for s in results["skipped"]) + ".")

@@ -5,8 +5,10 @@
     bench/run.py --quick                    smaller inputs, ends within five minutes
     bench/run.py --only malloc/random       the workloads whose name matches, all allocators
     bench/run.py --only cliff/              where some allocator is slow or large by orders of magnitude
+    bench/run.py --only wave/               memory that is freed and asked for again at once
     bench/run.py --only program/cc1 --alloc cutback,mimalloc --rounds 3
     bench/run.py mine=/path/libmine.so      one more allocator
+    bench/run.py --cost FILE                the costs that tools/cost --json FILE counted, in the report as well
     bench/run.py --list
 
 A full or quick run leaves bench/results/<date>-<machine>.json (every sample, versions, machine, commit), the table
@@ -30,6 +32,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import costmodel  # noqa: E402
 import programs  # noqa: E402
 import report  # noqa: E402
 
@@ -46,6 +49,12 @@ class Failed(Exception):
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
+
+
+def wrong(text):
+    """Ends the program because of its arguments."""
+    say(f"{Path(sys.argv[0]).name}: {text}")
+    raise SystemExit(2)
 
 
 def output(*command):
@@ -125,15 +134,14 @@ def find_allocators(args, skipped):
     for extra in args.extra:
         name, _, path = extra.partition("=")
         if not name or not os.path.exists(path):
-            raise SystemExit(f"run.py: {extra}: give NAME=LIB.so, a library that exists")
+            wrong(f"{extra}: give NAME=LIB.so, a library that exists")
         found = [a for a in found if a.name != name]
         found.append(Allocator(name, os.path.realpath(path), Path(path).name))
     if args.alloc:
         wanted = args.alloc.split(",")
         unknown = set(wanted) - {a.name for a in found}
         if unknown:
-            raise SystemExit(f"run.py: no allocator {', '.join(sorted(unknown))}; there are "
-                             f"{', '.join(a.name for a in found)}")
+            wrong(f"no allocator {', '.join(sorted(unknown))}; there are {', '.join(a.name for a in found)}")
         found = [a for a in found if a.name in wanted]
         skipped[:] = [s for s in skipped if s["what"] in wanted]
     return found
@@ -207,6 +215,49 @@ class Cliff(Workload):
         sample = json.loads(run(self.command, 120, allocator.environment()))
         check_allocator(allocator, sample.pop("allocator"))
         return sample
+
+
+class Wave(Workload):
+    """Waves of objects that are freed and asked for again. Page faults are the same in each round: one round tells. The
+    system calls are counted in a run of their own, of fewer waves, where strace is installed and may be used."""
+
+    rounds = 1
+    CALLS = ("brk", "mmap", "munmap", "mremap", "madvise", "process_madvise")
+    at_start = {}  # such calls of a program that makes no waves, by allocator
+
+    def __init__(self, name, what, args):
+        super().__init__("wave/" + name, "wave", what, 7.0 if not args.quick else 4.0)
+        self.program = [str(args.build / "bench" / "bench_waves"), "--json"]
+        self.pattern, self.count = "--only=" + name, "--waves=5" if args.quick else "--waves=20"
+        self.counts = args.data / "calls"
+
+    def measure(self, allocator):
+        sample = json.loads(run([*self.program, self.pattern, self.count], 240, allocator.environment()))
+        check_allocator(allocator, sample.pop("allocator"))
+        notes = sample["notes"]
+        if shutil.which("strace") and notes["s_pause"] < 1:
+            if allocator.name not in Wave.at_start:
+                Wave.at_start[allocator.name] = self.calls(allocator, "--list")
+            before, after = Wave.at_start[allocator.name], self.calls(allocator, self.pattern, "--waves=5", "--quiet=0")
+            if before is not None and after is not None:
+                waves = notes["count_all_waves"] / notes["count_waves"] * 5
+                sample["figures"]["calls_wave"] = round((after - before) / waves, 2)
+        return sample
+
+    def calls(self, allocator, *options):
+        """How many of CALLS the program makes, threads and all; None where it cannot be traced."""
+        self.counts.parent.mkdir(parents=True, exist_ok=True)
+        self.counts.unlink(missing_ok=True)
+        preload = ["-E", "LD_PRELOAD=" + allocator.library] if allocator.library else []
+        environment = allocator.environment()
+        environment.pop("LD_PRELOAD", None)
+        try:
+            run(["strace", "-f", "-qq", "--seccomp-bpf", "-c", "-U", "calls,name", "-e", "trace=" + ",".join(Wave.CALLS),
+                 "-o", str(self.counts), *preload, *self.program, *options], 240, environment)
+        except Failed:
+            return None
+        found = re.findall(r"^ *(\d+) (\w+)$", self.counts.read_text(), re.M)
+        return sum(int(n) for n, name in found if name in Wave.CALLS)
 
 
 def launch(args, allocator, command, timeout, env=(), options=()):
@@ -376,12 +427,13 @@ def all_workloads(args, skipped):
     else:
         skipped.append({"what": "malloc/*", "why": "bench_malloc is not built (package libbenchmark-dev)"})
     found += [Drain(order, args) for order in ("lifo", "fifo", "random")]
-    if args.quick and not args.only:
-        skipped.append({"what": "cliff/*", "why": "not with --quick, unless --only names them"})
-    else:
-        for line in output(str(args.build / "bench" / "bench_cliffs"), "--list").splitlines():
+    for kind, program, make in (("cliff", "bench_cliffs", Cliff), ("wave", "bench_waves", Wave)):
+        if args.quick and not args.only:
+            skipped.append({"what": kind + "/*", "why": "not with --quick, unless --only names them"})
+            continue
+        for line in output(str(args.build / "bench" / program), "--list").splitlines():
             name, _, what = line.partition(" ")
-            found.append(Cliff(name, what.strip(), args))
+            found.append(make(name, what.strip(), args))
     found.append(Start(args))
     return found
 
@@ -504,7 +556,8 @@ def build(args):
         subprocess.run(["meson", "setup", str(args.build)], cwd=ROOT, check=True, stdout=sys.stderr)
     known = output("ninja", "-C", str(args.build), "-t", "targets", "all")
     wanted = [t for t in ("bench/launcher", "bench/bench_malloc", "bench/bench_drain", "bench/bench_cliffs",
-                          "bench/bench_arena", "preload/libcutback_preload.so") if re.search(rf"^{re.escape(t)}:", known, re.M)]
+                          "bench/bench_waves", "bench/bench_arena", "preload/libcutback_preload.so")
+              if re.search(rf"^{re.escape(t)}:", known, re.M)]
     for target in wanted:
         done = subprocess.run(["ninja", "-C", str(args.build), "-j2", target], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)
@@ -514,6 +567,10 @@ def build(args):
                 continue
     if not (args.build / "bench" / "launcher").exists():
         raise SystemExit("run.py: the launcher is not built; is the option `bench` disabled?")
+
+
+def machine_name():
+    return re.sub(r"[^A-Za-z0-9]+", "-", platform.node()) or "machine"
 
 
 def machine_record(args):
@@ -557,7 +614,8 @@ def parse():
     p.add_argument("--list", action="store_true", help="list the workloads and the allocators, run nothing")
     p.add_argument("--build", type=Path, default=ROOT / "build", metavar="DIR", help="the build folder (build)")
     p.add_argument("--no-build", action="store_true", help="measure what is built")
-    p.add_argument("--machine", default=re.sub(r"[^A-Za-z0-9]+", "-", platform.node()) or "machine", metavar="NAME")
+    p.add_argument("--machine", default=machine_name(), metavar="NAME")
+    p.add_argument("--cost", type=Path, metavar="FILE", help="show beside the times what tools/cost --json FILE counted")
     p.add_argument("--out", type=Path, metavar="FILE.json", help="where the results go")
     args = p.parse_args()
     args.build = args.build.resolve()
@@ -565,6 +623,11 @@ def parse():
     args.rounds = args.rounds or (2 if args.quick else 5)
     if args.rounds < 1:
         p.error("--rounds must be at least 1")
+    if args.cost:
+        try:
+            args.cost = [costmodel.without_functions(r) for r in json.loads(args.cost.read_text())["results"]]
+        except (OSError, ValueError, KeyError, TypeError) as why:
+            p.error(f"--cost {args.cost}: not a file that tools/cost --json left: {why}")
     return args
 
 
@@ -615,6 +678,8 @@ def main():
         interrupted = True
         skipped.append({"what": "the rest", "why": "interrupted"})
         results["workloads"] = [w for w in results["workloads"] if any(w["results"].values())]
+    if args.cost:
+        results["cost"] = args.cost
     results["seconds"] = round(time.monotonic() - began, 1)
 
     path = result_path(args)

@@ -159,4 +159,10 @@ void cb_debug_report_misuse(const char *function, const char *what, uintptr_t ad
 
 void cb_leaks_list(void);
 
+/* ---- for cutback-run --debug (tally.c) ---- */
+
+void cb_tally_begin(void);
+void cb_tally_fault(const char *what);
+void cb_tally_end(void);
+
 #endif

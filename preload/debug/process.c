@@ -11,6 +11,7 @@
 
 static __attribute__((constructor)) void debug_start(void) {
     cb_process_begin();
+    cb_tally_begin();
     if (!cb_options.stats) {
         cb_os_keep_stderr(); /* many programs close it before they exit */
     }
@@ -54,4 +55,5 @@ static __attribute__((destructor)) void debug_end(void) {
     if (cb_options.leaks) {
         cb_leaks_list();
     }
+    cb_tally_end();
 }

@@ -62,6 +62,7 @@ static void first_line(const struct cb_finding *finding) {
         cb_line_string(&line, " bytes)");
     }
     cb_line_write(&line);
+    cb_tally_fault(finding->what);
 }
 
 /* Of an address at or near an object: how far it is from its first byte. */

@@ -14,6 +14,7 @@
 #include "heap/lost.h"
 #include "heap/meta.h"
 #include "heap/pages.h"
+#include "heap/reserve.h"
 #include "heap/room.h"
 #include "heap/thread.h"
 
@@ -43,6 +44,7 @@ static bool is_child(const _Atomic uint32_t *word, uint32_t now) {
 
 /* Whoever has changed the word to REPAIRING. May begin again in a child that is made meanwhile. */
 static void repair(_Atomic uint32_t *word) {
+    cb_reserve_after_fork();
     cb_room_after_fork();
     cb_pages_after_fork();
     cb_meta_after_fork();

@@ -158,6 +158,9 @@ CB_NOINLINE void cb_free_odd(void *ptr) {
         cb_free_far(ptr);
         return;
     }
+    if (CB_UNLIKELY(cb_thread.tag != heap->tag)) {
+        cb_heap_watched(heap);
+    }
     cb_rings_note_free(heap->rings, p >> CB_GRANULE_SHIFT);
     size_t byte = cb_map_get(cb_map_at(p));
     if (CB_UNLIKELY((byte & CB_STATE) != CB_LIVE || (p & (CB_GRANULE - 1)) != 0)) {

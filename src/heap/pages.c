@@ -10,6 +10,7 @@
 #include "heap/map.h"
 #include "heap/options.h"
 #include "heap/range.h"
+#include "heap/reserve.h"
 
 #include <string.h>
 
@@ -47,27 +48,22 @@ _Static_assert(sizeof(struct tail) == TAIL_OFFSET, "a tail is the last map bytes
 _Static_assert(sizeof(struct extent) + sizeof(struct tail) <= 256, "an extent of one page has room for both");
 
 static struct {
-    cb_lock lock;                    /* rank 4 */
-    struct extent *bin[BINS];        /* guarded by lock, as is all that follows */
-    uint64_t filled[BINS / 64];      /* bit per bin */
-    struct extent *oldest, *newest;  /* of those with something dirty */
-    size_t free, dirty;              /* bytes */
-    size_t given;                    /* bytes given back to us since some of them were last purged */
-    bool purging;                    /* more was dirty than may stay, and has not come down far enough yet */
-    size_t slack;                    /* what the reserve has grown by, see reserve() */
-    size_t purge_from;               /* after a failure: dirty bytes from which on purging is tried again */
-    size_t missed;                   /* bytes purged lately and not taken again since */
-    uint64_t missed_at;              /* milliseconds: when the last of them were purged */
-    size_t most_lately, most_before; /* bytes in use at most since idle_since, and in the time before */
-    size_t idle;                     /* the least that was dirty since idle_since: nobody needed it */
-    size_t idle_most;                /* and the most */
-    uint64_t idle_since;             /* milliseconds */
-    size_t blocks;                   /* in use ... */
-    size_t blocks_most;              /* ... and the most of them since the block table was last purged */
-    bool refused;                    /* the system has when it was last asked; guarded by grow_lock */
-    uint16_t generation;             /* of the lists; rises when a forked child abandons them */
-    uintptr_t end;                   /* of the newest range ... */
-    struct tail end_tail;            /* ... and the tail of a free extent that ends there */
+    cb_lock lock;                   /* rank 4 */
+    struct extent *bin[BINS];       /* guarded by lock, as is all that follows */
+    uint64_t filled[BINS / 64];     /* bit per bin */
+    struct extent *oldest, *newest; /* of those with something dirty */
+    size_t free, dirty;             /* bytes */
+    size_t given;                   /* bytes given back to us since some of them were last purged */
+    bool purging;                   /* more was dirty than may stay, and has not come down far enough yet */
+    uint64_t purged_at;             /* milliseconds: when it was last looked at what may stay */
+    size_t held;                    /* dirty bytes beyond the share, as they were last reported */
+    size_t purge_from;              /* after a failure: dirty bytes from which on purging is tried again */
+    size_t blocks;                  /* in use ... */
+    size_t blocks_most;             /* ... and the most of them since the block table was last purged */
+    bool refused;                   /* the system has when it was last asked; guarded by grow_lock */
+    uint16_t generation;            /* of the lists; rises when a forked child abandons them */
+    uintptr_t end;                  /* of the newest range ... */
+    struct tail end_tail;           /* ... and the tail of a free extent that ends there */
 } pages;
 
 static cb_lock
@@ -172,7 +168,6 @@ static struct extent *insert(uintptr_t start, size_t size, struct cb_dirty dirty
     pages.free += size;
     if (dirty.bytes != 0) {
         pages.dirty += dirty.bytes;
-        pages.idle_most = higher(pages.idle_most, pages.dirty);
         e->older = pages.newest;
         *(pages.newest != NULL ? &pages.newest->newer : &pages.oldest) = e;
         pages.newest = e;
@@ -315,82 +310,18 @@ static struct candidate find(size_t size, size_t align) {
     return best;
 }
 
-/*
- * How many dirty bytes may stay in free extents: the reserve against thrashing. It is small, and grows where
- * purging proves wrong: by what is taken from the system within moments of being given back to it. It shrinks
- * again when purging does no harm any more, and by half of what nobody has taken for a moment; and it is
- * bounded by SLACK_MOST, or one and a half times what is in use if that is more.
- */
-#define SLACK_MOST ((size_t)32 << 20) /* bytes */
-#define MOMENT 2000                   /* milliseconds */
-#define PART_OF_PURGED 4              /* what is given back takes one part of it from the reserve's growth */
-
-static size_t slack_most(size_t in_use) {
-    in_use = higher(in_use, higher(pages.most_lately, pages.most_before));
-    return higher(in_use + in_use / 2, SLACK_MOST);
+/* What is dirty beyond the share; nothing while the system takes nothing back. */
+static void report(void) {
+    size_t in_use = cb_range_total() - pages.free, share = cb_reserve_pages_share(in_use);
+    bool counts =
+        cb_options.purge != CB_PURGE_NEVER && pages.dirty >= pages.purge_from && pages.dirty > share;
+    cb_reserve_in_use(in_use);
+    cb_reserve_report(&pages.held, counts ? pages.dirty - share : 0);
 }
 
-/* What stays in any case. */
-static size_t share(size_t in_use) {
-    return cb_options_reserve() / 2 + in_use / (cb_options.purge == CB_PURGE_LAZY ? 4 : 64);
-}
-
-static size_t in_use_now(void) {
-    return cb_range_total() - pages.free;
-}
-
-/* The most that was in use within the last one to two moments bounds the reserve, not what is in use now. */
-static void note_in_use(size_t in_use) {
-    pages.most_lately = higher(pages.most_lately, in_use);
-}
-
-static void forget_idle(size_t in_use) {
-    uint64_t now = cb_os_milliseconds();
-    if (now - pages.idle_since > MOMENT) {
-        pages.most_before = now - pages.idle_since > 2 * MOMENT ? 0 : pages.most_lately;
-        pages.most_lately = in_use;
-        size_t needed = share(in_use), most = slack_most(in_use);
-        size_t excess = pages.idle > needed ? (pages.idle - needed) / 2 : 0;
-        pages.slack = lower(pages.slack, lower(most, pages.idle_most));
-        pages.slack -= excess < pages.slack ? excess : pages.slack;
-        pages.idle = pages.idle_most = pages.dirty;
-        pages.idle_since = now;
-    }
-}
-
-static size_t reserve(void) {
-    size_t in_use = in_use_now();
-    if (cb_options.purge == CB_PURGE_NEVER) {
-        return SIZE_MAX;
-    }
-    if (pages.slack != 0) {
-        forget_idle(in_use);
-    }
-    size_t most = cb_options_reserve() != 0 ? slack_most(in_use) : 0;
-    return share(in_use) + (pages.slack < most ? pages.slack : most);
-}
-
-/* About `size` bytes are going to be purged. */
-static void shrink_slack(size_t size) {
-    bool long_ago = cb_os_milliseconds() - pages.missed_at > MOMENT;
-    size_t less = long_ago ? pages.slack / 2 : size / PART_OF_PURGED + pages.slack / 64;
-    pages.slack -= less < pages.slack ? less : pages.slack;
-    pages.missed = long_ago ? 0 : pages.missed;
-}
-
-static void note_purged(size_t size) {
-    pages.missed += size;
-    pages.missed_at = cb_os_milliseconds();
-}
-
-/* `clean` bytes were taken that the system must provide anew. */
-static void note_clean(size_t clean) {
-    size_t most = slack_most(in_use_now());
-    if (clean != 0 && pages.missed != 0 && cb_os_milliseconds() - pages.missed_at <= MOMENT) {
-        size_t again = clean < pages.missed ? clean : pages.missed;
-        pages.missed -= again;
-        pages.slack = pages.slack + again < most ? pages.slack + again : most;
-    }
+/* The dirty bytes that may stay: the share, and what is left of the reserve. */
+static size_t may_stay(void) {
+    return pages.held != 0 ? pages.dirty - pages.held + cb_reserve_room(pages.held) : SIZE_MAX;
 }
 
 /* Cuts [at, at+size) out of a free extent and puts the rest back. Returns what of it is dirty. */
@@ -403,10 +334,9 @@ static struct cb_dirty cut(struct extent *e, uintptr_t at, size_t size) {
     if (end < was_end) {
         insert(end, was_end - end, dirty_part(was.dirty, end, was_end));
     }
-    pages.idle = pages.dirty < pages.idle ? pages.dirty : pages.idle;
-    note_in_use(in_use_now());
     struct cb_dirty dirty = dirty_part(was.dirty, at, end);
-    note_clean(size - dirty.bytes);
+    report();
+    cb_reserve_fetched(size - dirty.bytes);
     return dirty;
 }
 
@@ -558,7 +488,9 @@ static void purge_map(const struct extent *was, uintptr_t from, uintptr_t to) {
     }
 }
 
-#define PURGE_LEAST ((size_t)1 << 20) /* bytes a call gives back, where there are as many */
+#define PURGE_LEAST ((size_t)1 << 20)     /* bytes a call gives back, where there are as many ... */
+#define PURGE_EACH_MS ((size_t)128 << 10) /* ... and for each millisecond since the last ... */
+#define PURGE_MS_MOST 256                 /* ... of so many */
 
 /*
  * Purges about `excess` bytes of the extent that has been free the longest, from its end, since requests are
@@ -572,10 +504,10 @@ static size_t purge_oldest(size_t excess) {
     struct extent was = take_out(pages.oldest);
     size_t size = was.dirty.to - was.dirty.from;
     size_t part = align_up(excess > PURGE_LEAST ? excess : PURGE_LEAST, cb_page_size);
-    bool exact =
-        was.dirty.bytes == size; /* else nobody knows where in it the dirty pages are: all of it goes */
-    uintptr_t from = exact && size - size / 8 > part ? was.dirty.to - part : was.dirty.from;
-    struct cb_dirty rest = {was.dirty.from, from, from - was.dirty.from};
+    /* Nobody knows where in it the dirty pages are. Where few are, all of it goes. */
+    bool dense = was.dirty.bytes >= size - size / 4;
+    uintptr_t from = dense && size - size / 8 > part ? was.dirty.to - part : was.dirty.from;
+    struct cb_dirty rest = dirty_part(was.dirty, was.dirty.from, from);
     size_t got = was.dirty.bytes - rest.bytes;
     cb_lock_drop(&pages.lock);
     bool done = purge_system(from, was.dirty.to - from, got);
@@ -648,34 +580,42 @@ void cb_pages_give(uintptr_t start, size_t size) {
 static void give(uintptr_t start, size_t size, size_t dirty) {
     insert_merged(start, size, dirty != 0 ? (struct cb_dirty){start, start + size, dirty} : nothing);
     pages.given += dirty;
-    bool over = pages.dirty >= pages.purge_from && (pages.purging || pages.dirty > reserve());
-    if (over || table_is_due()) {
+    report();
+    cb_reserve_look();
+    if (pages.purging || may_stay() < pages.dirty || table_is_due()) {
         atomic_store_explicit(&over_reserve, true, memory_order_relaxed);
     }
 }
 
 /*
- * Under the lock: purges what is dirty beyond the reserve; in one call as much as was given since the last, and a
- * little more, so that it comes down although no call does the work of many.
+ * Bytes that one call may give back: as many as were given since the last, and some more, so that it comes down although
+ * no call does the work of many; the more the longer ago that was, for a quiet program makes few calls.
  */
+static size_t take_share(void) {
+    uint64_t now = cb_os_milliseconds(), passed = now - pages.purged_at;
+    size_t most =
+        pages.given + PURGE_LEAST + PURGE_EACH_MS * (passed < PURGE_MS_MOST ? passed : PURGE_MS_MOST);
+    pages.purged_at = now;
+    pages.given = 0;
+    return most;
+}
+
+/* Under the lock: purges some of what is dirty and may not stay. */
 static void purge_excess(void) {
-    size_t keep = reserve(), most = pages.given + PURGE_LEAST;
-    if ((!pages.purging && pages.dirty <= keep) || pages.dirty < pages.purge_from) {
+    size_t keep = may_stay();
+    if (pages.held == 0 || (!pages.purging && pages.dirty <= keep)) {
+        pages.purging = false;
         return;
     }
-    /* The reserve shrinks by it, so as much more goes in the same call; and more where what is in use shrinks. */
-    size_t part = pages.slack > slack_most(in_use_now()) ? 2 : 8, goal = keep - keep / part;
-    size_t over = pages.dirty > goal ? pages.dirty - goal : 0;
-    shrink_slack(lower(over, most));
-    keep = reserve();
-    goal = keep - keep / part;
-    size_t down_to = pages.dirty > most ? pages.dirty - most : 0;
-    pages.given = 0;
+    size_t goal = keep - lower(keep / 8, PURGE_LEAST); /* some more, so that it is seldom */
+    size_t most = take_share(), down_to = pages.dirty > most ? pages.dirty - most : 0;
+    bool over = pages.dirty > goal;
     size_t got = purge_to(higher(goal, down_to));
-    note_purged(got);
-    bool refused = got == 0 && over != 0;
+    cb_reserve_purged(got);
+    bool refused = got == 0 && over;
     pages.purge_from = refused ? pages.dirty * 2 : 0; /* locked memory, say: not at each free again */
     pages.purging = !refused && pages.dirty > goal;
+    report();
 }
 
 void cb_pages_release_excess(void) {
@@ -692,7 +632,8 @@ void cb_pages_release_excess(void) {
 }
 
 bool cb_pages_excess(void) {
-    return atomic_load_explicit(&over_reserve, memory_order_relaxed);
+    return atomic_load_explicit(&over_reserve, memory_order_relaxed) ||
+           (__atomic_load_n(&pages.held, __ATOMIC_RELAXED) != 0 && cb_reserve_is_over());
 }
 
 void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty) {
@@ -712,6 +653,7 @@ void cb_pages_give_block(uintptr_t start, size_t dirty) {
 size_t cb_pages_purge(size_t keep) {
     enter();
     size_t got = purge_to(keep);
+    report();
     cb_lock_drop(&pages.lock);
     return got;
 }
@@ -744,6 +686,8 @@ void cb_pages_after_fork(void) {
         pages.generation++;
         cb_lock_reset(&pages.lock);
     }
+    pages.held = 0;
+    report();
 }
 
 bool cb_pages_check(void) {

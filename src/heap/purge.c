@@ -8,6 +8,7 @@
 #include "heap/map.h"
 #include "heap/options.h"
 #include "heap/pages.h"
+#include "heap/reserve.h"
 #include "os/os.h"
 
 #include <string.h>
@@ -39,19 +40,12 @@ static uint64_t units_of_page(void) {
 }
 
 /*
- * When pages without live objects go back: stretches of LONG_UNITS and more when there are more dead pages than the
- * reserve and a 64th of what is resident; shorter ones, which cost as many calls and may well get longer, when there are
- * an eighth, and then half of them, of the emptiest blocks first.
- *
- * What is used again after it was purged makes the reserve grow, up to three eighths of what is resident.
- * That halves every second: it is for programs that would have pages back as fast as they give them, and
- * giving back what is wanted again after seconds costs next to nothing.
+ * When pages without live objects go back: stretches of LONG_UNITS and more when more pages are dead than the heap's
+ * share of such; shorter ones, which cost as many calls and may well get longer, when there are more than its larger
+ * share, and then half of them, of the emptiest blocks first. What the reserve lets stay besides is the same for both.
  */
 #define LONG_UNITS 4
-#define PART 64     /* of what is resident, one part may be dead */
-#define PART_ALL 8  /* with what is in short stretches */
-#define PART_LAZY 4 /* with purge=lazy, of either kind */
-#define SECOND 1000 /* milliseconds */
+#define MORE ((size_t)256) /* units that go besides what is too much, at most, so that it is seldom */
 
 /* Classes of blocks, in the order in which their pages go back. */
 enum { HAS_LONG, HALF_DEAD, QUARTER_DEAD, EIGHTH_DEAD, LESS_DEAD };
@@ -62,22 +56,15 @@ static size_t resident_units(const struct cb_heap *heap) {
     return heap->used / CB_UNIT_GRANULES + 1 - heap->purged_pages;
 }
 
-static size_t slack_most(const struct cb_heap *heap) {
-    return cb_options_reserve() != 0 ? resident_units(heap) / 8 * 3 : 0;
+static size_t share_units(const struct cb_heap *heap, bool in_long) {
+    return cb_reserve_heap_share(resident_units(heap) << CB_UNIT_SHIFT, in_long) >> CB_UNIT_SHIFT;
 }
 
-/* What the reserve has grown by. */
-static size_t slack_units(struct cb_heap *heap) {
-    if (heap->slack == 0) {
-        return 0;
-    }
-    uint64_t now = cb_os_milliseconds(), seconds = (now - heap->slack_at) / SECOND;
-    if (seconds != 0) {
-        heap->slack = seconds < 64 ? heap->slack >> seconds : 0;
-        heap->slack_at = now;
-    }
-    size_t most = slack_most(heap);
-    return heap->slack < most ? heap->slack : most;
+/* What is dead beyond the share; nothing while the system takes nothing back. */
+static void report(struct cb_heap *heap) {
+    size_t dead = heap->dead_pages, share = share_units(heap, false);
+    bool counts = cb_options.purge != CB_PURGE_NEVER && dead >= heap->purge_from && dead > share;
+    cb_reserve_report(&heap->held, counts ? (dead - share) << CB_UNIT_SHIFT : 0);
 }
 
 /* The units of stretches of at least LONG_UNITS. */
@@ -130,74 +117,42 @@ static void classify(struct cb_heap *heap, struct cb_block *block) {
     set_class(heap, block, class_of(block->dead_pages & ~block->purging));
 }
 
-/* So many units were given back in vain. What may stay grows by as many, up to `most`. */
-static void regret(struct cb_heap *heap, size_t units, size_t most) {
-    if (units != 0 && heap->slack < most) {
-        heap->slack_at = heap->slack == 0 ? cb_os_milliseconds() : heap->slack_at;
-        heap->slack = heap->slack + units < most ? heap->slack + units : most;
-    }
-}
-
-/* Pages that went back shortly before their block did would have gone with it: in small loops that is most of them. */
-#define DROP_MOST 128 /* units that such pages make the reserve grow by, at most */
-
 void cb_purge_forget(struct cb_heap *heap, struct cb_block *block) {
     set_class(heap, block, CB_PURGE_CLASSES);
-    size_t most = slack_most(heap) < DROP_MOST ? slack_most(heap) : DROP_MOST;
-    regret(heap, (size_t)__builtin_popcountll(block->purged_pages & ~block->untouched), most);
     cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages));
     heap->purged_pages -= (size_t)__builtin_popcountll(block->purged_pages);
+    if (heap->held != 0) {
+        report(heap);
+    }
 }
 
 bool cb_purge_may_use(const struct cb_block *block, uintptr_t p, size_t granules) {
     return CB_LIKELY(block->purging == 0) || (block->purging & units_touched(p, granules)) == 0;
 }
 
-#define FULL_SHARES 8 /* heaps that have a quarter of the option each; more share what those have */
-
-static _Atomic size_t heaps_now = 1; /* relaxed: a figure */
-
-void cb_purge_share(size_t heaps) {
-    atomic_store_explicit(&heaps_now, heaps, memory_order_relaxed);
-}
-
-size_t cb_purge_heaps(void) {
-    return atomic_load_explicit(&heaps_now, memory_order_relaxed);
-}
-
-size_t cb_purge_floor(void) {
-    size_t heaps = cb_purge_heaps(), floor = cb_options_reserve() / 4;
-    return heaps <= FULL_SHARES ? floor : floor / heaps * FULL_SHARES;
-}
-
-/* How many dead pages may stay: in all, and those that are in long stretches. */
-static size_t reserve_units(struct cb_heap *heap, size_t *with_long) {
-    bool lazy = cb_options.purge == CB_PURGE_LAZY;
-    size_t reserve = (cb_purge_floor() >> CB_UNIT_SHIFT) + slack_units(heap), resident = resident_units(heap);
-    *with_long = reserve + resident / (lazy ? PART_LAZY : PART);
-    return reserve + resident / (lazy ? PART_LAZY : PART_ALL);
-}
-
 bool cb_purge_is_due(struct cb_heap *heap) {
-    size_t dead = heap->dead_pages, with_long;
+    size_t dead = heap->dead_pages;
     bool emptying = heap == cb_thread.heap && (heap->to_empty[CB_SMALL] | heap->to_empty[CB_MEDIUM]) != 0;
+    report(heap);
     if (emptying) {
         return false; /* the owner is in the midst of emptying its rings: whole blocks are about to go */
     }
-    if (dead < heap->purge_from || dead <= cb_purge_floor() >> CB_UNIT_SHIFT ||
+    if (dead < heap->purge_from || dead <= cb_reserve_floor() >> CB_UNIT_SHIFT ||
         cb_options.purge == CB_PURGE_NEVER) {
         heap->purge_due = heap->purge_long = false;
         heap->purge_goal = 0;
         return false;
     }
-    size_t most = reserve_units(heap, &with_long);
-    if (heap->purge_goal == 0 && dead > most) {
-        heap->purge_goal = dead / 2;
+    size_t room = cb_reserve_room(heap->held) >> CB_UNIT_SHIFT, share = share_units(heap, false),
+           share_long = share_units(heap, true);
+    size_t kept = room - (room / 8 < MORE ? room / 8 : MORE);
+    if (heap->purge_goal == 0 && dead > share + room) {
+        heap->purge_goal = share / 2 + kept;
     } else if (dead <= heap->purge_goal) {
         heap->purge_goal = 0;
     }
     heap->purge_long = heap->purge_list[HAS_LONG] != NULL &&
-                       dead > (heap->purge_long ? with_long - with_long / 4 : with_long);
+                       dead > (heap->purge_long ? share_long - share_long / 4 + kept : share_long + room);
     heap->purge_due = heap->purge_goal != 0 || heap->purge_long;
     return heap->purge_due;
 }
@@ -255,6 +210,7 @@ void cb_purge_end(struct cb_heap *heap, const struct cb_purge_order *order, uint
     heap->purged_pages += (size_t)__builtin_popcountll(done);
     /* locked memory, say: not for each page again */
     heap->purge_from = done != order->units ? heap->dead_pages * 2 : 0;
+    report(heap);
     classify(heap, block);
 }
 
@@ -349,9 +305,12 @@ void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
     cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages & touched));
     size_t again = (size_t)__builtin_popcountll(block->purged_pages & touched & ~block->untouched);
     heap->purged_pages -= (size_t)__builtin_popcountll(block->purged_pages & touched);
-    regret(heap, again, slack_most(heap));
     block->dead_pages &= ~touched;
     block->purged_pages &= ~touched;
     block->untouched &= ~touched;
     classify(heap, block);
+    if (heap->held != 0) {
+        report(heap);
+    }
+    cb_reserve_fetched(again << CB_UNIT_SHIFT);
 }

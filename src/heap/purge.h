@@ -65,14 +65,6 @@ struct cb_purge_order {
     uint64_t units;
 };
 
-/* There are so many heaps, which share the reserve. Any thread. */
-void cb_purge_share(size_t heaps);
-
-size_t cb_purge_heaps(void);
-
-/* Bytes of dead pages that each heap may keep in any case. */
-size_t cb_purge_floor(void);
-
 /* True when more pages are dead than may stay: cb_heap_unlock asks. */
 bool cb_purge_is_due(struct cb_heap *heap);
 

@@ -6,6 +6,7 @@
 #include "heap/release.h"
 
 #include "heap/block.h"
+#include "heap/fork.h"
 
 #define UNITS_MORE 64 /* of blocks, that one call gives back besides those that have died since ... */
 #define OWN_MOST 64   /* ... as many at most in the owner's own calls: the rest is for the next */
@@ -21,6 +22,9 @@ static size_t release_one(struct cb_heap *heap, size_t most, bool all) {
         return 0;
     }
     uint64_t done = cb_purge_run(&order);
+    if (!all) {
+        cb_reserve_purged((size_t)__builtin_popcountll(done) << CB_UNIT_SHIFT);
+    }
     cb_lock_take(&heap->lock);
     cb_purge_end(heap, &order, done);
     cb_block_purged(heap, order.block);
@@ -39,7 +43,7 @@ static size_t take_share(struct cb_heap *heap) {
 
 static bool is_due(struct cb_heap *heap) {
     cb_lock_take(&heap->lock);
-    bool due = heap->purge_due && cb_purge_is_due(heap);
+    bool due = cb_purge_is_due(heap);
     cb_lock_drop(&heap->lock);
     return due;
 }
@@ -50,6 +54,27 @@ void cb_release_some(struct cb_heap *heap) {
         got = is_due(heap) ? release_one(heap, ORDER_MOST, false) : 0;
     }
     cb_pages_release_excess();
+}
+
+#define WATCH_MOST 64 /* frees after a slow path that come by here ... */
+#define WATCH_EACH 8  /* ... and of so many, one asks what time it is */
+
+void cb_heap_watch(struct cb_heap *heap) {
+    if (heap == cb_thread.heap && heap->tag != CB_NO_TAG) {
+        heap->watch = WATCH_MOST;
+        cb_thread.tag = CB_NO_TAG;
+    }
+}
+
+void cb_heap_watched(struct cb_heap *heap) {
+    heap->watch--;
+    if (heap->watch % WATCH_EACH == 0 && cb_reserve_look() && cb_fork_lock(heap)) {
+        heap->watch = WATCH_MOST;
+        cb_heap_unlock(heap);
+    }
+    if (heap->watch == 0 || !cb_reserve_is_idle()) {
+        cb_thread.tag = heap->tag;
+    }
 }
 
 void cb_release_all(struct cb_heap *heap) {

@@ -11,6 +11,7 @@
 
 #include "heap/pages.h"
 #include "heap/purge.h"
+#include "heap/reserve.h"
 #include "heap/types.h"
 #include "os/lock.h"
 
@@ -20,9 +21,21 @@ void cb_release_some(struct cb_heap *heap);
 /* Gives back every dead page of the heap's blocks, whatever the reserve. */
 void cb_release_all(struct cb_heap *heap);
 
+/*
+ * Most of the memory is held and not used, and time is what lets it go; but a program that does little may not come by
+ * any slow path for long. So the next frees of this thread do, as long as they are far apart: without its tag the thread
+ * finds no block to be its own at once. cb_heap_watched is what each of these frees calls.
+ */
+void cb_heap_watch(struct cb_heap *heap);
+void cb_heap_watched(struct cb_heap *heap);
+
 /* Drops the lock of a heap in whose blocks something may have died. */
 static inline void cb_heap_unlock(struct cb_heap *heap) {
-    bool due = (heap->purge_due && cb_purge_is_due(heap)) || cb_pages_excess();
+    cb_reserve_look();
+    if (CB_UNLIKELY(cb_reserve_is_idle())) {
+        cb_heap_watch(heap);
+    }
+    bool due = ((heap->purge_due || cb_reserve_is_over()) && cb_purge_is_due(heap)) || cb_pages_excess();
     cb_lock_drop(&heap->lock);
     if (CB_UNLIKELY(due)) {
         cb_release_some(heap);

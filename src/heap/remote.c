@@ -16,6 +16,7 @@
 
 #include "heap/block.h"
 #include "heap/release.h"
+#include "heap/reserve.h"
 #include "heap/ring.h"
 
 /*
@@ -191,7 +192,7 @@ static void collect_for(struct cb_heap *owner, const struct cb_block *block, uin
 
 /* Units that may be pending. */
 static uint32_t collect_from(const struct cb_heap *owner) {
-    size_t heaps = cb_purge_heaps();
+    size_t heaps = cb_reserve_heaps();
     size_t share = heaps <= COLLECT_FULL ? COLLECT_FROM : COLLECT_FROM * COLLECT_FULL / heaps;
     return cb_heap_is_sparse(owner) ? COLLECT_SPARSE
            : share < COLLECT_LEAST  ? COLLECT_LEAST

@@ -12,6 +12,7 @@
 #include "heap/release.h"
 #include "heap/remote.h"
 #include "heap/report.h"
+#include "heap/reserve.h"
 #include "heap/ring.h"
 #include "heap/room.h"
 #include "heap/thread.h"
@@ -19,6 +20,8 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+
+#define MAP_PART 16 /* of what is free and dirty, its map: a byte per granule */
 
 static size_t read_figure(const size_t *figure) {
     return __atomic_load_n(figure, __ATOMIC_RELAXED); /* partner: cb_count */
@@ -113,7 +116,7 @@ CB_EXPORT struct mallinfo2 CB_NAME(mallinfo2)(void) {
                               .ordblks = 1,
                               .uordblks = in_use(&stats),
                               .fordblks = stats.pages.mapped - in_use(&stats),
-                              .keepcost = stats.pages.dirty + stats.dead_pages};
+                              .keepcost = stats.pages.dirty + stats.pages.dirty / MAP_PART + stats.dead_pages};
 }
 
 static int to_int(size_t n) {
@@ -143,6 +146,7 @@ CB_EXPORT int CB_NAME(malloc_trim)(size_t pad) {
     cb_heaps_trim();
     cb_room_give_back();
     cb_pages_purge(pad);
+    cb_reserve_forget();
     cb_pages_totals(&after);
     return after.purged > before.purged;
 }

@@ -23,10 +23,10 @@
 #include "heap/meta.h"
 #include "heap/pages.h"
 #include "heap/process.h"
-#include "heap/purge.h"
 #include "heap/refill.h"
 #include "heap/release.h"
 #include "heap/remote.h"
+#include "heap/reserve.h"
 #include "heap/ring.h"
 
 #include <limits.h>
@@ -103,6 +103,7 @@ void cb_thread_after_fork(void) {
     heaps.warm = heaps.cold = NULL;
     for (struct cb_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
         bool changing = cb_lock_is_held(&heap->lock);
+        heap->held = 0;
         heap->torn = heap->torn || changing;
         if (changing || state_of(heap) == CB_HEAP_RUNNING) {
             set_state(heap, CB_HEAP_FROZEN);
@@ -333,7 +334,7 @@ static struct cb_heap *new_heap(void) {
     cb_alive_init(&heap->alive);
     cb_lock_take(&heaps.lock);
     heaps.made++;
-    cb_purge_share(heaps.made);
+    cb_reserve_set_heaps(heaps.made);
     heap->tag = heaps.made < CB_TAGS ? heaps.made << CB_TAG_SHIFT : CB_NO_TAG;
     heap->next = atomic_load_explicit(&heaps.all, memory_order_relaxed);
     /* release: partner of the acquire in all_heaps */

@@ -119,6 +119,9 @@ void cb_os_message(const char *text, size_t length);
 /* The same to descriptor 2, whatever it is: for what the program asks to be written there. */
 void cb_os_print(const char *text, size_t length);
 
+/* Adds the text to the end of a file, which must be there, in one write. False: it could not. */
+bool cb_os_append(const char *path, const char *text, size_t length);
+
 /* Notes which file standard error is. cb_os_begin does it, before the second thread. */
 void cb_os_note_stderr(void);
 
@@ -151,6 +154,9 @@ void cb_os_assume(int rule, size_t left);
 
 /* How many calls have failed for that reason, ever. */
 size_t cb_os_injected(void);
+
+/* From now on this is what cb_os_milliseconds says; a negative number: what the clock says again. */
+void cb_os_assume_time(int64_t milliseconds);
 #endif
 
 #endif

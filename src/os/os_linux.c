@@ -62,6 +62,12 @@ static void assume_mapped(ptrdiff_t size) {
 }
 static _Atomic size_t refused; /* relaxed, as the others */
 
+static _Atomic int64_t assumed_time = -1; /* relaxed: time passes when a test says so */
+
+void cb_os_assume_time(int64_t milliseconds) {
+    atomic_store_explicit(&assumed_time, milliseconds, memory_order_relaxed);
+}
+
 void cb_os_inject(int calls) {
     atomic_store_explicit(&inject, calls, memory_order_relaxed);
 }
@@ -286,6 +292,12 @@ _Noreturn void cb_os_abort(void) {
 /* The coarse clock is a word in the kernel's image: it never takes a system call, whatever the hardware. */
 uint64_t cb_os_milliseconds(void) {
     struct timespec now = {0, 0};
+#ifdef CB_INJECT
+    int64_t assumed = atomic_load_explicit(&assumed_time, memory_order_relaxed);
+    if (assumed >= 0) {
+        return (uint64_t)assumed;
+    }
+#endif
     clock_function *ask = atomic_load_explicit(&vdso_clock, memory_order_relaxed);
     if (ask == NULL || ask(CLOCK_MONOTONIC_COARSE, &now) != 0) {
         cb_syscall(SYS_clock_gettime, CLOCK_MONOTONIC_COARSE, &now);

@@ -142,7 +142,6 @@ static void long_stretches_go_before_short_ones(void **state) {
     if (cb_page_size != 4096) {
         skip();
     }
-    heap->slack = 0;
     fill(count, SIZE);
     free_pages(count, 10, 1);
     assert_in_range(heap->dead_pages, 1200, 2048); /* of 16384: no eighth */
@@ -151,7 +150,6 @@ static void long_stretches_go_before_short_ones(void **state) {
     assert_in_range(heap->purged_pages, 1, 3000);
     assert_in_range(heap->dead_pages, 500, 16384 / 8 + 64);
     free_rest(count);
-    heap->slack = 0;
     fill(count, SIZE);
     free_pages(count, 30, 5); /* no more than in the end, five at a time */
     assert_in_range(heap->dead_pages, 0, 16384 / 64 + 64);
@@ -190,7 +188,6 @@ static void one_free_does_a_bounded_amount_of_work(void **state) {
     struct cb_heap *heap = cb_thread.heap;
     size_t count = COUNT / 2, most[3] = {0, 0, 0}, all = 0;
     uint64_t random = bed_seed(11);
-    heap->slack = 0;
     fill(count, SIZE);
     for (size_t i = count - 1; i > 0; i--) {
         size_t other = bed_random(&random) % (i + 1);

@@ -120,6 +120,7 @@ static int free_in_turn(int generation, size_t mapped_first) {
         }
         return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 16;
     }
+    cb_malloc_trim(0); /* what came and went may be wanted again, and be kept for that */
     return BED_SANITIZED ? status : status | check_less("left in the last", resident(), 12 * MEGABYTE, 32);
 }
 

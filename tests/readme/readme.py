@@ -180,11 +180,24 @@ def built_by_hand(where, command, match):
         fail(where, f"{command}: status {result.returncode}\n{result.stdout[-2000:]}{result.stderr}")
 
 
+def launched(where, command, match):
+    """cutback-run of the installed tree: the verdict is good, the table is there, nothing is found."""
+    shutil.copy(SOURCE / "tests" / "readme" / "program.c", SCRATCH / "program.c")
+    folder = next((SCRATCH / "root").rglob("bin/cutback-run")).parent
+    result = shell(command, env=environment(PATH=f"{folder}:{environment()['PATH']}"))
+    expected = {"check": r"^gcc \(.*\): works$", "compare": r"^  cutback  .*(\d|tie)$",
+                "debug": r"^cutback-run: no fault found"}
+    if result.returncode != 0 or not re.search(expected[match["verb"]], result.stdout + result.stderr, re.M):
+        fail(where, f"{command}: status {result.returncode}\n{result.stdout}{result.stderr}")
+
+
 def installed(where, command, _):
     """It was done at the start, for the tree that is tested; here what it left."""
     absent = [n for n in ("libcutback.so", "libcutback.a", "libcutback_malloc.so", "libcutback_malloc.a",
-                          "libcutback_preload.so", "libcutback_preload_debug.so") if not (LIBRARIES / n).exists()]
+                          "libcutback_preload.so", "libcutback_preload_debug.so", "libcutback_only.so")
+              if not (LIBRARIES / n).exists()]
     absent += [n for n in ("cutback.h", "cutback.hpp") if not (INCLUDE / n).exists()]
+    absent += [n for n in ("bin/cutback-run", "cutback-run.1") if not any((SCRATCH / "root").rglob(n))]
     if absent:
         fail(where, f"{command} does not install {', '.join(absent)}")
 
@@ -198,6 +211,7 @@ SHELL = [
     (r"\./tools/dev (?P<verb>test)", dev_knows),
     (r"meson setup (?P<folder>\w+) && ninja -C (?P=folder)", built_by_hand),
     (r"meson install -C build", installed),
+    (r"cutback-run --(?P<verb>check|compare|debug) (-n \d+ )?gcc( -O2 -c program\.c)?", launched),
 ]
 
 

@@ -1,0 +1,171 @@
+/*
+ * arguments.c: reads the command line. See arguments.h.
+ *
+ * Layer: launcher, above environment. Threads: one.
+ */
+#include "arguments.h"
+
+#include "environment.h"
+#include "say.h"
+
+#include "heap/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUNDS_MOST 1000
+#define COLUMNS 79
+
+enum identifier {
+    FIRST = 1000, /* above every letter */
+#define IDENTIFIER(identifier, ...) ARGUMENT_##identifier,
+    CB_ARGUMENTS(IDENTIFIER)
+#undef IDENTIFIER
+};
+
+static const struct option options[] = {
+#define OPTION(identifier, name, letter, value, help)                                                        \
+    {name, (value) != NULL ? required_argument : no_argument, NULL, ARGUMENT_##identifier},
+    CB_ARGUMENTS(OPTION)
+#undef OPTION
+        {NULL, 0, NULL, 0}};
+
+static void print_option(const char *name, int letter, const char *value, const char *help) {
+    char *left = letter != 0 ? cb_text("-%c, --%s %s", letter, name, value != NULL ? value : "")
+                             : cb_text("--%s %s", name, value != NULL ? value : "");
+    printf("  %-22s %s\n", left, help);
+    free(left);
+}
+
+/* In lines of a terminal's width, indented; returns the column where the next one goes. */
+static size_t print_word(const char *word, size_t column) {
+    size_t length = strlen(word) + 1;
+    bool breaks = column + length > COLUMNS;
+    printf("%s %s", column == 0 ? " " : breaks ? "\n " : "", word);
+    return (column == 0 || breaks ? 1 : column) + length;
+}
+
+static void print_help(void) {
+    puts("usage: cutback-run [OPTIONS] [--] PROGRAM [ARGS...]\n"
+         "\n"
+         "Runs a program, and all that it starts, on cutback's malloc.\n");
+#define PRINT(identifier, name, letter, value, help) print_option(name, letter, value, help);
+    CB_ARGUMENTS(PRINT)
+#undef PRINT
+    puts("\nOptions of cutback, for --option or CUTBACK_OPTIONS (NAME=VALUE,...):");
+    size_t column = 0;
+#define NAME(name, ...) column = print_word(#name, column);
+    CB_OPTIONS(NAME, NAME, NAME)
+#undef NAME
+    puts("\n\nThe manual page says more: man cutback-run");
+}
+
+_Noreturn static void answer(enum identifier which) {
+    if (which == ARGUMENT_HELP) {
+        print_help();
+    } else {
+        puts("cutback-run " CB_VERSION);
+    }
+    exit(fflush(stdout) == 0 && ferror(stdout) == 0 ? 0 : CB_STATUS_OURS);
+}
+
+static unsigned read_rounds(const char *text) {
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || number < 1 || number > ROUNDS_MOST) {
+        cb_die(CB_STATUS_USAGE, "the number of rounds is from 1 to %d, not %s", ROUNDS_MOST, text);
+    }
+    return (unsigned)number;
+}
+
+static void read_one(struct cb_arguments *arguments, int which, const char *value) {
+    switch (which) {
+    case ARGUMENT_CHECK:
+        arguments->check = true;
+        break;
+    case ARGUMENT_COMPARE:
+        arguments->compare = true;
+        break;
+    case ARGUMENT_ROUNDS:
+    case 'n':
+        arguments->rounds = read_rounds(value);
+        break;
+    case ARGUMENT_PREPARE:
+        arguments->prepare = value;
+        break;
+    case ARGUMENT_JSON:
+        arguments->json = value;
+        break;
+    case ARGUMENT_ONLY:
+        arguments->only = value;
+        break;
+    case ARGUMENT_OPTION:
+        if (!cb_environment_option(value)) {
+            cb_die(CB_STATUS_USAGE,
+                   "cutback has no such option, or not this value for it: %s (see man cutback-run)", value);
+        }
+        break;
+    case ARGUMENT_STATS:
+        arguments->stats = true;
+        break;
+    case ARGUMENT_DEBUG:
+        arguments->debug = true;
+        break;
+    default:
+        answer((enum identifier)which);
+    }
+}
+
+/* The words that getopt_long refuses are told in its place: it would tell them under argv[0]. */
+_Noreturn static void refuse(int how, char **words) {
+    const char *word = optopt > 0 && optopt < FIRST ? cb_text("-%c", optopt) : words[optind - 1];
+    cb_die(CB_STATUS_USAGE,
+           how == ':' ? "%s wants a value (see cutback-run --help)"
+                      : "there is no option %s, or it takes no value (see cutback-run --help)",
+           word);
+}
+
+/* Which of these options do not go together, or not without another. */
+static void check_together(const struct cb_arguments *arguments) {
+    const struct {
+        bool wrong;
+        const char *text;
+    } rules[] = {
+        {arguments->program[0] == NULL, "which program? (see cutback-run --help)"},
+        {arguments->only != NULL && !cb_environment_only_names(arguments->only),
+         "--only wants names of programs, without folders, separated by commas"},
+        {arguments->check && arguments->compare, "--check and --compare do not go together"},
+        {arguments->check && arguments->only != NULL,
+         "--check and --only do not go together: check each by itself"},
+        {arguments->compare && arguments->debug, "--compare and --debug do not go together"},
+        {arguments->compare && arguments->stats, "--compare and --stats do not go together"},
+        {!arguments->compare && arguments->rounds != 0, "--rounds is for --compare"},
+        {!arguments->compare && arguments->prepare != NULL, "--prepare is for --compare"},
+        {!arguments->compare && arguments->json != NULL, "--json is for --compare"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        if (rules[i].wrong) {
+            cb_die(CB_STATUS_USAGE, "%s", rules[i].text);
+        }
+    }
+}
+
+struct cb_arguments cb_arguments_read(int count, char **words) {
+    struct cb_arguments arguments = {.rounds = 0};
+    int which;
+    opterr = 0;
+    while ((which = getopt_long(count, words, "+:n:", options, NULL)) != -1) {
+        if (which == '?' || which == ':') {
+            refuse(which, words);
+        }
+        read_one(&arguments, which, optarg);
+    }
+    arguments.program = words + optind;
+    check_together(&arguments);
+    if (arguments.stats) {
+        cb_environment_option("stats=1");
+    }
+    return arguments;
+}

@@ -1,0 +1,82 @@
+/*
+ * main.c: cutback-run, which runs a program on cutback's malloc. It becomes the program: nothing stays in
+ * between that could hold up signals, the exit status or the terminal, except with --debug and --compare.
+ *
+ * Layer: launcher, above all of it. Threads: one.
+ */
+#include "arguments.h"
+#include "check.h"
+#include "child.h"
+#include "compare.h"
+#include "debug.h"
+#include "environment.h"
+#include "place.h"
+#include "say.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The path of what is to run. Where there is nothing that could run, the launcher ends. */
+static const char *find_program(const char *name) {
+    struct cb_place place = cb_place_program(name);
+    if (place.status != CB_STATUS_WORKS) {
+        bool by_path = strchr(name, '/') == NULL && place.status == CB_STATUS_MISSING;
+        cb_die(place.status, by_path ? "%s: not found in PATH" : "%s: %s", name, strerror(place.error));
+    }
+    return place.path;
+}
+
+static int check(const struct cb_arguments *arguments, const char *path, const char *library) {
+    struct cb_findings findings = {.count = 0};
+    cb_check_program(&findings, path);
+    cb_check_surroundings(&findings, library);
+    cb_check_print(&findings, arguments->program[0], path);
+    return findings.against == 0 ? CB_STATUS_WORKS : CB_STATUS_FAILS;
+}
+
+_Noreturn static void become(const char *path, char **words) {
+    execv(path, words);
+    int error = errno;
+    char **by_shell = error == ENOEXEC ? cb_child_by_shell(path, words) : NULL;
+    if (by_shell != NULL) {
+        execv(by_shell[0], by_shell);
+        error = errno;
+    }
+    cb_child_refuse(words[0], error);
+}
+
+/* The status, unless what was said did not get through. */
+static int finish(int status) {
+    if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+        cb_die(CB_STATUS_OURS, "standard output cannot be written to");
+    }
+    return status;
+}
+
+int main(int count, char **words) {
+    if (count == 2 && strcmp(words[1], CB_TRIAL_ARGUMENT) == 0) {
+        return cb_check_trial();
+    }
+    struct cb_arguments arguments = cb_arguments_read(count, words);
+    const char *path = find_program(arguments.program[0]);
+    char *library = cb_place_library(arguments.debug ? CB_LIBRARY_DEBUG : CB_LIBRARY_HEAP);
+    char *gate = arguments.only != NULL ? cb_place_library(CB_LIBRARY_ONLY) : NULL;
+    if (arguments.check) {
+        return finish(check(&arguments, path, library));
+    }
+    if (arguments.compare) {
+        return finish(cb_compare(&arguments, path, library, gate));
+    }
+    if (gate == NULL) {
+        cb_environment_preload(library);
+    } else {
+        cb_environment_only(arguments.only, library, gate);
+    }
+    if (arguments.debug) {
+        cb_debug_run(path, arguments.program);
+    }
+    become(path, arguments.program);
+}

@@ -1,0 +1,37 @@
+/*
+ * place.h: where files are: the libraries of cutback, and the program that is to run.
+ *
+ * Layer: launcher. Threads: one.
+ */
+#ifndef CB_LAUNCHER_PLACE_H
+#define CB_LAUNCHER_PLACE_H
+
+#include "say.h"
+
+enum cb_library { CB_LIBRARY_HEAP, CB_LIBRARY_DEBUG, CB_LIBRARY_ONLY };
+
+/*
+ * The absolute path of one of cutback's own libraries: in the library folder that belongs to the folder
+ * this executable is in, or in the build folder that it is in. Ends the launcher where there is none, or
+ * where ld.so could not take the path from LD_PRELOAD (a space or a colon in it). The caller frees.
+ */
+char *cb_place_library(enum cb_library library);
+
+/* The folder to which an installed library belongs, seen from that of the launcher, for cb_place_library. */
+#ifndef CB_LIBRARIES_FROM_LAUNCHER
+#error "the build says where the libraries are, seen from the launcher's folder"
+#endif
+
+struct cb_place {
+    char *path;            /* NULL: there is none */
+    enum cb_status status; /* CB_STATUS_WORKS, _NO_EXEC or _MISSING */
+    int error;             /* errno of the failure */
+};
+
+/*
+ * The file that execvp would execute for this name, by PATH unless there is a slash in it. The caller frees
+ * `path`.
+ */
+struct cb_place cb_place_program(const char *name);
+
+#endif

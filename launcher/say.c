@@ -1,0 +1,51 @@
+/*
+ * say.c: messages and memory. See say.h.
+ *
+ * Layer: launcher. Threads: one.
+ */
+#include "say.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void say(const char *format, va_list values) {
+    fputs("cutback-run: ", stderr);
+    vfprintf(stderr, format, values);
+    fputc('\n', stderr);
+}
+
+void cb_say(const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    say(format, values);
+    va_end(values);
+}
+
+void cb_die(enum cb_status status, const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    say(format, values);
+    va_end(values);
+    exit((int)status);
+}
+
+void *cb_obtain(size_t bytes) {
+    void *memory = malloc(bytes);
+    if (memory == NULL) {
+        cb_die(CB_STATUS_OURS, "out of memory");
+    }
+    return memory;
+}
+
+char *cb_text(const char *format, ...) {
+    char *text;
+    va_list values;
+    va_start(values, format);
+    int length = vasprintf(&text, format, values);
+    va_end(values);
+    if (length < 0) {
+        cb_die(CB_STATUS_OURS, "out of memory");
+    }
+    return text;
+}

@@ -1,0 +1,209 @@
+/*
+ * reserve.c: see reserve.h.
+ *
+ * Layer: heap. Threads: any. Locks: none. All figures are relaxed atomics: they say how much, and guard nothing.
+ *
+ * To give a page back is right if nobody wants it again, and a mistake if somebody does: it costs a part of a system call
+ * and a page fault. Nobody knows beforehand, as with skis that one rents or buys. So memory goes back at once the first
+ * time; where that was a mistake, as much may stay the next time. That is the regret, in bytes:
+ *   - It rises by the bytes that are fetched from the system, as far as as many went back in this period or the last,
+ *     up to the most that was in use lately and an eighth.
+ *   - It falls by a quarter of the bytes that go back all the same.
+ *   - It falls with time: each period by half of the bytes that were held throughout it, and so were of no use; and by an
+ *     eighth of what might have been held throughout it, and was not.
+ * doc/memory.md says what follows from that: a bound of the mistakes.
+ *
+ * Time is what passes between two looks, but no more than LOOK_MOST of it: a program that sleeps fetches nothing, which
+ * says nothing about what it will fetch when it goes on.
+ */
+#include "heap/reserve.h"
+
+#include "heap/options.h"
+#include "os/os.h"
+
+#define PERIOD 750    /* milliseconds */
+#define LOOK_MOST 375 /* milliseconds that may pass between two looks */
+#define QUIET 8       /* milliseconds between two looks, from which on a program does little */
+#define IDLE_LEAST                                                                                           \
+    ((size_t)1 << 20) /* bytes that are held, for a program to have done what it needed them for */
+#define FADED 4096    /* bytes of regret that are none */
+#define FULL_SHARES 8 /* heaps that have a quarter of the option each; more share what those have */
+#define PART 64       /* of what is in use, or resident in blocks, one part may stay */
+#define PART_SCATTERED                                                                                       \
+    8 /* with what is dead in short stretches: it costs as many calls, and may well get longer */
+#define PART_LAZY 4 /* with purge=lazy, of any kind */
+
+static struct {
+    _Atomic size_t heaps;
+    _Atomic size_t held;        /* beyond the shares, by all */
+    _Atomic size_t low, high;   /* the least and the most of it in this period */
+    _Atomic size_t regret;      /* bytes ... */
+    _Atomic size_t regret_then; /* ... and when this period began */
+    _Atomic size_t missed;      /* given back in this period, and not fetched again ... */
+    _Atomic size_t missed_then; /* ... and in the one before */
+    _Atomic size_t in_use;      /* in extents ... */
+    _Atomic size_t most_in_use; /* ... the most of it in this period ... */
+    _Atomic size_t most_then;   /* ... and in those before, less a quarter for each that has passed */
+    _Atomic size_t elapsed;     /* milliseconds of this period */
+    _Atomic uint64_t looked_at; /* milliseconds */
+} reserve = {.heaps = 1};
+
+static size_t lower(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static size_t higher(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+static size_t get(_Atomic size_t *figure) {
+    return atomic_load_explicit(figure, memory_order_relaxed);
+}
+
+static void set(_Atomic size_t *figure, size_t value) {
+    atomic_store_explicit(figure, value, memory_order_relaxed);
+}
+
+/* Takes up to `less` off. Returns how much that was. */
+static size_t reduce(_Atomic size_t *figure, size_t less) {
+    size_t now = get(figure), taken;
+    do {
+        taken = now < less ? now : less;
+    } while (taken != 0 && !atomic_compare_exchange_weak_explicit(
+                               figure, &now, now - taken, memory_order_relaxed, memory_order_relaxed));
+    return taken;
+}
+
+/* Adds `more`, up to `most`. */
+static void raise(_Atomic size_t *figure, size_t more, size_t most) {
+    size_t now = get(figure);
+    while (now < most &&
+           !atomic_compare_exchange_weak_explicit(figure, &now, more < most - now ? now + more : most,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+void cb_reserve_set_heaps(size_t heaps) {
+    set(&reserve.heaps, heaps);
+}
+
+size_t cb_reserve_heaps(void) {
+    return get(&reserve.heaps);
+}
+
+static size_t part_of(size_t bytes, size_t part) {
+    return bytes / (cb_options.purge == CB_PURGE_LAZY ? PART_LAZY : part);
+}
+
+size_t cb_reserve_pages_share(size_t in_use) {
+    return cb_options_reserve() / 2 + part_of(in_use, PART);
+}
+
+size_t cb_reserve_floor(void) {
+    size_t heaps = cb_reserve_heaps(), floor = cb_options_reserve() / 4;
+    return heaps <= FULL_SHARES ? floor : floor / heaps * FULL_SHARES;
+}
+
+size_t cb_reserve_heap_share(size_t resident, bool in_long) {
+    return cb_reserve_floor() + part_of(resident, in_long ? PART : PART_SCATTERED);
+}
+
+void cb_reserve_report(size_t *part, size_t held) {
+    size_t change = held - *part;
+    if (change == 0) {
+        return;
+    }
+    __atomic_store_n(part, held, __ATOMIC_RELAXED);
+    size_t now = atomic_fetch_add_explicit(&reserve.held, change, memory_order_relaxed) + change;
+    if (now < get(&reserve.low)) {
+        set(&reserve.low, now);
+    }
+    if (now > get(&reserve.high)) {
+        set(&reserve.high, now);
+    }
+}
+
+size_t cb_reserve_room(size_t part) {
+    size_t others = get(&reserve.held) - part, regret = get(&reserve.regret);
+    return others < regret ? regret - others : 0;
+}
+
+bool cb_reserve_is_over(void) {
+    return get(&reserve.held) > get(&reserve.regret);
+}
+
+bool cb_reserve_is_idle(void) {
+    size_t held = get(&reserve.held);
+    return held > IDLE_LEAST && held > get(&reserve.in_use) / 2;
+}
+
+static size_t regret_most(void) {
+    size_t most = higher(get(&reserve.most_in_use), get(&reserve.most_then));
+    return cb_options_reserve() != 0 ? most + most / 8 : 0;
+}
+
+void cb_reserve_in_use(size_t bytes) {
+    set(&reserve.in_use, bytes);
+    if (bytes > get(&reserve.most_in_use)) {
+        set(&reserve.most_in_use, bytes);
+    }
+}
+
+void cb_reserve_purged(size_t bytes) {
+    atomic_fetch_add_explicit(&reserve.missed, bytes, memory_order_relaxed);
+    reduce(&reserve.regret, bytes / 4);
+}
+
+void cb_reserve_fetched(size_t bytes) {
+    size_t again = reduce(&reserve.missed_then, bytes);
+    again += reduce(&reserve.missed, bytes - again);
+    if (again != 0) {
+        raise(&reserve.regret, again, regret_most());
+    }
+}
+
+static void end_period(void) {
+    size_t low = get(&reserve.low), high = get(&reserve.high), regret = get(&reserve.regret);
+    size_t lasting = lower(regret, get(&reserve.regret_then)), unused = lasting > high ? lasting - high : 0;
+    size_t then = get(&reserve.most_then);
+    set(&reserve.most_then, higher(get(&reserve.most_in_use), then - then / 4));
+    set(&reserve.most_in_use, get(&reserve.in_use));
+    size_t bound = regret_most();
+    size_t less = low / 2 + unused / 8, more = regret > bound ? regret - bound : 0;
+    reduce(&reserve.regret, regret < FADED ? regret : less > more ? less : more);
+    set(&reserve.regret_then, get(&reserve.regret));
+    set(&reserve.missed_then, atomic_exchange_explicit(&reserve.missed, 0, memory_order_relaxed));
+    set(&reserve.low, get(&reserve.held));
+    set(&reserve.high, get(&reserve.held));
+}
+
+bool cb_reserve_look(void) {
+    if (get(&reserve.regret) == 0 && get(&reserve.missed) == 0 && get(&reserve.missed_then) == 0) {
+        return false;
+    }
+    uint64_t now = cb_os_milliseconds(),
+             before = atomic_load_explicit(&reserve.looked_at, memory_order_relaxed);
+    if (now == before || !atomic_compare_exchange_strong_explicit(
+                             &reserve.looked_at, &before, now, memory_order_relaxed, memory_order_relaxed)) {
+        return false;
+    }
+    size_t passed = now - before < LOOK_MOST ? (size_t)(now - before) : LOOK_MOST;
+    size_t elapsed = atomic_fetch_add_explicit(&reserve.elapsed, passed, memory_order_relaxed) + passed;
+    if (elapsed >= PERIOD && atomic_compare_exchange_strong_explicit(
+                                 &reserve.elapsed, &elapsed, 0, memory_order_relaxed, memory_order_relaxed)) {
+        end_period();
+    }
+    return passed >= QUIET;
+}
+
+void cb_reserve_after_fork(void) {
+    set(&reserve.held, 0);
+    set(&reserve.low, 0);
+    set(&reserve.high, 0);
+}
+
+void cb_reserve_forget(void) {
+    set(&reserve.regret, 0);
+    set(&reserve.missed, 0);
+    set(&reserve.missed_then, 0);
+}

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""The terminal belongs to the program: it has one, and what is typed there (Ctrl-C, Ctrl-Z) reaches it once.
+
+Environment: CUTBACK_RUN, the launcher. Each program says "ready" before anything is typed.
+"""
+import os
+import pty
+import signal
+import sys
+
+RUN = os.environ["CUTBACK_RUN"]
+failures = 0
+
+
+class Terminal:
+    """A program on a terminal of its own, as leader of the session."""
+
+    def __init__(self, *arguments):
+        self.name = " ".join(arguments)
+        self.said = b""
+        self.seen = 0  # how far of it has been waited for
+        self.pid, self.file = pty.fork()
+        if self.pid == 0:
+            os.execv(RUN, [RUN, *arguments])
+
+    def read(self):
+        try:
+            chunk = os.read(self.file, 4096)
+        except OSError:  # what Linux says at the end
+            chunk = b""
+        self.said += chunk
+        return chunk != b""
+
+    def wait_for(self, text):
+        while text not in self.said[self.seen:] and self.read():
+            pass
+        self.seen = self.said.find(text, self.seen) + len(text)
+
+    def type(self, text):
+        os.write(self.file, text)
+
+    def end(self, expected, *texts):
+        global failures
+        while self.read():
+            pass
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        if status != expected or any(text not in self.said for text in texts):
+            failures += 1
+            print(f"FAILED: {self.name}: status {status}, not {expected}; it says {self.said!r}, not {texts}")
+
+
+COUNTS = "trap 'n=$((n + 1)); echo caught' INT; echo ready; while [ -z \"$n\" ]; do sleep 0.05; done; sleep 0.3; exit $n"
+
+for how in ([], ["--debug"], ["--only", "bash"], ["--only", "none", "--debug"]):
+    terminal = Terminal(*how, "bash", "-c", COUNTS)
+    terminal.wait_for(b"ready")
+    terminal.type(b"\x03")
+    terminal.end(1, b"caught")
+
+    terminal = Terminal(*how, "bash", "-c", "echo ready; exec sleep 60")
+    terminal.wait_for(b"ready")
+    terminal.type(b"\x03")
+    terminal.end(-signal.SIGINT)
+
+    terminal = Terminal(*how, "bash", "-c", "test -t 0 && test -t 1 && test -t 2 && echo ready; read -r a; echo \"<$a>\"")
+    terminal.wait_for(b"ready")
+    terminal.type(b"typed\n")
+    terminal.end(0, b"<typed>")
+
+# The first run of --compare has the terminal for its output; Ctrl-C ends all of it.
+terminal = Terminal("--compare", "bash", "-c", "echo ready; exec sleep 60")
+terminal.wait_for(b"ready")
+terminal.type(b"\x03")
+terminal.end(-signal.SIGINT, b"interrupted")
+
+# A shell stops and continues it.
+os.environ["PS1"] = "prompt> "
+terminal = Terminal("bash", "--norc", "-i")
+terminal.wait_for(b"prompt> ")
+terminal.type(f"{RUN} --debug bash -c 'echo re''ady; read -r a; echo \"<$a>\"; exit 3'\n".encode())
+terminal.wait_for(b"ready\r\n")
+terminal.type(b"\x1a")
+terminal.wait_for(b"Stopped")
+terminal.wait_for(b"prompt> ")
+terminal.type(b"fg\n")
+terminal.wait_for(b"exit 3'")
+terminal.type(b"typed\n")
+terminal.wait_for(b"<typed>")
+terminal.type(b"echo status=$?\n")
+terminal.wait_for(b"status=3")
+terminal.type(b"exit\n")
+terminal.end(0, b"status=3")
+
+print("all as expected" if failures == 0 else f"{failures} failures")
+sys.exit(failures != 0)

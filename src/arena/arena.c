@@ -360,11 +360,6 @@ static void cb_arena_raise_floor(cutback_arena *arena, const cutback_scope *scop
         arena->floor = arena->ring + (floor - arena->lapped);
 }
 
-/* The lowest block of this lap and of the innermost scope that is known. */
-static size_t cb_arena_near(const cutback_arena *arena, const cutback_scope *scope) {
-    return cb_arena_max(scope->first, cb_arena_max(arena->lapped, arena->forgotten));
-}
-
 /* A forgotten block of the innermost scope, not the last live one: it is counted as dead. */
 static CB_ARENA_WHOLE void cb_arena_free_forgotten(cutback_arena *arena, void *ptr, size_t size) {
     cutback_scope *scope = &arena->scopes[arena->depth];
@@ -395,69 +390,75 @@ static CB_ARENA_WHOLE void cb_arena_free_forgotten(cutback_arena *arena, void *p
 }
 
 /*
- * One of the blocks beneath the newest, of which eight at the most are looked at, as long as they are known, of this
+ * One of the blocks beneath the newest, of which seven at the most are looked at. `reach` of them are known, of this
  * lap and of the innermost scope.
  */
-static CB_ARENA_WHOLE void cb_arena_free_beneath(cutback_arena *arena, void *ptr, size_t size) {
-    cutback_scope *scope = &arena->scopes[arena->depth];
+static CB_ARENA_WHOLE void cb_arena_free_beneath(cutback_arena *arena, void *ptr, size_t size,
+                                                 cutback_scope *scope, size_t reach) {
     size_t start = (size_t)((uintptr_t)ptr - arena->base);
     cutback_slot *slot = arena->slot;
-    size_t reach = cb_arena_blocks(arena) - 1 - cb_arena_near(arena, scope);
-    size_t above = 0; /* blocks above this one, and itself: counted, for a branch would be guessed wrong */
-    if (reach >= 8)
-        for (ptrdiff_t i = 1; i <= 8; i++)
+    size_t above =
+        0; /* blocks above this one, and itself: counted without a branch, which would be guessed wrong */
+    if (reach >= 7)
+        for (ptrdiff_t i = 1; i <= 7; i++)
             above += (size_t)(uint32_t)slot[-i].word > start;
     else
         for (; reach != 0; reach--)
             above += (size_t)(uint32_t)slot[-(ptrdiff_t)reach].word > start;
     slot -= above;
-    size_t end = (size_t)(uint32_t)slot->word;
-    if (above == 0 || (size_t)(slot->word >> 32) != start || size > end - start) {
+    uint64_t word = slot->word;
+    if (above == 0 || (size_t)(word >> 32) != start || size > (size_t)(uint32_t)word - start) {
         cb_arena_free_forgotten(arena, ptr, size);
         return;
     }
-    slot->word = slot->word << 32 | slot->word >> 32;
+    slot->word = word << 32 | word >> 32;
     scope->dead++;
     cb_arena_raise_floor(arena, scope, arena->lapped + (size_t)(slot + 1 - arena->ring));
 }
 
-/* The newest block, and the dead ones right beneath it, as long as they are known, of this lap and of the innermost
- * scope. */
-static CB_ARENA_WHOLE void cb_arena_free_newest(cutback_arena *arena, void *ptr, size_t size) {
-    cutback_scope *scope = &arena->scopes[arena->depth];
-    const cutback_slot *low = arena->ring + (cb_arena_near(arena, scope) - arena->lapped);
+/* The newest block, and the dead ones right beneath it, down to that of slot `low`: all are known, of this lap and of
+ * the innermost scope. */
+static CB_ARENA_WHOLE void cb_arena_free_newest(cutback_arena *arena, void *ptr, size_t size,
+                                                cutback_scope *scope, cutback_slot *low) {
     cutback_slot *slot = arena->slot - 1;
-    while (slot > low && cb_arena_word_dead(slot->word))
-        slot--;
+    uint64_t word = slot->word;
+    while (cb_arena_word_dead(word) && slot > low)
+        word = (--slot)->word;
     size_t popped = (size_t)(arena->slot - slot);
     size_t blocks = arena->lapped + (size_t)(slot - arena->ring);
     size_t dead = scope->dead - (popped - 1);
-    if (size > (size_t)(uint32_t)arena->top - (size_t)(arena->top >> 32) || cb_arena_word_dead(slot->word) ||
+    if (size > (size_t)(uint32_t)arena->top - (size_t)(arena->top >> 32) || cb_arena_word_dead(word) ||
         (dead != 0 && blocks - scope->first == dead)) {
         cb_arena_free_any(arena, ptr, size);
         return;
     }
-    cb_arena_note_peak(arena);
-    arena->top = slot->word;
+    arena->peak = cb_arena_max(arena->peak, (size_t)(uint32_t)arena->top);
+    arena->top = word;
     arena->slot = slot;
     scope->dead = dead;
     arena->rewinds += popped > 1;
     if (dead == 0)
-        arena->floor = arena->ring + (low - arena->ring);
+        arena->floor = low;
     else if (arena->floor > slot)
         arena->floor = slot;
 }
 
 void cutback_cold_free(cutback_arena *arena, void *ptr, size_t size) {
     if (ptr == NULL || size == 0 || arena->state != CB_ARENA_FAST || arena->depth > CUTBACK_SCOPES ||
-        (arena->slot == arena->ring && arena->forgotten < arena->lapped))
+        (arena->slot == arena->ring && arena->forgotten < arena->lapped)) {
         cb_arena_free_any(arena, ptr, size);
-    else if (cb_arena_blocks(arena) <= cb_arena_near(arena, &arena->scopes[arena->depth]))
+        return;
+    }
+    /* The lowest block of this lap and of the innermost scope that is known. */
+    cutback_scope *scope = &arena->scopes[arena->depth];
+    size_t known = cb_arena_max(scope->first, cb_arena_max(arena->lapped, arena->forgotten)) - arena->lapped;
+    size_t position = (size_t)(arena->slot - arena->ring);
+    if (position <= known)
         cb_arena_free_forgotten(arena, ptr, size);
     else if ((uintptr_t)ptr - arena->base == (uintptr_t)(arena->top >> 32))
-        cb_arena_free_newest(arena, ptr, size);
+        cb_arena_free_newest(arena, ptr, size, scope, arena->ring + known);
     else
-        cb_arena_free_beneath(arena, ptr, size);
+        cb_arena_free_beneath(arena, ptr, size, scope, position - known - 1);
 }
 #endif
 

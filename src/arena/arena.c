@@ -397,8 +397,7 @@ static CB_ARENA_WHOLE void cb_arena_free_beneath(cutback_arena *arena, void *ptr
                                                  cutback_scope *scope, size_t reach) {
     size_t start = (size_t)((uintptr_t)ptr - arena->base);
     cutback_slot *slot = arena->slot;
-    size_t above =
-        0; /* blocks above this one, and itself: counted without a branch, which would be guessed wrong */
+    size_t above = 0; /* blocks above this one, and itself: a branch for each would be guessed wrong */
     if (reach >= 7)
         for (ptrdiff_t i = 1; i <= 7; i++)
             above += (size_t)(uint32_t)slot[-i].word > start;
@@ -407,7 +406,8 @@ static CB_ARENA_WHOLE void cb_arena_free_beneath(cutback_arena *arena, void *ptr
             above += (size_t)(uint32_t)slot[-(ptrdiff_t)reach].word > start;
     slot -= above;
     uint64_t word = slot->word;
-    if (above == 0 || (size_t)(word >> 32) != start || size > (size_t)(uint32_t)word - start) {
+    if (above == 0 || (size_t)(word >> 32) != start || size > (size_t)(uint32_t)word - start ||
+        cb_arena_blocks(arena) - scope->first <= scope->dead + 1) {
         cb_arena_free_forgotten(arena, ptr, size);
         return;
     }

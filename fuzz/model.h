@@ -51,6 +51,13 @@ static inline void model_init(struct model *m, uintptr_t address, size_t capacit
     m->stats = (cutback_stats){0};
 }
 
+/* Everything is given back; the statistics go on. */
+static inline void model_clear(struct model *m) {
+    m->count = 0;
+    m->depth = 0;
+    m->stats.used = 0;
+}
+
 /* ---- questions ---- */
 
 static inline size_t model_live_in(const struct model *m, size_t scope) {
@@ -188,7 +195,6 @@ static inline bool model_size_possible(const struct model *m, const struct model
 
 static inline void model_free(struct model *m, size_t start, size_t size) {
     struct model_block *block = model_at(m, start);
-    size_t before = m->stats.used;
     if (size == 0 || block == NULL || !model_size_possible(m, block, size))
         return;
     if (!block->live) {
@@ -198,8 +204,9 @@ static inline void model_free(struct model *m, size_t start, size_t size) {
     block->live = false;
     if (!block->known)
         m->stats.forgotten_frees++;
+    size_t before = m->count;
     model_settle(m);
-    m->stats.rewinds += m->stats.used < before;
+    m->stats.rewinds += before - m->count > 1; /* others than this one */
 }
 
 /* On top: live, ends at the cursor, and in the innermost scope. */
@@ -215,7 +222,6 @@ static inline bool model_on_top(const struct model *m, const struct model_block 
 static inline struct model_block *model_realloc(struct model *m, size_t start, size_t old_size,
                                                 size_t new_size, size_t align) {
     struct model_block *block = model_at(m, start);
-    size_t before = m->stats.used;
     size_t place = 0;
     if (!model_valid_align(align) || block == NULL || !block->live ||
         !model_size_possible(m, block, old_size)) {
@@ -245,7 +251,6 @@ static inline struct model_block *model_realloc(struct model *m, size_t start, s
     m->stats.used = block->end;
     if (m->stats.peak < m->stats.used)
         m->stats.peak = m->stats.used;
-    m->stats.rewinds += m->stats.used < before;
     return block;
 }
 
@@ -274,20 +279,20 @@ static inline size_t model_open(const struct model *m, uint64_t id) {
 
 static inline bool model_reset(struct model *m, uint64_t id) {
     size_t scope = model_open(m, id);
-    size_t before = m->stats.used;
     if (scope == 0)
         return false;
     if (m->starts[scope] < m->stats.used)
         model_cut(m, m->starts[scope]);
     m->depth = scope - 1;
+    size_t before = m->count;
     model_settle(m);
-    m->stats.rewinds += m->stats.used < before;
+    m->stats.rewinds += m->count < before; /* older ones than the scope */
     return true;
 }
 
 static inline bool model_commit(struct model *m, uint64_t id) {
     size_t scope = model_open(m, id);
-    size_t before = m->stats.used;
+    size_t before = m->count;
     if (scope == 0)
         return false;
     m->depth = scope - 1;
@@ -295,7 +300,7 @@ static inline bool model_commit(struct model *m, uint64_t id) {
         if (m->blocks[i].scope > m->depth)
             m->blocks[i].scope = m->depth;
     model_settle(m);
-    m->stats.rewinds += m->stats.used < before;
+    m->stats.rewinds += m->count < before;
     return true;
 }
 

@@ -19,6 +19,9 @@
 
 static const unsigned char pair_guard = 0xA5;
 
+/* Slots that an arena of this build takes for each block: two if it is to be wide from the first byte. */
+static const size_t pair_slots = CB_RING_WIDE == 1 ? 2 : 1;
+
 /* ---- content ---- */
 
 static unsigned char pair_byte(unsigned serial, size_t i) {
@@ -293,11 +296,17 @@ static const char *pair_end_scope(struct pair *pair, const uint8_t step[PAIR_STE
     return NULL;
 }
 
-/* Starts over on the same memory: all blocks and marks of before are void. */
+/* Starts over on the same memory, or clears it: all blocks and marks of before are void. */
 static const char *pair_again(struct pair *pair, const uint8_t step[PAIR_STEP]) {
-    if (step[1] != 0)
+    if (step[1] > 8)
         return NULL;
-    PAIR_DEMAND(cutback_init(&pair->arena, pair->memory, pair->model.capacity, pair->ring, pair->model.slots),
+    if (step[1] != 0) {
+        cutback_clear(&pair->arena);
+        model_clear(&pair->model);
+        return NULL;
+    }
+    PAIR_DEMAND(cutback_init(&pair->arena, pair->memory, pair->model.capacity, pair->ring,
+                             pair->model.slots * pair_slots),
                 "init was refused");
     model_init(&pair->model, (uintptr_t)pair->memory, pair->model.capacity, pair->model.slots);
     return NULL;
@@ -313,6 +322,16 @@ static const char *(*const pair_operations[32])(struct pair *, const uint8_t *) 
     pair_again,   pair_end_scope, pair_end_scope, pair_realloc_wrong,
 };
 
+/* What CUTBACK_INIT makes of arrays of these sizes. */
+static void pair_declare(struct pair *pair, size_t capacity, size_t slots) {
+    pair->arena.memory = pair->memory;
+    pair->arena.capacity = capacity;
+    pair->arena.ring = pair->ring;
+    pair->arena.slots = slots;
+    pair->arena.size = sizeof pair->arena;
+    pair->arena.state = CB_ARENA_DECLARED;
+}
+
 const char *pair_start(struct pair *pair, const uint8_t head[PAIR_HEAD]) {
     static const size_t capacities[] = {0, 1, 17, 64, 255, 256, 1000, 2048, PAIR_MEMORY};
     static const size_t lengths[] = {0, 1, 2, 7, 16, 64, 3, 33};
@@ -327,7 +346,11 @@ const char *pair_start(struct pair *pair, const uint8_t head[PAIR_HEAD]) {
     pair->model.marks = 0;
     model_init(&pair->model, (uintptr_t)pair->memory, capacity, slots);
     PAIR_DEMAND(cutback_init(&pair->other, pair->memory, 0, NULL, 0), "init of an empty arena was refused");
-    PAIR_DEMAND(cutback_init(&pair->arena, pair->memory, capacity, pair->ring, slots), "init was refused");
+    if ((head[3] & 1) != 0)
+        pair_declare(pair, capacity, slots * pair_slots);
+    else
+        PAIR_DEMAND(cutback_init(&pair->arena, pair->memory, capacity, pair->ring, slots * pair_slots),
+                    "init was refused");
     return pair_check(pair);
 }
 

@@ -24,7 +24,7 @@ enum {
 
 struct pair {
     cutback_arena arena;
-    cutback_slot ring[PAIR_RING];
+    cutback_slot ring[2 * PAIR_RING];
     cutback_arena other; /* to have marks of another arena */
     struct model model;
     unsigned char *memory; /* inside `bytes`, at the alignment that the head asks for, between the guards */

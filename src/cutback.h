@@ -29,33 +29,82 @@
 extern "C" {
 #endif
 
+/* The version of this header, as numbers and as one that can be compared: 100 for 0.1.0. */
+#define CUTBACK_VERSION_MAJOR 0
+#define CUTBACK_VERSION_MINOR 1
+#define CUTBACK_VERSION_PATCH 0
+#define CUTBACK_VERSION (CUTBACK_VERSION_MAJOR * 10000 + CUTBACK_VERSION_MINOR * 100 + CUTBACK_VERSION_PATCH)
+
+/*
+ * For the compiler: that the result of a function is memory of so many bytes, so aligned, that nothing else
+ * points to, and that it is a mistake to drop it. The numbers are those of the arguments.
+ */
 #if defined(__GNUC__)
 #define CUTBACK_API __attribute__((visibility("default")))
+#define CUTBACK_NEW __attribute__((malloc))
+#define CUTBACK_SIZED(...) __attribute__((alloc_size(__VA_ARGS__)))
+#define CUTBACK_ALIGNED(align) __attribute__((alloc_align(align)))
+#define CUTBACK_USED __attribute__((warn_unused_result))
 #else
 #define CUTBACK_API
+#define CUTBACK_NEW
+#define CUTBACK_SIZED(...)
+#define CUTBACK_ALIGNED(align)
+#define CUTBACK_USED
+#endif
+
+/* The cold part of the function is a call: the compiler keeps it out of the way. */
+#if defined(__GNUC__)
+#define CUTBACK_RARELY(condition) __builtin_expect(!!(condition), 0)
+#else
+#define CUTBACK_RARELY(condition) (condition)
+#endif
+
+/*
+ * The functions of the fast path are defined in this header, and as symbols in the library as well: for calls
+ * that the compiler does not expand, for pointers to them, and for other languages. With CUTBACK_CALLS defined
+ * before, the header defines none: all are calls. That is shorter, and it is for static analysis: gcc then knows
+ * which function frees what cutback_alloc returns, and warns of free(), which it does not do for functions that
+ * it may expand. (Blocks need not be freed one by one: switch its warning of leaks off.)
+ */
+#if defined(CUTBACK_CALLS)
+#define CUTBACK_INLINE
+#elif defined(__GNUC_GNU_INLINE__) && !defined(__cplusplus)
+#define CUTBACK_INLINE extern inline __attribute__((gnu_inline))
+#else
+#define CUTBACK_INLINE inline
 #endif
 
 /*
  * How many marks may be open at a time at no cost in memory. Which scopes are open, and how much is live in
- * each, has to be kept somewhere: for so many it is kept in the arena itself (16 or 24 bytes a scope), for
+ * each, has to be kept somewhere: for so many it is kept in the arena itself (32 or 48 bytes a scope), for
  * deeper ones at the end of the memory while they are open. It is part of the layout of cutback_arena:
- * whoever changes it compiles the library and everything that uses it with the same value.
+ * whoever changes it compiles the library and everything that uses it with the same value. Where it differs,
+ * cutback_init returns false, and an arena of CUTBACK_INIT stays not initialised.
  */
 #ifndef CUTBACK_SCOPES
 #define CUTBACK_SCOPES 32
 #endif
 
-/* One remembered allocation. Declare an array of them as the ring; the content is the arena's business. */
+/* The largest alignment that the fast path knows; larger ones take the cold path. */
+#define CUTBACK_GRAIN 4096
+
+/*
+ * One remembered allocation. Declare an array of them as the ring; the content is the arena's business. An
+ * arena whose memory is 4 GiB (less a few KiB) or more uses two for each block, and the cold path only.
+ */
 typedef struct cutback_slot {
-    size_t before; /* where the cursor stood before the padding, as an offset into the memory */
-    size_t tag;    /* offset of the block times two, plus one when it is dead */
+    uint64_t word; /* the block beneath: its start times 2^32 plus its end, the other way round when dead */
 } cutback_slot;
 
-/* One scope. Private. */
+/* One scope. Private. Blocks are numbered from the bottom: block k has k blocks beneath it. */
 typedef struct cutback_scope {
-    uint64_t id;  /* of the mark that opened it; never used twice in the life of an arena */
-    size_t start; /* the cursor when it was opened */
-    size_t live;  /* live blocks that belong to it */
+    uint64_t id;   /* of the mark that opened it; never used twice in the life of an arena */
+    size_t newest; /* the start of the newest block when it was opened; with `start` the other way round */
+    size_t start;  /* when that block is dead */
+    size_t first;  /* blocks below the cursor when it was opened */
+    size_t dead;   /* its own blocks that were freed and have not come back */
+    size_t floor;  /* the floor of the scope around it, as a number of blocks; SIZE_MAX: not settled */
 } cutback_scope;
 
 /*
@@ -63,27 +112,43 @@ typedef struct cutback_scope {
  * means "not yet initialised", and is what it should be before the first cutback_init. The fields are
  * private. Do not copy an arena (two cannot share memory and ring), nor move it while a mark is open (the
  * mark is refused afterwards).
+ *
+ * The fast path touches the first eight fields, which are one cache line on 64-bit machines where the arena
+ * is aligned to 64. Places are offsets from `base`, which is the address of the memory rounded down to
+ * CUTBACK_GRAIN.
  */
 typedef struct cutback_arena {
-    unsigned char *memory; /* NULL: not initialised */
-    size_t capacity;
-    size_t limit;  /* end of what can be handed out: the capacity, less what very deep scopes need */
-    size_t cursor; /* offset into memory */
-    size_t peak;   /* highest cursor so far */
+    uint64_t top;        /* the newest block: its start times 2^32, plus its end, which is the cursor */
+    size_t end;          /* how far the fast path may go; 0: nowhere */
+    cutback_slot *slot;  /* the next to be written */
+    cutback_slot *last;  /* the end of the ring */
+    cutback_slot *floor; /* blocks whose slot is at or above it are freed without a look at what is beneath */
+    uintptr_t base;
+    size_t peak;  /* highest cursor so far, of those that were left */
+    size_t depth; /* open marks; scopes[depth] is the innermost scope */
 
+    size_t shallow; /* marks that the fast path may open */
+    uint64_t marks; /* the last id given to a mark */
     cutback_slot *ring;
-    size_t slots; /* length of the ring */
-    size_t first; /* index of its oldest entry */
-    size_t count; /* entries in use */
+    size_t length;    /* blocks that the ring remembers */
+    size_t lapped;    /* blocks below the cursor that were pushed before the ring was last begun anew */
+    size_t forgotten; /* blocks below the cursor that the ring surely does not know */
 
-    uint64_t marks;                           /* the last id given to a mark */
-    size_t depth;                             /* open marks; scopes[depth] is the innermost scope */
-    cutback_scope scopes[CUTBACK_SCOPES + 1]; /* [0] is the arena itself */
+    void *memory; /* NULL: not initialised */
+    size_t capacity;
+    size_t slots;       /* as given to cutback_init */
+    size_t limit;       /* end of what can be handed out: the end of memory, less what deep scopes need */
+    size_t wide_newest; /* `top` where 32 bits do not suffice */
+    size_t wide_cursor;
+    size_t size;    /* of the arena as its owner knows it; CUTBACK_INIT only */
+    unsigned state; /* 0: not initialised, 1: by CUTBACK_INIT and not used yet, above: in use */
 
     size_t rewinds;
     size_t forgotten_frees;
     size_t double_frees;
     size_t failed_requests;
+
+    cutback_scope scopes[CUTBACK_SCOPES + 1]; /* [0] is the arena itself */
 } cutback_arena;
 
 /*
@@ -100,8 +165,8 @@ typedef struct cutback_mark {
 typedef struct cutback_stats {
     size_t used; /* bytes between the start of memory and the cursor, padding and dead blocks included */
     size_t peak; /* the largest `used` so far */
-    size_t live_blocks;     /* blocks handed out, and neither freed nor gone with a scope */
-    size_t rewinds;         /* calls that moved the cursor back */
+    size_t live_blocks; /* blocks handed out, and neither freed nor gone with a scope */
+    size_t rewinds;     /* calls after which blocks came back that had been freed before, but not in order */
     size_t forgotten_frees; /* frees of blocks that the ring no longer knew */
     size_t double_frees;    /* frees that were ignored because the block was known to be dead */
     size_t failed_requests; /* NULLs returned, and marks that could not be opened */
@@ -112,18 +177,42 @@ typedef struct cutback_stats {
  * in `ring`.
  *
  * `memory` needs no alignment. `slots` may be 0, and `ring` is then not looked at (NULL will do): a plain
- * bump allocator. Both stay the caller's, who keeps them until the last use of the arena. Neither is written
- * to here.
+ * bump allocator, though one that takes the cold path; with one slot it is faster. Both stay the caller's,
+ * who keeps them until the last use of the arena. Neither is written to here.
  *
  * Returns false if `memory` is NULL, `capacity` exceeds SIZE_MAX / 2 or wraps around the address space,
- * `ring` is NULL with `slots` not 0, or the ring overlaps the memory. The arena is then not initialised,
- * whatever it was before.
+ * `ring` is NULL with `slots` not 0, the ring overlaps the memory, or the library was compiled with another
+ * CUTBACK_SCOPES. The arena is then not initialised, whatever it was before.
  *
  * Invalidates, on an arena that was in use, every block and every mark: such marks are refused from here on.
  * For that the arena carries the number of its last mark over, which is why its first content should be zero.
  */
-CUTBACK_API bool cutback_init(cutback_arena *arena, void *memory, size_t capacity, cutback_slot *ring,
-                              size_t slots);
+CUTBACK_API CUTBACK_INLINE bool cutback_init(cutback_arena *arena, void *memory, size_t capacity,
+                                             cutback_slot *ring, size_t slots);
+
+/*
+ * The same as an initialiser, for arrays `bytes` and `ring`:
+ *
+ *     static cutback_arena arena = CUTBACK_INIT(bytes, ring);
+ *
+ * It is a constant (in C++20, constinit): the arena can be used before main, and without a call. That the ring
+ * does not lie inside the memory is not checked here.
+ */
+#define CUTBACK_INIT(bytes, ring)                                                                            \
+    {                                                                                                        \
+        0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, (ring), 0, 0, 0, (bytes), sizeof(bytes),                      \
+            sizeof(ring) / sizeof(cutback_slot), 0, 0, 0, sizeof(cutback_arena), 1, 0, 0, 0, 0, {            \
+            { 0, 0, 0, 0, 0, 0 }                                                                             \
+        }                                                                                                    \
+    }
+
+/*
+ * Gives everything back at once: the cursor goes to the start of the memory, every scope ends, and the ring is
+ * empty. The statistics go on counting. Does nothing to an arena that is not initialised.
+ *
+ * Invalidates every block, and every mark: they are refused from here on. O(1).
+ */
+CUTBACK_API void cutback_clear(cutback_arena *arena);
 
 /*
  * Hands out `size` bytes aligned to `align`, uninitialised.
@@ -135,13 +224,15 @@ CUTBACK_API bool cutback_init(cutback_arena *arena, void *memory, size_t capacit
  * none), or if the arena is not initialised. Invalidates nothing; with a full ring, the oldest remembered
  * block is forgotten. O(1).
  */
-CUTBACK_API void *cutback_alloc(cutback_arena *arena, size_t size, size_t align);
+CUTBACK_API CUTBACK_USED CUTBACK_NEW CUTBACK_SIZED(2) CUTBACK_ALIGNED(3) CUTBACK_INLINE
+    void *cutback_alloc(cutback_arena *arena, size_t size, size_t align);
 
 /*
  * Hands out `count` times `size` bytes aligned to `align`, all zero. As cutback_alloc otherwise; NULL as well
  * if the product overflows.
  */
-CUTBACK_API void *cutback_calloc(cutback_arena *arena, size_t count, size_t size, size_t align);
+CUTBACK_API CUTBACK_USED CUTBACK_NEW CUTBACK_SIZED(2, 3)
+    CUTBACK_ALIGNED(4) void *cutback_calloc(cutback_arena *arena, size_t count, size_t size, size_t align);
 
 /*
  * Frees the block at `ptr`, whose size is `size` (as last asked for: after a realloc, its new size).
@@ -158,10 +249,10 @@ CUTBACK_API void *cutback_calloc(cutback_arena *arena, size_t count, size_t size
  * *forgotten* block is otherwise the caller's fault, as with every allocator: it is taken for the free of
  * another block, and the scope may be cut back while that one is in use.
  *
- * Invalidates `ptr`. O(1) amortised on top, O(log slots) elsewhere (plus O(log depth) for a block that is
- * older than the innermost scope).
+ * Invalidates `ptr`. O(1) amortised on top, O(log d) for the block that is d blocks below it, O(log slots) for
+ * a forgotten one (plus O(log depth) for a block that is older than the innermost scope).
  */
-CUTBACK_API void cutback_free(cutback_arena *arena, void *ptr, size_t size);
+CUTBACK_API CUTBACK_INLINE void cutback_free(cutback_arena *arena, void *ptr, size_t size);
 
 /*
  * Resizes the block at `ptr` from `old_size` to `new_size` bytes, aligned to `align`, which may differ from
@@ -182,8 +273,8 @@ CUTBACK_API void cutback_free(cutback_arena *arena, void *ptr, size_t size);
  * Invalidates `ptr` unless NULL is returned; the result may equal it. O(1) amortised, or as cutback_free,
  * plus the copy.
  */
-CUTBACK_API void *cutback_realloc(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size,
-                                  size_t align);
+CUTBACK_API CUTBACK_USED CUTBACK_SIZED(4) CUTBACK_ALIGNED(5) CUTBACK_INLINE
+    void *cutback_realloc(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size, size_t align);
 
 /*
  * Opens a scope at the cursor, inside the innermost one. Until it ends, nothing older moves: older blocks
@@ -195,7 +286,7 @@ CUTBACK_API void *cutback_realloc(cutback_arena *arena, void *ptr, size_t old_si
  * Returns a mark that is always refused, and opens nothing, if these do not fit (counted as a failed request)
  * or the arena is not initialised. Invalidates nothing. O(1).
  */
-CUTBACK_API cutback_mark cutback_mark_set(cutback_arena *arena);
+CUTBACK_API CUTBACK_INLINE cutback_mark cutback_mark_set(cutback_arena *arena);
 
 /*
  * Ends the scope of `mark`, and every scope opened after it, and gives back all that was allocated in them.
@@ -208,7 +299,7 @@ CUTBACK_API cutback_mark cutback_mark_set(cutback_arena *arena);
  * Invalidates every block allocated since the mark was set, and the mark, and every later one. O(1)
  * amortised.
  */
-CUTBACK_API bool cutback_reset(cutback_arena *arena, cutback_mark mark);
+CUTBACK_API CUTBACK_INLINE bool cutback_reset(cutback_arena *arena, cutback_mark mark);
 
 /*
  * Ends the scope of `mark`, and every scope opened after it, and keeps what was allocated: the blocks now
@@ -233,6 +324,131 @@ CUTBACK_API size_t cutback_remaining(const cutback_arena *arena);
 
 /* The statistics of the arena; all zero for one that is not initialised. */
 CUTBACK_API cutback_stats cutback_get_stats(const cutback_arena *arena);
+
+/* ---- the fast path: common cases, expanded where they are called; everything else is a cold call ---- */
+
+/* The functions above, for the cases that those below leave. Not to be called by anybody else. */
+CUTBACK_API bool cutback_cold_init(cutback_arena *arena, void *memory, size_t capacity, cutback_slot *ring,
+                                   size_t slots, size_t size);
+CUTBACK_API void *cutback_cold_alloc(cutback_arena *arena, size_t size, size_t align);
+CUTBACK_API void cutback_cold_free(cutback_arena *arena, void *ptr, size_t size);
+CUTBACK_API void *cutback_cold_realloc(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size,
+                                       size_t align);
+CUTBACK_API cutback_mark cutback_cold_mark(cutback_arena *arena);
+CUTBACK_API bool cutback_cold_reset(cutback_arena *arena, cutback_mark mark);
+
+#if defined(CUTBACK_CALLS)
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
+CUTBACK_API void *cutback_alloc(cutback_arena *arena, size_t size, size_t align)
+    __attribute__((malloc(cutback_free, 2)));
+CUTBACK_API void *cutback_calloc(cutback_arena *arena, size_t count, size_t size, size_t align)
+    __attribute__((malloc(cutback_free, 2)));
+#endif
+#else
+CUTBACK_INLINE bool cutback_init(cutback_arena *arena, void *memory, size_t capacity, cutback_slot *ring,
+                                 size_t slots) {
+    return cutback_cold_init(arena, memory, capacity, ring, slots, sizeof *arena);
+}
+
+CUTBACK_INLINE void *cutback_alloc(cutback_arena *arena, size_t size, size_t align) {
+    uint64_t top = arena->top;
+    size_t start = ((size_t)(uint32_t)top + (align - 1)) & (0 - align);
+    size_t end = start + size;
+    cutback_slot *slot = arena->slot;
+    uintptr_t address = 0;
+    if (CUTBACK_RARELY(align - 1 >= CUTBACK_GRAIN || (align & (align - 1)) != 0))
+        return cutback_cold_alloc(arena, size, align);
+    if (CUTBACK_RARELY(end <= start || end > arena->end))
+        return cutback_cold_alloc(arena, size, align);
+    if (CUTBACK_RARELY(slot == arena->last)) { /* the ring begins anew, over its oldest entries */
+        slot = arena->ring;
+        arena->floor = slot;
+        arena->lapped += arena->length;
+    }
+    slot->word = top;
+    arena->slot = slot + 1;
+    arena->top = (uint64_t)start << 32 | end;
+    address = arena->base + start;
+#if defined(__GNUC__)
+    if (address == 0)
+        __builtin_unreachable(); /* so that the caller's comparison with NULL costs nothing here */
+#endif
+    return (void *)address;
+}
+
+CUTBACK_INLINE void cutback_free(cutback_arena *arena, void *ptr, size_t size) {
+    uint64_t top = arena->top;
+    cutback_slot *slot = arena->slot;
+    size_t start = (size_t)((uintptr_t)ptr - arena->base);
+    if (CUTBACK_RARELY(slot == arena->floor || start != (size_t)(top >> 32) ||
+                       start + size != (size_t)(uint32_t)top)) {
+        cutback_cold_free(arena, ptr, size);
+        return;
+    }
+    if (CUTBACK_RARELY((uint32_t)top > arena->peak))
+        arena->peak = (uint32_t)top;
+    arena->slot = slot - 1;
+    arena->top = slot[-1].word;
+}
+
+CUTBACK_INLINE void *cutback_realloc(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size,
+                                     size_t align) {
+    uint64_t top = arena->top;
+    size_t start = (size_t)((uintptr_t)ptr - arena->base);
+    size_t end = start + new_size;
+    if (CUTBACK_RARELY(arena->slot == arena->floor || start != (size_t)(top >> 32) ||
+                       start + old_size != (size_t)(uint32_t)top))
+        return cutback_cold_realloc(arena, ptr, old_size, new_size, align);
+    if (CUTBACK_RARELY(align - 1 >= CUTBACK_GRAIN || (align & (align - 1)) != 0 ||
+                       (start & (align - 1)) != 0 || end <= start || end > arena->end))
+        return cutback_cold_realloc(arena, ptr, old_size, new_size, align);
+    if (new_size < old_size && (uint32_t)top > arena->peak)
+        arena->peak = (uint32_t)top;
+    arena->top = (uint64_t)start << 32 | end;
+    return ptr;
+}
+
+CUTBACK_INLINE cutback_mark cutback_mark_set(cutback_arena *arena) {
+    size_t depth = arena->depth;
+    cutback_scope *scope = NULL;
+    cutback_mark mark;
+    if (CUTBACK_RARELY(depth >= arena->shallow))
+        return cutback_cold_mark(arena);
+    scope = &arena->scopes[depth + 1];
+    scope->id = ++arena->marks;
+    scope->newest = (size_t)(arena->top >> 32);
+    scope->start = (size_t)(uint32_t)arena->top;
+    scope->first = arena->lapped + (size_t)(arena->slot - arena->ring);
+    scope->dead = 0;
+    scope->floor = arena->lapped + (size_t)(arena->floor - arena->ring);
+    arena->floor = arena->slot;
+    arena->depth = depth + 1;
+    mark.arena = arena;
+    mark.id = scope->id;
+    mark.depth = depth + 1;
+    return mark;
+}
+
+CUTBACK_INLINE bool cutback_reset(cutback_arena *arena, cutback_mark mark) {
+    size_t depth = arena->depth;
+    const cutback_scope *scope = NULL;
+    if (CUTBACK_RARELY(mark.arena != arena || mark.depth != depth || depth - 1 >= arena->shallow))
+        return cutback_cold_reset(arena, mark);
+    /* The scope around it is settled, and since the mark the ring has neither begun anew nor forgotten. */
+    scope = &arena->scopes[depth];
+    if (CUTBACK_RARELY(mark.id != scope->id || scope->floor < arena->forgotten ||
+                       scope->floor - arena->lapped > (size_t)(arena->slot - arena->ring)))
+        return cutback_cold_reset(arena, mark);
+    if (CUTBACK_RARELY((uint32_t)arena->top > arena->peak))
+        arena->peak = (uint32_t)arena->top;
+    arena->top = (uint64_t)scope->newest << 32 | scope->start;
+    arena->slot = arena->ring + (scope->first - arena->lapped);
+    arena->floor = arena->ring + (scope->floor - arena->lapped);
+    arena->depth = depth - 1;
+    return true;
+}
+
+#endif
 
 #ifdef __cplusplus
 }

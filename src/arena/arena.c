@@ -25,47 +25,94 @@ static bool cb_arena_acceptable(const void *memory, size_t capacity, const cutba
     return !cb_arena_overlap(start, capacity, ring_start, slots * sizeof *ring);
 }
 
-bool cutback_init(cutback_arena *arena, void *memory, size_t capacity, cutback_slot *ring, size_t slots) {
+/* Makes an arena whose memory and ring are acceptable ready for use. */
+static void cb_arena_start(cutback_arena *arena) {
+    uintptr_t memory = (uintptr_t)arena->memory;
+    arena->base = memory & ~(uintptr_t)(CUTBACK_GRAIN - 1);
+    size_t bottom = cb_scope_bottom(arena);
+    arena->state = CB_ARENA_FAST;
+    if (arena->slots == 0 || cb_hook_active())
+        arena->state = CB_ARENA_SLOW;
+    if (bottom + arena->capacity >= CB_RING_WIDE)
+        arena->state = CB_ARENA_WIDE;
+    arena->limit = bottom + arena->capacity;
+    arena->end = arena->state == CB_ARENA_FAST ? arena->limit : 0;
+    arena->shallow = arena->state == CB_ARENA_FAST ? CUTBACK_SCOPES : 0;
+    arena->length = arena->slots >> cb_ring_wide(arena);
+    arena->slot = arena->ring;
+    arena->floor = arena->ring;
+    arena->last = arena->ring;
+    if (arena->length != 0)
+        arena->last += arena->length << cb_ring_wide(arena);
+    arena->scopes[0].start = bottom;
+    cb_ring_set_top(arena, cb_scope_beneath(&arena->scopes[0])); /* there is none: it starts at 0 */
+    arena->peak = bottom;
+    cb_hook_hide(arena->memory, arena->capacity);
+}
+
+bool cb_arena_ready(cutback_arena *arena) {
+    if (arena->state == CB_ARENA_DECLARED && arena->size == sizeof *arena)
+        cb_arena_start(arena);
+    return arena->state > CB_ARENA_DECLARED;
+}
+
+bool cutback_cold_init(cutback_arena *arena, void *memory, size_t capacity, cutback_slot *ring, size_t slots,
+                       size_t size) {
     uint64_t marks = arena->marks; /* carried over, so that marks of an earlier life are refused */
-    memset(arena, 0, sizeof *arena);
+    memset(arena, 0, offsetof(cutback_arena, scopes));
     arena->marks = marks;
-    if (!cb_arena_acceptable(memory, capacity, ring, slots))
+    if (size != sizeof *arena || !cb_arena_acceptable(memory, capacity, ring, slots))
         return false;
+    memset(arena->scopes, 0, sizeof arena->scopes);
     arena->memory = memory;
     arena->capacity = capacity;
-    arena->limit = capacity;
     arena->ring = slots != 0 ? ring : NULL;
     arena->slots = slots;
-    cb_hook_hide(arena->memory, capacity);
+    cb_arena_start(arena);
     return true;
+}
+
+void cutback_clear(cutback_arena *arena) {
+    if (!cb_arena_ready(arena))
+        return;
+    size_t before = cb_ring_cursor(arena);
+    cb_arena_note_peak(arena);
+    cb_ring_cut(arena, 0, cb_scope_beneath(&arena->scopes[0]));
+    arena->scopes[0].dead = 0;
+    cb_scope_set_depth(arena, 0);
+    cb_arena_settle(arena, false);
+    cb_hook_hide(arena->memory, before - cb_scope_bottom(arena));
 }
 
 /* ---- allocate ---- */
 
 bool cb_arena_place(const cutback_arena *arena, size_t offset, size_t size, size_t align, size_t *place) {
     size_t room = arena->limit - offset;
-    size_t padding = (size_t)(0 - ((uintptr_t)arena->memory + offset)) & (align - 1);
+    size_t padding = (size_t)(0 - (arena->base + offset)) & (align - 1);
     if (padding > room || size > room - padding)
         return false;
     *place = offset + padding;
     return true;
 }
 
-void *cutback_alloc(cutback_arena *arena, size_t size, size_t align) {
+void *cutback_cold_alloc(cutback_arena *arena, size_t size, size_t align) {
     size_t start = 0;
-    if (arena->memory == NULL)
+    if (!cb_arena_ready(arena))
         return NULL;
     if (!cb_arena_valid_align(align))
         return cb_arena_fail(arena);
     if (size == 0)
         return cb_arena_empty(align);
-    if (!cb_arena_place(arena, arena->cursor, size, align, &start))
+    if (!cb_arena_place(arena, cb_ring_cursor(arena), size, align, &start))
         return cb_arena_fail(arena);
-    cb_ring_push(arena, arena->cursor, start);
-    cb_scope_innermost(arena)->live++;
-    cb_hook_show(arena->memory + start, size);
-    cb_arena_move_cursor(arena, start + size);
-    return arena->memory + start;
+    size_t lapped = arena->lapped;
+    cb_ring_push(arena, cb_span_of(start, start + size));
+    if (arena->state != CB_ARENA_FAST)
+        arena->floor = arena->slot;
+    else if (arena->lapped != lapped)
+        arena->floor = arena->ring;
+    cb_hook_show(cb_scope_byte(arena, start), size);
+    return cb_scope_byte(arena, start);
 }
 
 /*
@@ -89,7 +136,7 @@ static bool cb_arena_product(size_t a, size_t b, size_t *product) {
 
 void *cutback_calloc(cutback_arena *arena, size_t count, size_t size, size_t align) {
     size_t total = 0;
-    if (arena->memory == NULL)
+    if (!cb_arena_ready(arena))
         return NULL;
     if (!cb_arena_product(count, size, &total))
         return cb_arena_fail(arena);
@@ -106,11 +153,11 @@ void *cutback_calloc(cutback_arena *arena, size_t count, size_t size, size_t ali
 static size_t cb_arena_scope_of(const cutback_arena *arena, size_t start) {
     size_t low = 0;
     size_t high = arena->depth;
-    if (start >= cb_scope_at(arena, high)->start)
+    if (start >= cb_scope_start(cb_scope_at(arena, high)))
         return high;
     while (high - low > 1) { /* scope low starts at or below the block, scope high above it */
         size_t middle = low + (high - low) / 2;
-        if (cb_scope_at(arena, middle)->start <= start)
+        if (cb_scope_start(cb_scope_at(arena, middle)) <= start)
             low = middle;
         else
             high = middle;
@@ -118,54 +165,146 @@ static size_t cb_arena_scope_of(const cutback_arena *arena, size_t start) {
     return low;
 }
 
-struct cb_arena_block cb_arena_identify(const cutback_arena *arena, const void *ptr, size_t size) {
-    size_t start = (size_t)((uintptr_t)ptr - (uintptr_t)arena->memory); /* huge if ptr is below */
-    size_t horizon = cb_ring_horizon(arena);
-    struct cb_arena_block block = {CB_ARENA_NONE, start, horizon, arena->count, arena->depth};
-    if (arena->memory == NULL || start >= arena->cursor)
-        return block;
-    if (start >= horizon) {
-        block.position = cb_ring_find(arena, start);
-        if (block.position == arena->count)
-            return block;
-        block.end = cb_ring_end(arena, block.position);
+/* The number of the block that `start` lies in or in whose padding; SIZE_MAX if the ring knows none so low. Puts
+ * into *horizon where the part of the memory begins that the ring knows. */
+static size_t cb_arena_find(const cutback_arena *arena, size_t start, size_t *horizon) {
+    size_t blocks = cb_ring_blocks(arena);
+    size_t low = cb_arena_max(arena->lapped, arena->forgotten);
+    if (low < blocks && arena->length != 0) {
+        *horizon = cb_ring_before(arena, low);
+        if (start >= *horizon)
+            return cb_ring_find(arena, low, blocks, start);
     }
-    if (size > block.end - start)
+    size_t first = cb_ring_first(arena);
+    *horizon = first < blocks ? cb_ring_before(arena, first) : cb_ring_cursor(arena);
+    return start >= *horizon ? cb_ring_find(arena, first, arena->lapped, start) : SIZE_MAX;
+}
+
+/* Whether block `number`, known and in the scope, was freed. If it is the last before a mark, the record of that
+ * mark's scope says so. */
+static bool cb_arena_dead(const cutback_arena *arena, size_t number, struct cb_span span, size_t scope) {
+    if (span.dead || scope == arena->depth)
+        return span.dead;
+    const cutback_scope *inner = cb_scope_at(arena, scope + 1);
+    return inner->first == number + 1 && cb_scope_beneath(inner).dead;
+}
+
+struct cb_arena_block cb_arena_identify(const cutback_arena *arena, const void *ptr, size_t size) {
+    size_t start = (size_t)((uintptr_t)ptr - arena->base); /* huge if ptr is below */
+    struct cb_arena_block block = {CB_ARENA_NONE, start, 0, SIZE_MAX, 0};
+    struct cb_span span = {start, 0, false};
+    if (start >= cb_ring_cursor(arena) || start < cb_scope_bottom(arena))
+        return block;
+    block.number = cb_arena_find(arena, start, &span.end);
+    bool known = block.number != SIZE_MAX;
+    if (known)
+        span = cb_ring_span(arena, block.number);
+    block.end = span.end;
+    if (span.start != start || size > span.end - start)
         return block;
     block.scope = cb_arena_scope_of(arena, start);
-    bool known = start >= horizon;
-    bool dead = known && cb_ring_dead(cb_ring_at(arena, block.position));
-    if (dead || cb_scope_at(arena, block.scope)->live == 0)
+    if ((known && cb_arena_dead(arena, block.number, span, block.scope)) ||
+        cb_scope_live(arena, block.scope) == 0)
         block.kind = CB_ARENA_DEAD;
     else
         block.kind = known ? CB_ARENA_KNOWN : CB_ARENA_FORGOTTEN;
     return block;
 }
 
-void cb_arena_move_cursor(cutback_arena *arena, size_t to) {
-    if (to < arena->cursor)
-        cb_hook_hide(arena->memory + to, arena->cursor - to);
-    arena->cursor = to;
-    if (to > arena->peak)
-        arena->peak = to;
-}
-
-void cb_arena_settle(cutback_arena *arena) {
+/*
+ * Sets the floor as low as A8 allows; if blocks are dead, as low as is seen at once. The innermost scope is
+ * settled.
+ */
+static void cb_arena_set_floor(cutback_arena *arena) {
+    enum { LOOK = 8 };
     const cutback_scope *scope = cb_scope_innermost(arena);
-    size_t cursor = arena->cursor;
-    while (arena->count != 0) {
-        const cutback_slot *newest = cb_ring_newest(arena);
-        bool inside = cb_ring_start(newest) >= scope->start;
-        if (!inside || (scope->live != 0 && !cb_ring_dead(newest)))
-            break;
-        cursor = newest->before;
-        arena->count--;
+    size_t blocks = cb_ring_blocks(arena);
+    size_t floor = cb_arena_max(scope->first, cb_arena_max(arena->lapped, arena->forgotten));
+    if (arena->state != CB_ARENA_FAST) {
+        arena->floor = arena->slot;
+        return;
     }
-    cb_arena_move_cursor(arena, scope->live != 0 ? cursor : scope->start);
+    if (scope->dead != 0) {
+        size_t low = blocks - floor > LOOK ? blocks - LOOK : floor;
+        size_t k = blocks;
+        while (k > low + 1 && !cb_ring_beneath(arena, k - 1).dead)
+            k--;
+        floor = cb_arena_min(cb_arena_max(k, scope->first + scope->dead + 1), blocks);
+    }
+    arena->floor = arena->ring + (floor - arena->lapped);
 }
 
-/* Everything but the block on top: finds out what it is. */
-static void cb_arena_free_elsewhere(cutback_arena *arena, void *ptr, size_t size) {
+size_t cb_arena_settle(cutback_arena *arena, bool dead) {
+    cutback_scope *scope = cb_scope_innermost(arena);
+    size_t before = cb_ring_blocks(arena);
+    size_t blocks = before;
+    while (dead && blocks > scope->first) {
+        cb_ring_unlap(arena);
+        if (blocks <= arena->forgotten)
+            break; /* dead, but not known any more */
+        struct cb_span beneath = cb_ring_beneath(arena, --blocks);
+        cb_ring_cut(arena, blocks, beneath);
+        scope->dead--;
+        dead = beneath.dead;
+    }
+    if (blocks - scope->first == scope->dead) { /* nothing is live */
+        blocks = scope->first;
+        scope->dead = 0;
+        cb_ring_cut(arena, blocks, cb_scope_beneath(scope));
+    }
+    cb_arena_set_floor(arena);
+    return before - blocks;
+}
+
+/* Counts a block of an enclosing scope as dead, which changes nothing until the scopes inside have ended. */
+static void cb_arena_free_outer(cutback_arena *arena, struct cb_arena_block block) {
+    cutback_scope *scope = cb_scope_at(arena, block.scope);
+    cutback_scope *inner = cb_scope_at(arena, block.scope + 1);
+    size_t floor = 0;
+    scope->dead++;
+    if (block.kind == CB_ARENA_KNOWN) {
+        floor = block.number + 2;
+        if (block.number + 1 == inner->first) {
+            size_t start = inner->newest;
+            inner->newest = inner->start;
+            inner->start = start;
+        } else {
+            cb_ring_kill(arena, block.number);
+        }
+    }
+    floor = cb_arena_max(inner->floor, cb_arena_max(floor, scope->first + scope->dead + 1));
+    inner->floor = floor <= inner->first ? floor : SIZE_MAX;
+}
+
+/* Frees a block of the innermost scope. */
+static void cb_arena_free_inner(cutback_arena *arena, struct cb_arena_block block) {
+    cutback_scope *scope = cb_scope_innermost(arena);
+    size_t blocks = cb_ring_blocks(arena);
+    size_t floor = 0;
+    scope->dead++;
+    if (block.kind == CB_ARENA_KNOWN && block.number + 1 == blocks) {
+        arena->rewinds += cb_arena_settle(arena, true) > 1;
+        return;
+    }
+    if (cb_scope_live(arena, arena->depth) == 0) {
+        arena->rewinds += cb_arena_settle(arena, false) > 1;
+        return;
+    }
+    if (block.kind == CB_ARENA_KNOWN) {
+        cb_ring_kill(arena, block.number);
+        floor = block.number + 2;
+    }
+    if (arena->state == CB_ARENA_FAST) {
+        floor = cb_arena_max(floor, scope->first + scope->dead + 1);
+        if (floor > arena->lapped + (size_t)(arena->floor - arena->ring))
+            arena->floor = arena->ring + (floor - arena->lapped);
+    }
+}
+
+/* Frees a block of any kind. */
+static CB_ARENA_APART void cb_arena_free_any(cutback_arena *arena, void *ptr, size_t size) {
+    if (ptr == NULL || size == 0 || !cb_arena_ready(arena))
+        return;
     struct cb_arena_block block = cb_arena_identify(arena, ptr, size);
     if (block.kind == CB_ARENA_NONE)
         return;
@@ -173,38 +312,155 @@ static void cb_arena_free_elsewhere(cutback_arena *arena, void *ptr, size_t size
         arena->double_frees++;
         return;
     }
+    size_t before = cb_ring_cursor(arena);
+    cb_arena_note_peak(arena);
+    cb_ring_unlap(arena);
     if (block.kind == CB_ARENA_KNOWN) {
-        cb_ring_kill(cb_ring_at(arena, block.position));
-        cb_hook_hide(arena->memory + block.start, block.end - block.start);
+        cb_hook_hide(ptr, block.end - block.start);
     } else {
+        arena->forgotten = cb_ring_first(arena); /* so that it is found sooner the next time */
         arena->forgotten_frees++;
-        cb_hook_hide(arena->memory + block.start, size);
+        cb_hook_hide(ptr, size);
     }
-    cb_scope_at(arena, block.scope)->live--;
-    size_t before = arena->cursor;
-    cb_arena_settle(arena);
-    arena->rewinds += arena->cursor < before;
+    if (block.scope == arena->depth)
+        cb_arena_free_inner(arena, block);
+    else
+        cb_arena_free_outer(arena, block);
+    cb_hook_hide(cb_scope_byte(arena, cb_ring_cursor(arena)), before - cb_ring_cursor(arena));
 }
 
-void cutback_free(cutback_arena *arena, void *ptr, size_t size) {
-    cutback_scope *scope = cb_scope_innermost(arena);
-    if (ptr == NULL || size == 0)
-        return;
-    if (arena->count != 0) {
-        const cutback_slot *newest = cb_ring_newest(arena);
-        size_t start = cb_ring_start(newest);
-        if (ptr == arena->memory + start && start >= scope->start && size <= arena->cursor - start) {
-            scope->live--; /* it is live (A7) */
-            arena->count--;
-            cb_arena_move_cursor(arena, newest->before);
-            arena->rewinds++;
-            if (scope->live == 0 || (arena->count != 0 && cb_ring_dead(cb_ring_newest(arena))))
-                cb_arena_settle(arena);
+#if defined(__OPTIMIZE_SIZE__)
+void cutback_cold_free(cutback_arena *arena, void *ptr, size_t size) {
+    cb_arena_free_any(arena, ptr, size);
+}
+#else
+/*
+ * The usual cases that the fast path leaves, in a few instructions each: of an arena that is fast, in a scope whose
+ * record is in the arena. They end in a call of the general case, or of each other, and have nothing to save for
+ * afterwards.
+ */
+
+static bool cb_arena_word_dead(uint64_t word) {
+    return (uint32_t)word < (uint32_t)(word >> 32);
+}
+
+static size_t cb_arena_word_end(uint64_t word) {
+    return cb_arena_max((size_t)(uint32_t)word, (size_t)(word >> 32));
+}
+
+/* Blocks below the cursor. */
+static size_t cb_arena_blocks(const cutback_arena *arena) {
+    return arena->lapped + (size_t)(arena->slot - arena->ring);
+}
+
+/* Raises the floor to block `floor`, if it is beneath that, and as high as the dead blocks of the scope demand. */
+static void cb_arena_raise_floor(cutback_arena *arena, const cutback_scope *scope, size_t floor) {
+    floor = cb_arena_max(floor, scope->first + scope->dead + 1);
+    if (floor > arena->lapped + (size_t)(arena->floor - arena->ring))
+        arena->floor = arena->ring + (floor - arena->lapped);
+}
+
+/* A forgotten block of the innermost scope, not the last live one: it is counted as dead. */
+static CB_ARENA_WHOLE void cb_arena_free_forgotten(cutback_arena *arena, void *ptr, size_t size) {
+    cutback_scope *scope = &arena->scopes[arena->depth];
+    size_t start = (size_t)((uintptr_t)ptr - arena->base);
+    size_t blocks = cb_arena_blocks(arena);
+    size_t first = arena->forgotten;
+    size_t horizon = (size_t)(uint32_t)arena->top;
+    if (blocks - first > arena->length)
+        first = blocks - arena->length;
+    if (first < arena->lapped) { /* that many of the lap before are known, unless more were overwritten */
+        size_t border = blocks > arena->lapped ? cb_arena_word_end(arena->ring->word) : horizon;
+        horizon = cb_arena_word_end(arena->last[(ptrdiff_t)(first - arena->lapped)].word);
+        if (horizon >= border) {
+            cb_arena_free_any(arena, ptr, size);
             return;
         }
+    } else if (first < blocks) {
+        horizon = cb_arena_word_end(arena->ring[first - arena->lapped].word);
     }
-    cb_arena_free_elsewhere(arena, ptr, size);
+    if (start < cb_arena_max(scope->newest, scope->start) || start >= horizon || size > horizon - start ||
+        blocks - scope->first <= scope->dead + 1) {
+        cb_arena_free_any(arena, ptr, size);
+        return;
+    }
+    scope->dead++;
+    arena->forgotten_frees++;
+    cb_arena_raise_floor(arena, scope, 0);
 }
+
+/*
+ * One of the blocks beneath the newest, of which seven at the most are looked at. `reach` of them are known, of this
+ * lap and of the innermost scope.
+ */
+static CB_ARENA_WHOLE void cb_arena_free_beneath(cutback_arena *arena, void *ptr, size_t size,
+                                                 cutback_scope *scope, size_t reach) {
+    size_t start = (size_t)((uintptr_t)ptr - arena->base);
+    cutback_slot *slot = arena->slot;
+    size_t above = 0; /* blocks above this one, and itself: a branch for each would be guessed wrong */
+    if (reach >= 7)
+        for (ptrdiff_t i = 1; i <= 7; i++)
+            above += (size_t)(uint32_t)slot[-i].word > start;
+    else
+        for (; reach != 0; reach--)
+            above += (size_t)(uint32_t)slot[-(ptrdiff_t)reach].word > start;
+    slot -= above;
+    uint64_t word = slot->word;
+    if (above == 0 || (size_t)(word >> 32) != start || size > (size_t)(uint32_t)word - start ||
+        cb_arena_blocks(arena) - scope->first <= scope->dead + 1) {
+        cb_arena_free_forgotten(arena, ptr, size);
+        return;
+    }
+    slot->word = word << 32 | word >> 32;
+    scope->dead++;
+    cb_arena_raise_floor(arena, scope, arena->lapped + (size_t)(slot + 1 - arena->ring));
+}
+
+/* The newest block, and the dead ones right beneath it, down to that of slot `low`: all are known, of this lap and of
+ * the innermost scope. */
+static CB_ARENA_WHOLE void cb_arena_free_newest(cutback_arena *arena, void *ptr, size_t size,
+                                                cutback_scope *scope, cutback_slot *low) {
+    cutback_slot *slot = arena->slot - 1;
+    uint64_t word = slot->word;
+    while (cb_arena_word_dead(word) && slot > low)
+        word = (--slot)->word;
+    size_t popped = (size_t)(arena->slot - slot);
+    size_t blocks = arena->lapped + (size_t)(slot - arena->ring);
+    size_t dead = scope->dead - (popped - 1);
+    if (size > (size_t)(uint32_t)arena->top - (size_t)(arena->top >> 32) || cb_arena_word_dead(word) ||
+        (dead != 0 && blocks - scope->first == dead)) {
+        cb_arena_free_any(arena, ptr, size);
+        return;
+    }
+    arena->peak = cb_arena_max(arena->peak, (size_t)(uint32_t)arena->top);
+    arena->top = word;
+    arena->slot = slot;
+    scope->dead = dead;
+    arena->rewinds += popped > 1;
+    if (dead == 0)
+        arena->floor = low;
+    else if (arena->floor > slot)
+        arena->floor = slot;
+}
+
+void cutback_cold_free(cutback_arena *arena, void *ptr, size_t size) {
+    if (ptr == NULL || size == 0 || arena->state != CB_ARENA_FAST || arena->depth > CUTBACK_SCOPES ||
+        (arena->slot == arena->ring && arena->forgotten < arena->lapped)) {
+        cb_arena_free_any(arena, ptr, size);
+        return;
+    }
+    /* The lowest block of this lap and of the innermost scope that is known. */
+    cutback_scope *scope = &arena->scopes[arena->depth];
+    size_t known = cb_arena_max(scope->first, cb_arena_max(arena->lapped, arena->forgotten)) - arena->lapped;
+    size_t position = (size_t)(arena->slot - arena->ring);
+    if (position <= known)
+        cb_arena_free_forgotten(arena, ptr, size);
+    else if ((uintptr_t)ptr - arena->base == (uintptr_t)(arena->top >> 32))
+        cb_arena_free_newest(arena, ptr, size, scope, arena->ring + known);
+    else
+        cb_arena_free_beneath(arena, ptr, size, scope, position - known - 1);
+}
+#endif
 
 /* ---- look at it ---- */
 
@@ -213,20 +469,22 @@ bool cutback_owns(const cutback_arena *arena, const void *ptr) {
 }
 
 size_t cutback_used(const cutback_arena *arena) {
-    return arena->cursor;
+    return arena->state > CB_ARENA_DECLARED ? cb_ring_cursor(arena) - cb_scope_bottom(arena) : 0;
 }
 
 size_t cutback_remaining(const cutback_arena *arena) {
-    return arena->limit - arena->cursor;
+    return arena->state > CB_ARENA_DECLARED ? arena->limit - cb_ring_cursor(arena) : arena->capacity;
 }
 
 cutback_stats cutback_get_stats(const cutback_arena *arena) {
     cutback_stats stats;
-    stats.used = arena->cursor;
-    stats.peak = arena->peak;
-    stats.live_blocks = 0;
+    stats.used = cutback_used(arena);
+    stats.peak = stats.used;
+    if (arena->state > CB_ARENA_DECLARED && arena->peak > cb_ring_cursor(arena))
+        stats.peak = arena->peak - cb_scope_bottom(arena);
+    stats.live_blocks = cb_ring_blocks(arena);
     for (size_t i = 0; i <= arena->depth; i++)
-        stats.live_blocks += cb_scope_at(arena, i)->live;
+        stats.live_blocks -= cb_scope_at(arena, i)->dead;
     stats.rewinds = arena->rewinds;
     stats.forgotten_frees = arena->forgotten_frees;
     stats.double_frees = arena->double_frees;

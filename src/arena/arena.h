@@ -4,19 +4,29 @@
  * Layer:     arena. Freestanding; includes cutback.h, ring.h, scope.h and hooks.h only.
  * Threading: as the arena: one thread at a time.
  *
- * Glossary: see cutback.h. An *offset* counts bytes from the start of the memory.
+ * Glossary: see cutback.h. An *offset* counts bytes from the base, which is the address of the memory rounded
+ * down to CUTBACK_GRAIN: an offset has the alignment of its address.
+ *
+ * The fast path in cutback.h looks at the newest block only. It is right because of what A8 says of `floor`. An
+ * arena that is not fast has `end` 0, `floor` at `slot`, `shallow` 0 and no floor in its records, so that every
+ * call ends in a cold one.
  *
  * Invariants of an initialised arena, between calls, beside those of ring.h (check.h checks them):
- *   A1  cursor <= limit <= capacity <= SIZE_MAX / 2; cursor <= peak <= capacity; limit is as scope.h says.
- *   A2  count <= slots; first < slots, or both are 0.
- *   A3  scope 0 starts at 0; from there to the innermost, starts do not fall and ids rise.
+ *   A1  cursor <= limit <= the end of the memory; limit is as scope.h says; peak is no more than that.
+ *   A2  ring <= floor <= slot <= last; forgotten is no more than the number of blocks.
+ *   A3  scope 0 starts at the bottom; from there to the innermost, starts and blocks do not fall, ids rise.
  *   A4  the innermost scope starts at or below the cursor. Hence a reset, which goes to the start of an open
  *       scope, never raises the cursor.
  *   A5  a block belongs to the last scope that starts at or below it.
- *   A6  a scope counts at least the live blocks of its own that the ring knows, and exactly those that are
- *       live, if the caller freed no forgotten block twice.
+ *   A6  a scope counts exactly its dead blocks, of those that the ring knows and of the forgotten ones, if the
+ *       caller freed no forgotten block twice.
  *   A7  settled: if nothing is live in the innermost scope, it starts at the cursor; otherwise the newest
- *       entry of the ring, if it belongs to that scope, is live.
+ *       block, if it belongs to that scope and is known, is live.
+ *   A8  blocks at or above `floor` belong to the innermost scope, are known and are live. They can be popped
+ *       without a look at anything else, for either no block of the scope is dead, or one beneath `floor` is
+ *       live and the one right beneath it is not known to be dead. The same holds for the floor of each
+ *       enclosing scope, in the record of the scope inside it, as long as that is not below `lapped` or
+ *       `forgotten`, and not SIZE_MAX, which says that the enclosing scope is not settled.
  */
 #ifndef CB_ARENA_ARENA_H
 #define CB_ARENA_ARENA_H
@@ -25,6 +35,15 @@
 #include "arena/hooks.h"
 #include "arena/ring.h"
 #include "arena/scope.h"
+
+/* A function that is expanded nowhere; and one that is called seldom as well. */
+#if defined(__GNUC__)
+#define CB_ARENA_WHOLE __attribute__((noinline))
+#define CB_ARENA_APART __attribute__((noinline, cold))
+#else
+#define CB_ARENA_WHOLE
+#define CB_ARENA_APART
+#endif
 
 /* The environment's: a freestanding implementation has no string.h, but the compiler needs these anyway. */
 void *memcpy(void *restrict to, const void *restrict from, size_t size);
@@ -41,11 +60,11 @@ enum cb_arena_kind {
 
 struct cb_arena_block {
     enum cb_arena_kind kind;
-    size_t start;    /* its offset */
-    size_t end;      /* KNOWN: where its place ends, which is beyond start + size after a shrink that stayed;
-                        FORGOTTEN: where it ends at the latest */
-    size_t position; /* KNOWN: its position in the ring */
-    size_t scope;    /* KNOWN, FORGOTTEN: the index of the scope that it belongs to */
+    size_t start;  /* its offset */
+    size_t end;    /* KNOWN: where its place ends, which is beyond start + size after a shrink that stayed;
+                      FORGOTTEN: where it ends at the latest */
+    size_t number; /* KNOWN: blocks beneath it */
+    size_t scope;  /* KNOWN, FORGOTTEN: the index of the scope that it belongs to */
 };
 
 static inline bool cb_arena_aligned(uintptr_t address, size_t align) {
@@ -54,6 +73,14 @@ static inline bool cb_arena_aligned(uintptr_t address, size_t align) {
 
 static inline bool cb_arena_valid_align(size_t align) {
     return align != 0 && (align & (align - 1)) == 0;
+}
+
+static inline size_t cb_arena_max(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+static inline size_t cb_arena_min(size_t a, size_t b) {
+    return a < b ? a : b;
 }
 
 /* What stands for an empty block: not NULL, aligned, never accessed. */
@@ -66,6 +93,14 @@ static inline void *cb_arena_fail(cutback_arena *arena) {
     return NULL;
 }
 
+/* Before the cursor is lowered: it may never have been as high. */
+static inline void cb_arena_note_peak(cutback_arena *arena) {
+    arena->peak = cb_arena_max(arena->peak, cb_ring_cursor(arena));
+}
+
+/* Whether the arena is initialised. One that CUTBACK_INIT declared is made ready now. */
+bool cb_arena_ready(cutback_arena *arena);
+
 /* The offset of the first place at or above `offset` with the alignment; false if `size` bytes do not fit
  * there. */
 bool cb_arena_place(const cutback_arena *arena, size_t offset, size_t size, size_t align, size_t *place);
@@ -73,11 +108,10 @@ bool cb_arena_place(const cutback_arena *arena, size_t offset, size_t size, size
 /* What the `size` bytes at `ptr` are. */
 struct cb_arena_block cb_arena_identify(const cutback_arena *arena, const void *ptr, size_t size);
 
-/* Moves the cursor. Bytes that become free are hidden; those that come into use are the caller's to show. */
-void cb_arena_move_cursor(cutback_arena *arena, size_t to);
-
-/* Takes back what can be taken back in the innermost scope (establishes A7). O(1) amortised: each step pops
- * an entry. */
-void cb_arena_settle(cutback_arena *arena);
+/*
+ * Takes back what can be taken back in the innermost scope (establishes A7 and A8). `dead` says whether the
+ * newest block is dead. Returns how many blocks came back. O(1) amortised: each step pops a block.
+ */
+size_t cb_arena_settle(cutback_arena *arena, bool dead);
 
 #endif

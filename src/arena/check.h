@@ -10,70 +10,107 @@
 #include "arena/arena.h"
 
 static inline const char *cb_check_ring(const cutback_arena *arena) {
+    size_t blocks = cb_ring_blocks(arena);
     size_t end = 0;
-    if (arena->count > arena->slots || (arena->slots != 0 ? arena->first >= arena->slots : arena->first != 0))
+    if (arena->slot < arena->floor || arena->slot > arena->last || arena->floor < arena->ring ||
+        arena->forgotten > blocks)
         return "A2: the ring holds more than it can";
-    for (size_t i = 0; i < arena->count; i++) {
-        const cutback_slot *slot = cb_ring_at(arena, i);
-        if (cb_ring_start(slot) < slot->before || cb_ring_end(arena, i) <= cb_ring_start(slot))
-            return "R1: the entries are not in address order";
-        if (i != 0 && slot->before <= end)
-            return "R2: an entry begins inside the one beneath it";
-        end = cb_ring_start(slot);
+    for (size_t k = cb_ring_first(arena); k < blocks; k++) {
+        struct cb_span span = cb_ring_span(arena, k);
+        if (cb_ring_before(arena, k) < end || span.start < cb_ring_before(arena, k) || span.end <= span.start)
+            return "R2: the blocks are not in address order";
+        end = span.end;
     }
-    if (arena->count != 0 && end >= arena->cursor)
-        return "R3: the newest entry does not end at the cursor";
+    if (end != 0 && end != cb_ring_cursor(arena))
+        return "R3: the newest block does not end at the cursor";
     return NULL;
 }
 
 static inline const char *cb_check_scopes(const cutback_arena *arena) {
-    size_t i = 0;
-    if (arena->scopes[0].start != 0 || arena->scopes[0].id != 0)
+    const cutback_scope *outermost = cb_scope_at(arena, 0);
+    if (cb_scope_start(outermost) != cb_scope_bottom(arena) || outermost->id != 0 || outermost->first != 0)
         return "A3: the outermost scope is not the arena";
-    for (i = 1; i <= arena->depth; i++) {
+    for (size_t i = 1; i <= arena->depth; i++) {
         const cutback_scope *outer = cb_scope_at(arena, i - 1);
         const cutback_scope *inner = cb_scope_at(arena, i);
-        if (inner->start < outer->start)
+        if (cb_scope_start(inner) < cb_scope_start(outer) || inner->first < outer->first)
             return "A3: a scope starts below the one that encloses it";
         if (inner->id <= outer->id || inner->id > arena->marks)
             return "A3: the numbers of the marks do not rise";
     }
-    if (cb_scope_innermost(arena)->start > arena->cursor)
+    if (cb_scope_start(cb_scope_innermost(arena)) > cb_ring_cursor(arena) ||
+        cb_scope_innermost(arena)->first > cb_ring_blocks(arena))
         return "A4: the cursor is below the start of the innermost scope";
     return NULL;
 }
 
+/* Whether block k of scope i is dead; it is known, or the newest. */
+static inline bool cb_check_dead(const cutback_arena *arena, size_t i, size_t k) {
+    if (k + 1 == cb_scope_blocks(arena, i) && i < arena->depth)
+        return cb_scope_beneath(cb_scope_at(arena, i + 1)).dead;
+    return cb_ring_span(arena, k).dead;
+}
+
+/* Whether the floor of scope i is where A8 allows it. */
+static inline bool cb_check_floor(const cutback_arena *arena, size_t i, size_t floor, size_t known) {
+    const cutback_scope *scope = cb_scope_at(arena, i);
+    size_t blocks = cb_scope_blocks(arena, i);
+    if (floor > blocks || floor < scope->first || floor < known)
+        return false;
+    for (size_t k = floor; k < blocks; k++)
+        if (cb_check_dead(arena, i, k))
+            return false;
+    return scope->dead == 0 || (floor > scope->first + scope->dead && (floor - 1 < known || floor == blocks ||
+                                                                       !cb_check_dead(arena, i, floor - 1)));
+}
+
 static inline const char *cb_check_live(const cutback_arena *arena) {
-    size_t position = 0;
+    size_t known = cb_ring_first(arena);
     for (size_t i = 0; i <= arena->depth; i++) {
-        size_t end = i < arena->depth ? cb_scope_at(arena, i + 1)->start : arena->cursor;
-        size_t live = 0;
-        for (; position < arena->count && cb_ring_start(cb_ring_at(arena, position)) < end; position++)
-            live += !cb_ring_dead(cb_ring_at(arena, position));
-        if (live > cb_scope_at(arena, i)->live)
-            return "A6: the ring knows more live blocks than the scope";
+        const cutback_scope *scope = cb_scope_at(arena, i);
+        size_t blocks = cb_scope_blocks(arena, i);
+        size_t floor = i < arena->depth ? cb_scope_at(arena, i + 1)->floor
+                                        : arena->lapped + (size_t)(arena->floor - arena->ring);
+        size_t dead = 0;
+        for (size_t k = cb_arena_max(known, scope->first); k < blocks; k++)
+            dead += cb_check_dead(arena, i, k);
+        if (scope->first + scope->dead > blocks || dead > scope->dead)
+            return "A6: the ring knows more dead blocks than the scope";
+        if (arena->state != CB_ARENA_FAST)
+            floor = SIZE_MAX;
+        if (floor != SIZE_MAX && floor >= arena->lapped && floor >= arena->forgotten && floor != blocks &&
+            !cb_check_floor(arena, i, floor, known))
+            return "A8: a block could be popped that should be looked at";
     }
     return NULL;
 }
 
 static inline const char *cb_check_settled(const cutback_arena *arena) {
     const cutback_scope *scope = cb_scope_innermost(arena);
-    if (scope->live == 0)
-        return scope->start == arena->cursor ? NULL : "A7: an empty scope was not cut back";
-    if (arena->count != 0 && cb_ring_start(cb_ring_newest(arena)) >= scope->start &&
-        cb_ring_dead(cb_ring_newest(arena)))
+    size_t blocks = cb_ring_blocks(arena);
+    if (cb_scope_live(arena, arena->depth) == 0)
+        return blocks == scope->first ? NULL : "A7: an empty scope was not cut back";
+    if (cb_ring_top(arena).dead)
         return "A7: a dead block on top was not taken back";
+    for (size_t i = 1; i <= arena->depth; i++) {
+        const cutback_scope *inner = cb_scope_at(arena, i);
+        const cutback_scope *outer = cb_scope_at(arena, i - 1);
+        bool empty = outer->dead != 0 && outer->first + outer->dead == inner->first;
+        if ((empty || cb_scope_beneath(inner).dead) && inner->floor != SIZE_MAX)
+            return "A8: an enclosing scope that is not settled is taken for settled";
+    }
     return NULL;
 }
 
 /* NULL if the invariants hold, else which one does not. */
 static inline const char *cb_arena_check(const cutback_arena *arena) {
     const char *fault = NULL;
-    if (arena->memory == NULL)
+    if (arena->state <= CB_ARENA_DECLARED)
         return NULL;
-    if (arena->cursor > arena->peak || arena->peak > arena->capacity || arena->capacity > SIZE_MAX / 2 ||
-        arena->cursor > arena->limit ||
-        arena->capacity - arena->limit != cb_scope_reserve(arena, arena->depth))
+    size_t end = cb_scope_bottom(arena) + arena->capacity;
+    if (arena->peak > end || cb_ring_cursor(arena) > arena->limit ||
+        end - arena->limit != cb_scope_reserve(arena, arena->depth) ||
+        arena->end != (arena->state == CB_ARENA_FAST ? arena->limit : 0))
         return "A1: the cursor is beyond the end";
     fault = cb_check_ring(arena);
     if (fault == NULL)

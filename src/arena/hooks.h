@@ -11,8 +11,12 @@
 #ifndef CB_ARENA_HOOKS_H
 #define CB_ARENA_HOOKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+/* Tests define CB_HOOK_NONE, to have the fast path in spite of a checker, and CB_HOOK_LISTEN, for the cold path
+ * without one. */
+#if !defined(CB_HOOK_NONE)
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define CB_HOOK_ASAN 1
@@ -21,26 +25,40 @@
 #if defined(__SANITIZE_ADDRESS__)
 #define CB_HOOK_ASAN 1
 #endif
+#endif
 
 #if defined(CB_HOOK_ASAN)
 #include <sanitizer/asan_interface.h>
 
+/* Whether somebody listens. An arena that is looked at takes the cold path only. */
+static inline bool cb_hook_active(void) {
+    return true;
+}
+
 /* `size` bytes from `start` are free: nobody may touch them. */
-static inline void cb_hook_hide(const unsigned char *start, size_t size) {
+static inline void cb_hook_hide(const void *start, size_t size) {
     __asan_poison_memory_region(start, size);
 }
 
 /* `size` bytes from `start` are about to be handed out. */
-static inline void cb_hook_show(const unsigned char *start, size_t size) {
+static inline void cb_hook_show(const void *start, size_t size) {
     __asan_unpoison_memory_region(start, size);
 }
 #else
-static inline void cb_hook_hide(const unsigned char *start, size_t size) {
+static inline bool cb_hook_active(void) {
+#if defined(CB_HOOK_LISTEN)
+    return true;
+#else
+    return false;
+#endif
+}
+
+static inline void cb_hook_hide(const void *start, size_t size) {
     (void)start;
     (void)size;
 }
 
-static inline void cb_hook_show(const unsigned char *start, size_t size) {
+static inline void cb_hook_show(const void *start, size_t size) {
     (void)start;
     (void)size;
 }

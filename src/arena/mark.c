@@ -10,15 +10,23 @@
  */
 #include "arena/arena.h"
 
-cutback_mark cutback_mark_set(cutback_arena *arena) {
+cutback_mark cutback_cold_mark(cutback_arena *arena) {
     cutback_mark mark;
-    bool opens = arena->memory != NULL && cb_scope_set_depth(arena, arena->depth + 1);
+    bool ready = cb_arena_ready(arena);
+    bool opens = ready && cb_scope_set_depth(arena, arena->depth + 1);
     if (opens) {
         cutback_scope *scope = cb_scope_innermost(arena);
+        struct cb_span newest = cb_ring_top(arena);
         scope->id = ++arena->marks;
-        scope->start = arena->cursor;
-        scope->live = 0;
-    } else if (arena->memory != NULL) {
+        scope->newest = newest.start;
+        scope->start = newest.end;
+        scope->first = cb_ring_blocks(arena);
+        scope->dead = 0;
+        scope->floor = SIZE_MAX;
+        if (arena->state == CB_ARENA_FAST)
+            scope->floor = arena->lapped + (size_t)(arena->floor - arena->ring);
+        arena->floor = arena->slot;
+    } else if (ready) {
         arena->failed_requests++;
     }
     mark.arena = opens ? arena : NULL;
@@ -32,29 +40,50 @@ static bool cb_mark_open(const cutback_arena *arena, cutback_mark mark) {
            cb_scope_at(arena, mark.depth)->id == mark.id;
 }
 
-bool cutback_reset(cutback_arena *arena, cutback_mark mark) {
+bool cutback_cold_reset(cutback_arena *arena, cutback_mark mark) {
     if (!cb_mark_open(arena, mark))
         return false;
-    size_t before = arena->cursor;
-    cb_scope_set_depth(arena, mark.depth);
-    cb_scope_innermost(arena)->live = 0;
-    cb_arena_settle(arena); /* with nothing live, the scope and its entries in the ring go */
+    const cutback_scope scope = *cb_scope_at(arena, mark.depth);
+    struct cb_span newest = cb_scope_beneath(&scope);
+    size_t before = cb_ring_cursor(arena);
+    cb_arena_note_peak(arena);
+    cb_ring_cut(arena, scope.first, newest);
     cb_scope_set_depth(arena, mark.depth - 1);
-    cb_arena_settle(arena);
-    arena->rewinds += arena->cursor < before;
+    arena->rewinds += cb_arena_settle(arena, newest.dead) != 0;
+    cb_hook_hide(cb_scope_byte(arena, cb_ring_cursor(arena)), before - cb_ring_cursor(arena));
     return true;
+}
+
+/* Whether the newest block is dead: known by the record of a scope that was opened on it. What such a record
+ * says of older blocks goes into their slots. The scopes from `depth` on are about to end. */
+static bool cb_mark_dead_newest(cutback_arena *arena, size_t depth) {
+    size_t blocks = cb_ring_blocks(arena);
+    size_t known = cb_ring_first(arena);
+    bool dead = false;
+    for (size_t i = depth; i <= arena->depth; i++) {
+        const cutback_scope *scope = cb_scope_at(arena, i);
+        if (!cb_scope_beneath(scope).dead)
+            continue;
+        if (scope->first == blocks)
+            dead = true;
+        else if (scope->first >= known)
+            cb_ring_kill(arena, scope->first - 1);
+    }
+    return dead;
 }
 
 bool cutback_commit(cutback_arena *arena, cutback_mark mark) {
     if (!cb_mark_open(arena, mark))
         return false;
-    size_t before = arena->cursor;
-    size_t live = 0;
+    size_t before = cb_ring_cursor(arena);
+    size_t dead = 0;
+    bool newest_dead = cb_mark_dead_newest(arena, mark.depth);
     for (size_t i = mark.depth; i <= arena->depth; i++)
-        live += cb_scope_at(arena, i)->live;
+        dead += cb_scope_at(arena, i)->dead;
+    cb_arena_note_peak(arena);
     cb_scope_set_depth(arena, mark.depth - 1);
-    cb_scope_innermost(arena)->live += live;
-    cb_arena_settle(arena);
-    arena->rewinds += arena->cursor < before;
+    cb_scope_innermost(arena)->dead += dead;
+    arena->rewinds += cb_arena_settle(arena, newest_dead) != 0;
+    cb_hook_hide(cb_scope_byte(arena, cb_ring_cursor(arena)), before - cb_ring_cursor(arena));
     return true;
 }

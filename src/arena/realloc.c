@@ -6,60 +6,56 @@
  */
 #include "arena/arena.h"
 
-static size_t cb_realloc_min(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 /* Whether the block of `size` bytes ends at the cursor and is no older than the innermost scope. */
 static bool cb_realloc_on_top(const cutback_arena *arena, struct cb_arena_block block, size_t size) {
-    if (block.scope != arena->depth)
-        return false;
-    return block.kind == CB_ARENA_KNOWN ? block.end == arena->cursor : block.start + size == arena->cursor;
+    size_t end = block.kind == CB_ARENA_KNOWN ? block.end : block.start + size;
+    return block.scope == arena->depth && end == cb_ring_cursor(arena);
 }
 
 /* Resizes the block on top in place, or slides it up to the next place with the alignment. */
 static void *cb_realloc_top(cutback_arena *arena, struct cb_arena_block block, size_t old_size,
                             size_t new_size, size_t align) {
-    unsigned char *old = arena->memory + block.start;
+    unsigned char *old = cb_scope_byte(arena, block.start);
     size_t place = 0;
     if (!cb_arena_place(arena, block.start, new_size, align, &place))
         return cb_arena_fail(arena);
-    size_t before = arena->cursor;
-    cb_arena_move_cursor(arena, cb_realloc_min(before, place + new_size));
-    cb_hook_show(arena->memory + place, new_size);
-    if (place != block.start) {
-        cb_hook_show(old, old_size); /* the source, of which the lines above may have hidden the end */
-        memmove(arena->memory + place, old, cb_realloc_min(old_size, new_size));
-        cb_hook_hide(old, before - block.start);
-        cb_hook_show(arena->memory + place, new_size);
-        if (block.kind == CB_ARENA_KNOWN)
-            cb_ring_at(arena, block.position)->tag = place << 1;
-    }
-    cb_arena_move_cursor(arena, place + new_size);
-    arena->rewinds += arena->cursor < before;
-    return arena->memory + place;
+    unsigned char *moved = cb_scope_byte(arena, place);
+    size_t before = cb_ring_cursor(arena);
+    if (place + new_size < before)
+        cb_arena_note_peak(arena);
+    cb_ring_unlap(arena); /* the block may be the last of the lap before, whose end may not change */
+    if (block.kind == CB_ARENA_FORGOTTEN)
+        arena->forgotten = cb_ring_blocks(arena);
+    cb_hook_show(moved, new_size);
+    if (place != block.start)
+        memmove(moved, old, cb_arena_min(old_size, new_size));
+    cb_ring_set_top(arena, cb_span_of(place, place + new_size));
+    cb_hook_hide(old, place - block.start);
+    if (place + new_size < before)
+        cb_hook_hide(moved + new_size, before - place - new_size);
+    return moved;
 }
 
 /* Allocates anew, copies, frees. */
 static void *cb_realloc_away(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size,
                              size_t align) {
-    void *moved = cutback_alloc(arena, new_size, align);
+    void *moved = cutback_cold_alloc(arena, new_size, align);
     if (moved == NULL)
         return NULL;
-    memcpy(moved, ptr, cb_realloc_min(old_size, new_size));
-    cutback_free(arena, ptr, old_size);
+    memcpy(moved, ptr, cb_arena_min(old_size, new_size));
+    cutback_cold_free(arena, ptr, old_size);
     return moved;
 }
 
-void *cutback_realloc(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size, size_t align) {
-    if (arena->memory == NULL)
+void *cutback_cold_realloc(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size, size_t align) {
+    if (!cb_arena_ready(arena))
         return NULL;
     if (!cb_arena_valid_align(align))
         return cb_arena_fail(arena);
     if (ptr == NULL || old_size == 0)
-        return cutback_alloc(arena, new_size, align);
+        return cutback_cold_alloc(arena, new_size, align);
     if (new_size == 0) {
-        cutback_free(arena, ptr, old_size);
+        cutback_cold_free(arena, ptr, old_size);
         return cb_arena_empty(align);
     }
     struct cb_arena_block block = cb_arena_identify(arena, ptr, old_size);

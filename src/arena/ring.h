@@ -1,85 +1,171 @@
 /*
- * The ring: the last `slots` blocks of an arena, oldest first.
+ * The ring: the last `length` blocks of an arena.
  *
  * Layer:     arena. Includes cutback.h only.
  * Threading: as the arena: one thread at a time.
  *
- * A *position* counts from the oldest entry: 0 is the oldest, count - 1 the newest.
+ * Blocks are numbered from the bottom of the memory: block k has k blocks beneath it, live, dead or forgotten.
+ * A *span* is where a block starts and ends. The newest block's span is in the arena itself (`top`). When block
+ * k is pushed, its slot gets the span of block k - 1, and `top` the span of block k. So
+ *   R1  slot k says where block k - 1 starts and ends, which is where block k begins (before its padding);
+ *   R2  the span of block k is in slot k + 1, or in `top`; spans are in address order;
+ *   R3  the newest block ends at the cursor.
+ * A dead block has its span the other way round: its end before its start. `top` never has: the block that was
+ * newest when a scope was opened, and died since, is turned round in the record of that scope.
  *
- * Entries come in at the newest end (allocation) and leave at either: at the oldest when the ring is full, at
- * the newest when the cursor moves back. The cursor only ever moves up from the end of the newest entry. So
- *   R1  entries are in address order, and a block is found by bisection;
- *   R2  each entry begins (before its padding) where the one beneath it ends;
- *   R3  the newest entry ends at the cursor.
- * R2 and R3 are why no entry holds a size.
+ * The slots of blocks `lapped` to the newest are ring[0] up to `slot`: this lap. The rest of the ring, from
+ * `slot` on, is of the lap before: blocks lapped - length + (slot - ring) to lapped - 1. Of these, the first
+ * ones may have been overwritten in this lap, by blocks that have gone again; the others are known (cb_ring_first
+ * tells how many). Nothing is counted for that when a block is pushed or popped:
+ *   R4  every slot that was written in this lap says an end at or above that of block lapped - 1, every older
+ *       one an end below it.
+ * That end must not change in this lap; whoever changes it calls cb_ring_unlap first.
  */
 #ifndef CB_ARENA_RING_H
 #define CB_ARENA_RING_H
 
 #include "cutback.h"
 
-static inline cutback_slot *cb_ring_at(const cutback_arena *arena, size_t position) {
-    size_t index = arena->first + position;
-    return &arena->ring[index < arena->slots ? index : index - arena->slots];
+/* The bytes from the base on from which an arena is wide. Tests make it small. */
+#ifndef CB_RING_WIDE
+#define CB_RING_WIDE UINT32_MAX
+#endif
+
+/* Of `state`. */
+enum {
+    CB_ARENA_UNSET,
+    CB_ARENA_DECLARED, /* by CUTBACK_INIT: not used yet */
+    CB_ARENA_FAST,
+    CB_ARENA_SLOW, /* every call is a cold one: a memory checker looks on, or there is no ring */
+    CB_ARENA_WIDE, /* as well, and offsets from the base take more than 32 bits: a block has two slots */
+};
+
+/* Where a block starts and ends, as offsets from the base. */
+struct cb_span {
+    size_t start;
+    size_t end;
+    bool dead;
+};
+
+static inline bool cb_ring_wide(const cutback_arena *arena) {
+    return (SIZE_MAX > UINT32_MAX || CB_RING_WIDE == 1) && arena->state == CB_ARENA_WIDE;
 }
 
-static inline size_t cb_ring_start(const cutback_slot *slot) {
-    return slot->tag >> 1;
-}
-
-static inline bool cb_ring_dead(const cutback_slot *slot) {
-    return (slot->tag & 1) != 0;
-}
-
-static inline void cb_ring_kill(cutback_slot *slot) {
-    slot->tag |= 1;
-}
-
-/* The newest entry. The ring is not empty. */
-static inline cutback_slot *cb_ring_newest(const cutback_arena *arena) {
-    return cb_ring_at(arena, arena->count - 1);
-}
-
-/* Where the memory that the ring knows begins: at this offset and above, every block is in the ring. */
-static inline size_t cb_ring_horizon(const cutback_arena *arena) {
-    return arena->count != 0 ? arena->ring[arena->first].before : arena->cursor;
-}
-
-/* Where the block at `position` ends. */
-static inline size_t cb_ring_end(const cutback_arena *arena, size_t position) {
-    return position + 1 < arena->count ? cb_ring_at(arena, position + 1)->before : arena->cursor;
-}
-
-/* Remembers the block at `start`, forgetting the oldest one if the ring is full. */
-static inline void cb_ring_push(cutback_arena *arena, size_t before, size_t start) {
-    if (arena->slots == 0)
-        return;
-    if (arena->count == arena->slots) {
-        arena->first = arena->first + 1 < arena->slots ? arena->first + 1 : 0;
-        arena->count--;
+static inline struct cb_span cb_span_of(size_t first, size_t second) {
+    struct cb_span span = {first, second, false};
+    if (first > second) {
+        span.start = second;
+        span.end = first;
+        span.dead = true;
     }
-    cutback_slot *slot = cb_ring_at(arena, arena->count++);
-    slot->before = before;
-    slot->tag = start << 1;
+    return span;
 }
 
-/* The position of the block that starts at `start`, or `count` if there is none. O(1) for the newest, else
- * O(log). */
-static inline size_t cb_ring_find(const cutback_arena *arena, size_t start) {
-    size_t low = 0;
-    size_t high = arena->count;
-    if (high != 0 && cb_ring_start(cb_ring_newest(arena)) == start)
-        return high - 1;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (cb_ring_start(cb_ring_at(arena, middle)) < start)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < arena->count && cb_ring_start(cb_ring_at(arena, low)) == start)
-        return low;
-    return arena->count;
+/* ---- the newest block ---- */
+
+static inline size_t cb_ring_cursor(const cutback_arena *arena) {
+    return cb_ring_wide(arena) ? arena->wide_cursor : (size_t)(uint32_t)arena->top;
 }
+
+static inline struct cb_span cb_ring_top(const cutback_arena *arena) {
+    if (cb_ring_wide(arena))
+        return cb_span_of(arena->wide_newest, arena->wide_cursor);
+    return cb_span_of((size_t)(arena->top >> 32), (size_t)(uint32_t)arena->top);
+}
+
+/* Makes this the newest block; a dead one is turned the right way round. */
+static inline void cb_ring_set_top(cutback_arena *arena, struct cb_span span) {
+    if (cb_ring_wide(arena)) {
+        arena->wide_newest = span.start;
+        arena->wide_cursor = span.end;
+    } else {
+        arena->top = (uint64_t)span.start << 32 | span.end;
+    }
+}
+
+/* ---- slots ---- */
+
+/* Slots that have been written in this lap. */
+static inline size_t cb_ring_position(const cutback_arena *arena) {
+    return (size_t)(arena->slot - arena->ring) >> cb_ring_wide(arena);
+}
+
+/* Blocks below the cursor. */
+static inline size_t cb_ring_blocks(const cutback_arena *arena) {
+    return arena->lapped + (arena->length != 0 ? cb_ring_position(arena) : 0);
+}
+
+/* The slot of block k, which is of this lap or the one before. */
+static inline cutback_slot *cb_ring_slot(const cutback_arena *arena, size_t k) {
+    size_t position = k - arena->lapped + (k < arena->lapped ? arena->length : 0);
+    return &arena->ring[position << cb_ring_wide(arena)];
+}
+
+/* What slot k says: the span of block k - 1. */
+static inline struct cb_span cb_ring_beneath(const cutback_arena *arena, size_t k) {
+    const cutback_slot *slot = cb_ring_slot(arena, k);
+    if (cb_ring_wide(arena))
+        return cb_span_of((size_t)slot[0].word, (size_t)slot[1].word);
+    return cb_span_of((size_t)(slot->word >> 32), (size_t)(uint32_t)slot->word);
+}
+
+/* Where block k begins, before its padding. */
+static inline size_t cb_ring_before(const cutback_arena *arena, size_t k) {
+    return cb_ring_beneath(arena, k).end;
+}
+
+/* The span of block k, which is the newest or the one beneath a known one. */
+static inline struct cb_span cb_ring_span(const cutback_arena *arena, size_t k) {
+    return k + 1 == cb_ring_blocks(arena) ? cb_ring_top(arena) : cb_ring_beneath(arena, k + 1);
+}
+
+/* Turns the span of block k round; block k + 1 is known. */
+static inline void cb_ring_kill(cutback_arena *arena, size_t k) {
+    cutback_slot *slot = cb_ring_slot(arena, k + 1);
+    if (cb_ring_wide(arena)) {
+        uint64_t start = slot[0].word;
+        slot[0].word = slot[1].word;
+        slot[1].word = start;
+    } else {
+        slot->word = slot->word << 32 | slot->word >> 32;
+    }
+}
+
+/* Adds a block on top. Any block may be the first of a lap. */
+static inline void cb_ring_push(cutback_arena *arena, struct cb_span span) {
+    if (arena->length == 0) {
+        arena->lapped++;
+    } else {
+        if (arena->slot == arena->last) {
+            arena->slot = arena->ring;
+            arena->lapped += arena->length;
+        }
+        if (cb_ring_wide(arena)) {
+            arena->slot[0].word = arena->wide_newest;
+            arena->slot[1].word = arena->wide_cursor;
+        } else {
+            arena->slot->word = arena->top;
+        }
+        arena->slot += (size_t)1 << cb_ring_wide(arena);
+    }
+    cb_ring_set_top(arena, span);
+}
+
+/* ---- which blocks are known ---- */
+
+/* The oldest block that the ring knows; the number of blocks if it knows none. O(log length). */
+size_t cb_ring_first(const cutback_arena *arena);
+
+/* Goes back to the lap before if nothing of this one is left, and something of that one is known. */
+void cb_ring_unlap(cutback_arena *arena);
+
+/* Leaves the lowest `blocks` blocks, of which the newest is where `top` says. */
+void cb_ring_cut(cutback_arena *arena, size_t blocks, struct cb_span top);
+
+/*
+ * The newest of blocks low to high - 1 that begins at or below `place`. Block `low` does; all are of one lap
+ * and known. The last eight are looked at first, then twice as many, and so on.
+ */
+size_t cb_ring_find(const cutback_arena *arena, size_t low, size_t high, size_t place);
 
 #endif

@@ -37,10 +37,19 @@ static inline cutback_arena *bed_make(size_t capacity, size_t slots) {
     return &bed.arena;
 }
 
+static inline unsigned char *bed_memory(const cutback_arena *arena) {
+    return arena->memory;
+}
+
+/* Blocks that the ring remembers. */
+static inline size_t bed_known(const cutback_arena *arena) {
+    return cb_ring_blocks(arena) - cb_ring_first(arena);
+}
+
 /* Where a block lies. */
 static inline size_t bed_offset(const cutback_arena *arena, const void *ptr) {
     assert_non_null(ptr);
-    return (size_t)((const unsigned char *)ptr - arena->memory);
+    return (size_t)((const unsigned char *)ptr - bed_memory(arena));
 }
 
 /* Demands that the cursor is at `used`, and that the invariants hold. */

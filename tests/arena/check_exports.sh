@@ -5,7 +5,7 @@
 set -eu
 
 exported=$("$3" -D -P --defined-only "$1" | cut -d' ' -f1 | sort)
-declared=$(sed -n 's/^CUTBACK_API .*\(cutback_[a-z_]*\)(.*/\1/p' "$2" | sort)
+declared=$(tr '\n' ' ' <"$2" | tr ';' '\n' | sed -n 's/.*CUTBACK_API .*[ *]\(cutback_[a-z_]*\)(.*/\1/p' | sort -u)
 if [ "$exported" != "$declared" ]; then
   echo "exported:" $exported
   echo "declared:" $declared

@@ -112,11 +112,94 @@ static void an_arena_owns_its_memory_to_the_byte(void **state) {
     (void)state;
     cutback_arena *arena = bed_make(100, 2);
     assert_true(cutback_owns(arena, arena->memory));
-    assert_true(cutback_owns(arena, arena->memory + 99));
-    assert_false(cutback_owns(arena, arena->memory + 100));
-    assert_false(cutback_owns(arena, arena->memory - 1));
+    assert_true(cutback_owns(arena, bed_memory(arena) + 99));
+    assert_false(cutback_owns(arena, bed_memory(arena) + 100));
+    assert_false(cutback_owns(arena, bed_memory(arena) - 1));
     assert_false(cutback_owns(arena, arena->ring));
     assert_false(cutback_owns(arena, NULL));
+}
+
+/* ---- without a call ---- */
+
+static unsigned char declared_memory[256];
+static cutback_slot declared_ring[4];
+static cutback_arena declared = CUTBACK_INIT(declared_memory, declared_ring);
+
+static void a_declared_arena_is_ready_at_its_first_use(void **state) {
+    (void)state;
+    assert_int_equal(cutback_used(&declared), 0);
+    assert_int_equal(cutback_remaining(&declared), 256);
+    assert_int_equal(cutback_get_stats(&declared).peak, 0);
+    assert_true(cutback_owns(&declared, declared_memory + 255));
+    cutback_free(&declared, declared_memory, 10);
+    void *block = cutback_alloc(&declared, 100, 1);
+    assert_ptr_equal(block, declared_memory);
+    assert_used(&declared, 100);
+    cutback_free(&declared, block, 100);
+    assert_used(&declared, 0);
+    cb_hook_show(declared_memory, sizeof declared_memory);
+}
+
+static void a_mark_may_be_the_first_use_of_a_declared_arena(void **state) {
+    (void)state;
+    cutback_arena arena = CUTBACK_INIT(declared_memory, declared_ring);
+    cutback_mark mark = cutback_mark_set(&arena);
+    assert_non_null(cutback_alloc(&arena, 100, 1));
+    assert_true(cutback_reset(&arena, mark));
+    assert_used(&arena, 0);
+    cb_hook_show(declared_memory, sizeof declared_memory);
+}
+
+static void a_declared_arena_of_another_layout_is_not_initialised(void **state) {
+    (void)state;
+    cutback_arena arena = CUTBACK_INIT(declared_memory, declared_ring);
+    arena.size -= sizeof(cutback_scope);
+    assert_null(cutback_alloc(&arena, 1, 1));
+    assert_false(cutback_reset(&arena, cutback_mark_set(&arena)));
+}
+
+/* ---- clear ---- */
+
+static void clear_gives_everything_back(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(256, 2);
+    for (size_t i = 0; i < 5; i++)
+        assert_non_null(cutback_alloc(arena, 10, 8));
+    cutback_free(arena, bed_memory(arena), 10);
+    cutback_mark_set(arena);
+    cutback_clear(arena);
+    assert_used(arena, 0);
+    assert_int_equal(cutback_remaining(arena), 256);
+    assert_int_equal(cutback_get_stats(arena).live_blocks, 0);
+    assert_int_equal(cutback_get_stats(arena).peak, 74);
+    void *block = cutback_alloc(arena, 256, 1);
+    assert_ptr_equal(block, bed_memory(arena));
+    cutback_free(arena, block, 256);
+    assert_used(arena, 0);
+}
+
+static void clear_ends_every_scope(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(4096, 2);
+    cutback_mark marks[CUTBACK_SCOPES + 2];
+    for (size_t i = 0; i < CUTBACK_SCOPES + 2; i++)
+        marks[i] = cutback_mark_set(arena);
+    cutback_clear(arena);
+    assert_int_equal(cutback_remaining(arena), 4096);
+    for (size_t i = 0; i < CUTBACK_SCOPES + 2; i++) {
+        assert_false(cutback_reset(arena, marks[i]));
+        assert_false(cutback_commit(arena, marks[i]));
+    }
+    cutback_mark_set(arena);
+    assert_false(cutback_reset(arena, marks[0]));
+}
+
+static void clear_of_an_arena_that_is_not_initialised_does_nothing(void **state) {
+    (void)state;
+    static cutback_arena arena;
+    cutback_arena copy = arena;
+    cutback_clear(&arena);
+    assert_unchanged(&arena, &copy);
 }
 
 int main(void) {
@@ -131,6 +214,12 @@ int main(void) {
         cmocka_unit_test(a_refused_init_leaves_the_arena_not_initialised),
         cmocka_unit_test(a_second_init_starts_over),
         cmocka_unit_test(an_arena_owns_its_memory_to_the_byte),
+        cmocka_unit_test(a_declared_arena_is_ready_at_its_first_use),
+        cmocka_unit_test(a_mark_may_be_the_first_use_of_a_declared_arena),
+        cmocka_unit_test(a_declared_arena_of_another_layout_is_not_initialised),
+        cmocka_unit_test(clear_gives_everything_back),
+        cmocka_unit_test(clear_ends_every_scope),
+        cmocka_unit_test(clear_of_an_arena_that_is_not_initialised_does_nothing),
     };
     return cmocka_run_group_tests_name("arena: init", tests, NULL, NULL);
 }

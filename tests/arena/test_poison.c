@@ -127,7 +127,7 @@ static void act_use_of_what_a_shrink_cut_off(void) {
 }
 
 static void act_use_of_memory_never_handed_out(void) {
-    touch(bed_make(256, 4)->memory + 100);
+    touch(bed_memory(bed_make(256, 4)) + 100);
 }
 
 static void access_to_live_blocks_is_not_reported(void **state) {

@@ -287,7 +287,7 @@ static void what_is_no_live_block_is_refused(void **state) {
     unsigned char elsewhere[8] = {0};
     assert_null(cutback_realloc(arena, a, 10, 5, 1));
     assert_null(cutback_realloc(arena, a + 17, 1, 5, 1));
-    assert_null(cutback_realloc(arena, arena->memory + 100, 1, 5, 1));
+    assert_null(cutback_realloc(arena, bed_memory(arena) + 100, 1, 5, 1));
     assert_null(cutback_realloc(arena, elsewhere, 8, 16, 1));
     assert_used(arena, 26);
     assert_int_equal(cutback_get_stats(arena).failed_requests, 4);

@@ -445,8 +445,59 @@ static void a_very_deep_scope_that_does_not_fit_is_not_opened(void **state) {
     assert_used(arena, 240);
 }
 
+/* ---- scopes across functions ---- */
+
+/* Takes memory for its own use while it runs, and is handed the arena like any argument. */
+static size_t scratch_user(cutback_arena *arena, size_t rest) {
+    cutback_mark mark = cutback_mark_set(arena);
+    unsigned char *scratch = cutback_alloc(arena, 16, 8);
+    assert_non_null(scratch);
+    bed_fill(scratch, 16, (unsigned char)rest);
+    size_t used = rest != 0 ? scratch_user(arena, rest - 1) : cutback_used(arena);
+    bed_expect(scratch, 16, (unsigned char)rest);
+    assert_true(cutback_reset(arena, mark));
+    return used;
+}
+
+static void functions_that_mark_and_reset_what_they_are_handed_nest(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(4096, 4);
+    assert_non_null(cutback_alloc(arena, 8, 8));
+    assert_int_equal(scratch_user(arena, CUTBACK_SCOPES + 8), 8 + 16 * (CUTBACK_SCOPES + 9));
+    assert_used(arena, 8);
+}
+
+static jmp_buf scope_escape;
+
+static void fails_deep_inside(cutback_arena *arena) {
+    for (int i = 0; i < 10; i++) {
+        cutback_mark_set(arena);
+        assert_non_null(cutback_alloc(arena, 16, 8));
+    }
+    longjmp(scope_escape, 1);
+}
+
+static void an_error_path_resets_an_outer_mark(void **state) {
+    (void)state;
+    cutback_arena *arena = bed_make(1024, 4);
+    unsigned char *kept = cutback_alloc(arena, 20, 1);
+    bed_fill(kept, 20, 5);
+    for (int i = 0; i < 3; i++) {
+        cutback_mark outer = cutback_mark_set(arena);
+        if (setjmp(scope_escape) == 0)
+            fails_deep_inside(arena);
+        assert_true(cutback_reset(arena, outer));
+        assert_used(arena, 20);
+    }
+    bed_expect(kept, 20, 5);
+    cutback_free(arena, kept, 20);
+    assert_used(arena, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(functions_that_mark_and_reset_what_they_are_handed_nest),
+        cmocka_unit_test(an_error_path_resets_an_outer_mark),
         cmocka_unit_test(reset_gives_back_all_since_the_mark),
         cmocka_unit_test(reset_of_an_empty_scope_changes_nothing_else),
         cmocka_unit_test(reset_takes_older_dead_blocks_back_too),

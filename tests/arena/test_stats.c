@@ -42,20 +42,31 @@ static void live_blocks_are_those_not_freed(void **state) {
     assert_int_equal(cutback_get_stats(arena).live_blocks, 1);
 }
 
-static void a_rewind_is_a_call_that_lowered_the_cursor(void **state) {
+static void a_rewind_is_a_call_that_brought_back_what_was_freed_before(void **state) {
     (void)state;
     cutback_arena *arena = bed_make(256, 4);
     void *a = cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_free(arena, a, 10); /* not on top */
     assert_int_equal(cutback_get_stats(arena).rewinds, 0);
-    cutback_free(arena, b, 10); /* two blocks, one rewind */
+    cutback_free(arena, b, 10); /* and a with it */
     assert_int_equal(cutback_get_stats(arena).rewinds, 1);
-    cutback_mark mark = cutback_mark_set(arena);
     a = cutback_alloc(arena, 10, 1);
-    cutback_realloc(arena, a, 10, 5, 1);
+    cutback_free(arena, a, 10); /* this block alone */
+    a = cutback_alloc(arena, 10, 1);
+    cutback_mark mark = cutback_mark_set(arena);
+    b = cutback_alloc(arena, 10, 1);
+    cutback_realloc(arena, b, 10, 5, 1);
+    cutback_reset(arena, mark); /* what the scope held, and no more */
+    assert_int_equal(cutback_get_stats(arena).rewinds, 1);
+    mark = cutback_mark_set(arena);
+    cutback_free(arena, a, 10);
+    cutback_reset(arena, mark); /* and a */
     assert_int_equal(cutback_get_stats(arena).rewinds, 2);
-    cutback_reset(arena, mark);
+    a = cutback_alloc(arena, 10, 1);
+    mark = cutback_mark_set(arena);
+    cutback_free(arena, a, 10);
+    cutback_commit(arena, mark);
     assert_int_equal(cutback_get_stats(arena).rewinds, 3);
 }
 
@@ -90,7 +101,7 @@ int main(void) {
         cmocka_unit_test(used_and_peak_follow_the_cursor),
         cmocka_unit_test(growing_in_place_raises_the_peak),
         cmocka_unit_test(live_blocks_are_those_not_freed),
-        cmocka_unit_test(a_rewind_is_a_call_that_lowered_the_cursor),
+        cmocka_unit_test(a_rewind_is_a_call_that_brought_back_what_was_freed_before),
         cmocka_unit_test(every_refusal_is_a_failed_request),
         cmocka_unit_test(forgotten_and_second_frees_are_counted_apart),
     };

@@ -1,0 +1,115 @@
+#!/bin/sh
+# The header compiles without a warning in every language that it is for, with each compiler, expanded and as calls; a
+# layout of another size is refused; the version is the project's; and gcc warns of wrong uses.
+#
+# Usage: check_header.sh SOURCE_DIRECTORY ARCHIVE VERSION. Exit status 0, 1, 77 (skipped: the archive is instrumented).
+set -eu
+
+here=$(dirname "$0")
+source=$1
+archive=$2
+version=$3
+if nm -P "$archive" | grep -q -e ' *__asan_' -e '^__ubsan_' -e '^__tsan_' -e '^__llvm_profile'; then
+  echo "skipped: built with instrumentation"
+  exit 77
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+fail() {
+  echo "FAILED: $*"
+  failed=1
+}
+
+warnings="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
+
+runs() { # COMPILER LANGUAGE STANDARD, then more arguments
+  compiler=$1
+  language=$2
+  standard=$3
+  shift 3
+  command -v "$compiler" >/dev/null || return 0
+  for level in -O0 -O2 -Os; do
+    # shellcheck disable=SC2086
+    if ! "$compiler" -x "$language" -std="$standard" $warnings $level "$@" -I"$source" "$here/surface.c" \
+      -x none "$archive" -o "$work/surface"; then
+      fail "$compiler -std=$standard $level $*: it does not compile"
+    elif ! "$work/surface"; then
+      fail "$compiler -std=$standard $level $*: it does not run"
+    fi
+  done
+}
+
+for standard in c99 c11 c17; do
+  for compiler in gcc clang; do
+    runs $compiler c $standard
+    runs $compiler c $standard -DCUTBACK_CALLS
+  done
+done
+runs gcc c gnu99 -fgnu89-inline
+runs clang c gnu99 -fgnu89-inline
+for standard in c++11 c++14 c++17 c++20; do
+  for compiler in g++ clang++; do
+    runs $compiler c++ $standard
+    runs $compiler c++ $standard -DCUTBACK_CALLS
+  done
+done
+
+# Another number of scopes than the library's: neither way of initialising gives an arena.
+cat >"$work/scopes.c" <<'END'
+#define CUTBACK_SCOPES 8
+#include "cutback.h"
+static unsigned char memory[64];
+static cutback_slot ring[4];
+static cutback_arena arena = CUTBACK_INIT(memory, ring);
+int main(void) {
+    if (cutback_alloc(&arena, 1, 1) != NULL)
+        return 1;
+    return cutback_init(&arena, memory, sizeof memory, ring, 4) || cutback_alloc(&arena, 1, 1) != NULL;
+}
+END
+if ! { cc -O2 -I"$source" "$work/scopes.c" "$archive" -o "$work/scopes" && "$work/scopes"; }; then
+  fail "an arena of another layout is not refused"
+fi
+
+cat >"$work/version.c" <<'END'
+#include "cutback.h"
+CUTBACK_VERSION_MAJOR.CUTBACK_VERSION_MINOR.CUTBACK_VERSION_PATCH
+END
+said=$(cc -E -P -I"$source" "$work/version.c" | tail -n 1 | tr -d ' ')
+[ "$said" = "$version" ] || fail "the header says version $said, the project $version"
+
+# warned FLAG WHAT, then arguments: gcc 11 or later warns so of the program on standard input.
+warned() {
+  flag=$1
+  what=$2
+  shift 2
+  { echo '#include <stdlib.h>'; echo '#include "cutback.h"'; cat; } >"$work/wrong.c"
+  gcc "$@" -Wall -I"$source" -c "$work/wrong.c" -o "$work/wrong.o" 2>"$work/said" || true
+  grep -q -e "$flag" "$work/said" || { cat "$work/said"; fail "gcc does not warn of $what"; }
+}
+if command -v gcc >/dev/null && [ "$(gcc -dumpversion | cut -d. -f1)" -ge 11 ]; then
+  warned -Wunused-result 'a block that is dropped' <<'END'
+void wrong(cutback_arena *arena) { cutback_alloc(arena, 8, 8); }
+END
+  warned -Wmismatched-dealloc 'free() of a block' -DCUTBACK_CALLS <<'END'
+void wrong(cutback_arena *arena) { void *p = cutback_alloc(arena, 8, 8); free(p); }
+END
+  warned -Wmismatched-dealloc 'cutback_free() of memory of malloc' -DCUTBACK_CALLS <<'END'
+void wrong(cutback_arena *arena) { void *p = malloc(8); cutback_free(arena, p, 8); }
+END
+  warned -Wfree-nonheap-object 'a free inside a block' -DCUTBACK_CALLS -O2 <<'END'
+void wrong(cutback_arena *arena) { char *p = (char *)cutback_alloc(arena, 8, 8); cutback_free(arena, p + 4, 4); }
+END
+  warned -Wanalyzer-mismatching-deallocation 'free() of a block, by its analyser' -DCUTBACK_CALLS -fanalyzer <<'END'
+void wrong(cutback_arena *arena) { void *p = cutback_alloc(arena, 8, 8); free(p); }
+END
+  warned -Wanalyzer-double-free 'a second free, by its analyser' -DCUTBACK_CALLS -fanalyzer <<'END'
+void wrong(cutback_arena *arena) { void *p = cutback_alloc(arena, 8, 8); cutback_free(arena, p, 8); cutback_free(arena, p, 8); }
+END
+  warned -Warray-bounds 'a write beyond a block' -DCUTBACK_CALLS -O2 <<'END'
+char *wrong(cutback_arena *arena) { char *p = (char *)cutback_alloc(arena, 8, 8); p[8] = 1; return p; }
+END
+fi
+exit $failed

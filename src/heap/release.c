@@ -56,8 +56,8 @@ void cb_release_some(struct cb_heap *heap) {
     cb_pages_release_excess();
 }
 
-#define WATCH_MOST 64 /* frees after a slow path that come by here ... */
-#define WATCH_EACH 8  /* ... and of so many, one asks what time it is */
+#define WATCH_MOST 16 /* frees after a slow path that come by here ... */
+#define WATCH_EACH 4  /* ... and of so many, one asks what time it is */
 
 void cb_heap_watch(struct cb_heap *heap) {
     if (heap == cb_thread.heap && heap->tag != CB_NO_TAG) {

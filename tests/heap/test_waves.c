@@ -1,7 +1,7 @@
 /*
  * Waves: objects are allocated, all are freed, and it begins again. Memory that was given back and is wanted again is
  * a mistake that may be made once: the page faults of all waves stay within two and a half times the memory of the
- * largest, in whatever order sizes follow each other. When the waves are over and time has passed, what was kept goes.
+ * largest (three times, where two threads share them), in whatever order sizes follow each other. When the waves are over and time has passed, what was kept goes.
  *
  * The clock is the test's, so that how long a wave takes is of no account; each sequence runs in a process of its own,
  * whose own memory is touched before.
@@ -20,8 +20,8 @@
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 #define LEAST_LEFT (2 * MIB) /* may be resident after a drain in any case */
-#define LEAST_QUIET                                                                                          \
-    (4 * MIB) /* and for each thread that goes on a little: with what it parks and has in hand */
+/* And for each thread that goes on a little: with what it parks and has in hand. */
+#define LEAST_QUIET (5 * MIB)
 
 enum {
     MOST = 150000, /* objects of a thread in a wave */
@@ -335,10 +335,12 @@ static void judge(void) {
         "first %zu KiB, the last %zu, when quiet %zu\n",
         described(), all_faults, (double)all_faults / (double)pages, first_faults, all_given / KIB,
         left_first / KIB, left_last / KIB, left_quiet / KIB);
-    demand_at_most("faults of all waves", (size_t)all_faults, pages / 2 * 5 + of_waves);
+    /* Of two threads, one may be far behind the other: the waves are not alike then. */
+    size_t may_fault = (are_two() ? pages * 3 : pages / 2 * 5) + of_waves;
+    demand_at_most("faults of all waves", (size_t)all_faults, may_fault);
     demand_at_most("faults of the first wave", (size_t)first_faults,
                    first_pages + first_pages / 8 + FAULTS_AT_ALL);
-    demand_at_most("bytes given back", all_given, (pages / 2 * 5 + of_waves) * cb_page_size);
+    demand_at_most("bytes given back", all_given, may_fault * cb_page_size);
     if (!are_two()) {
         demand_at_most("bytes left after the first wave", left_first, LEAST_LEFT);
     }

@@ -15,12 +15,13 @@
  *   fresh        the part of a block that was never handed to a run; its map bytes are zero.
  *   dead run     a stretch of freed granules; its first and its last map byte carry its length.
  *   ring         per size, the most recent frees, newest on top. An object in a ring is parked.
- *   sweep        the walk over a block's map that turns dead runs into runs and ring entries.
+ *   sweep        the walk over a block's map that turns dead runs into runs.
  *   hole         a dead run, or several side by side, that a sweep left since it was too short.
  *   tight        a heap that the system has refused a block to, until much has been freed or had since. The
  *                lengths that its blocks wait with are then upper bounds of all holes: see block.h.
  *   extent       a stretch of whole pages: free, a large object, or one block.
  *   purge        giving pages without live objects back to the system, the addresses kept.
+ *   reserve      pages without live objects that stay resident: shares, and what it was a mistake to purge; reserve.h.
  *   remote free  a free by a thread that does not own the block. The object's map byte says so, and its block
  *                waits in the owner's inbox; see remote.h.
  *

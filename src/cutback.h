@@ -43,8 +43,12 @@ extern "C" {
 #define CUTBACK_API __attribute__((visibility("default")))
 #define CUTBACK_NEW __attribute__((malloc))
 #define CUTBACK_SIZED(...) __attribute__((alloc_size(__VA_ARGS__)))
-#define CUTBACK_ALIGNED(align) __attribute__((alloc_align(align)))
 #define CUTBACK_USED __attribute__((warn_unused_result))
+#if defined(__clang__)
+#define CUTBACK_ALIGNED(align) /* clang 14 crashes where the alignment is a constant 0 */
+#else
+#define CUTBACK_ALIGNED(align) __attribute__((alloc_align(align)))
+#endif
 #else
 #define CUTBACK_API
 #define CUTBACK_NEW

@@ -322,7 +322,7 @@ static const char *(*const pair_operations[32])(struct pair *, const uint8_t *) 
     pair_again,   pair_end_scope, pair_end_scope, pair_realloc_wrong,
 };
 
-/* What CUTBACK_INIT makes of arrays of these sizes. */
+/* An arena as CUTBACK_INIT makes it of arrays of these sizes. */
 static void pair_declare(struct pair *pair, size_t capacity, size_t slots) {
     pair->arena.memory = pair->memory;
     pair->arena.capacity = capacity;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What is found, in the order in which it is found. */
+/* Findings, in the order in which they are made. */
 struct cb_findings {
     struct cb_finding {
         bool against; /* it will not work; otherwise a remark */

@@ -28,7 +28,7 @@
 #define COPY_CHUNK 65536 /* bytes */
 #define PATIENCE_MILLISECONDS 1000
 
-/* What each is called, and the names of its library, the newest first. */
+/* The name of each, and the names of its library, the newest first. */
 static const struct {
     const char *name, *files[4];
 } others[] = {

@@ -34,7 +34,7 @@ static size_t character(const unsigned char *text) {
     return length > 2 && (overlong || no_character) ? 0 : length;
 }
 
-/* What is not UTF-8 is taken for Latin-1. */
+/* Bytes that are not UTF-8 are taken for Latin-1. */
 static void write_text(FILE *to, const char *string) {
     fputc('"', to);
     for (const unsigned char *at = (const unsigned char *)string; *at != '\0';) {

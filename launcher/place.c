@@ -58,7 +58,7 @@ char *cb_place_library(enum cb_library library) {
     return path;
 }
 
-/* What execve would say of it. */
+/* The answer that execve would give. */
 static int executable(const char *path) {
     struct stat status;
     if (stat(path, &status) != 0) {

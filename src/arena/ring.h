@@ -101,7 +101,7 @@ static inline cutback_slot *cb_ring_slot(const cutback_arena *arena, size_t k) {
     return &arena->ring[position << cb_ring_wide(arena)];
 }
 
-/* What slot k says: the span of block k - 1. */
+/* The span of block k - 1, as slot k has it. */
 static inline struct cb_span cb_ring_beneath(const cutback_arena *arena, size_t k) {
     const cutback_slot *slot = cb_ring_slot(arena, k);
     if (cb_ring_wide(arena))

@@ -310,7 +310,7 @@ static struct candidate find(size_t size, size_t align) {
     return best;
 }
 
-/* What is dirty beyond the share; nothing while the system takes nothing back. */
+/* Reports the dirty bytes beyond the share; none while the system takes nothing back. */
 static void report(void) {
     size_t in_use = cb_range_total() - pages.free, share = cb_reserve_pages_share(in_use);
     bool counts =

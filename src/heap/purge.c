@@ -60,7 +60,7 @@ static size_t share_units(const struct cb_heap *heap, bool in_long) {
     return cb_reserve_heap_share(resident_units(heap) << CB_UNIT_SHIFT, in_long) >> CB_UNIT_SHIFT;
 }
 
-/* What is dead beyond the share; nothing while the system takes nothing back. */
+/* Reports the dead pages beyond the share; none while the system takes nothing back. */
 static void report(struct cb_heap *heap) {
     size_t dead = heap->dead_pages, share = share_units(heap, false);
     bool counts = cb_options.purge != CB_PURGE_NEVER && dead >= heap->purge_from && dead > share;

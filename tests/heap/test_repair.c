@@ -85,7 +85,7 @@ static __attribute__((constructor(101))) void construct(void) {
     }
 }
 
-/* What the process does that was started so. */
+/* The work of the process that was started so. */
 static void live(void) {
     cb_free(cb_malloc(1));
     if (!has('e')) {

@@ -192,7 +192,7 @@ static void wait(struct account *a, int64_t milliseconds) {
     }
 }
 
-/* What the program does next: at random, in waves, or what hurts most. */
+/* The next step of the program: at random, in waves, or the one that hurts most. */
 static void step(struct account *a, int kind, uint64_t *random) {
     size_t r = bed_random(random);
     if (kind == 0) {

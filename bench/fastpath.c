@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fastpath.h"
+
 enum { DEPTH = 64 };
 
 /* Not known to the compiler. One object at a time: all of one size, so that the count is that of the path
@@ -78,19 +80,6 @@ static const struct {
     {"immediate", immediate}, {"lifo_64", lifo_64},          {"fifo_64", fifo_64},
     {"calloc", calloc_free},  {"realloc", realloc_in_place},
 };
-
-/* Under its own name, which a clone would not have. */
-#if defined(__clang__)
-#define CB_WHOLE __attribute__((noinline))
-#else
-#define CB_WHOLE __attribute__((noipa))
-#endif
-
-CB_WHOLE void measured(void (*run)(size_t n), size_t n);
-void measured(void (*run)(size_t n), size_t n) {
-    run(n);
-    __asm__ volatile("" ::: "memory"); /* no tail call: the return is what triggers the count */
-}
 
 int main(void) {
     const size_t n = 6400;

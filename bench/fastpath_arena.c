@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "cutback.h"
+#include "fastpath.h"
 
 enum { DEPTH = 64, SLOTS = 256 };
 
@@ -92,19 +93,6 @@ static const struct {
     {"pair", pair},           {"lifo_64", lifo_64},       {"near_lifo_64", near_lifo_64},
     {"scope_100", scope_100}, {"mark_reset", mark_reset}, {"realloc_top", realloc_top},
 };
-
-/* Under its own name, which a clone would not have. */
-#if defined(__clang__)
-#define CB_WHOLE __attribute__((noinline))
-#else
-#define CB_WHOLE __attribute__((noipa))
-#endif
-
-CB_WHOLE void measured(void (*run)(size_t n), size_t n);
-void measured(void (*run)(size_t n), size_t n) {
-    run(n);
-    __asm__ volatile("" ::: "memory"); /* no tail call: the return is what triggers the count */
-}
 
 int main(void) {
     const size_t n = 6400;

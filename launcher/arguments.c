@@ -6,6 +6,7 @@
 #include "arguments.h"
 
 #include "environment.h"
+#include "record.h"
 #include "say.h"
 
 #include "heap/options.h"
@@ -57,7 +58,7 @@ static void print_help(void) {
     puts("\nOptions of cutback, for --option or CUTBACK_OPTIONS (NAME=VALUE,...):");
     size_t column = 0;
 #define NAME(name, ...) column = print_word(#name, column);
-    CB_OPTIONS(NAME, NAME, NAME)
+    CB_OPTIONS(NAME, NAME, NAME, NAME)
 #undef NAME
     puts("\n\nThe manual page says more: man cutback-run");
 }
@@ -113,6 +114,9 @@ static void read_one(struct cb_arguments *arguments, int which, const char *valu
     case ARGUMENT_DEBUG:
         arguments->debug = true;
         break;
+    case ARGUMENT_RECORD:
+        arguments->record = value;
+        break;
     default:
         answer((enum identifier)which);
     }
@@ -141,6 +145,8 @@ static void check_together(const struct cb_arguments *arguments) {
          "--check and --only do not go together: check each by itself"},
         {arguments->compare && arguments->debug, "--compare and --debug do not go together"},
         {arguments->compare && arguments->stats, "--compare and --stats do not go together"},
+        {arguments->record != NULL && (arguments->check || arguments->compare || arguments->debug),
+         "--record does not go together with --check, --compare or --debug"},
         {!arguments->compare && arguments->rounds != 0, "--rounds is for --compare"},
         {!arguments->compare && arguments->prepare != NULL, "--prepare is for --compare"},
         {!arguments->compare && arguments->json != NULL, "--json is for --compare"},
@@ -166,6 +172,9 @@ struct cb_arguments cb_arguments_read(int count, char **words) {
     check_together(&arguments);
     if (arguments.stats) {
         cb_environment_option("stats=1");
+    }
+    if (arguments.record != NULL) {
+        cb_record_prepare(arguments.record);
     }
     return arguments;
 }

@@ -39,7 +39,7 @@ _cutback_run() {
         return
     fi
     case ${COMP_WORDS[COMP_CWORD - 1]} in # the value of an option
-    --json) _cutback_run_reply -f -- "$word" ;;
+    --json | --record) _cutback_run_reply -f -- "$word" ;;
     --only | --prepare) _cutback_run_reply -c -- "$word" ;;
     --option)
         compopt -o nospace 2>/dev/null

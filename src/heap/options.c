@@ -13,7 +13,8 @@
 
 #define DEFAULT_WORD(name, value, ...) .name = (value),
 #define DEFAULT_OTHER(name, value) .name = (value),
-struct cb_options cb_options = {CB_OPTIONS(DEFAULT_WORD, DEFAULT_OTHER, DEFAULT_OTHER)};
+#define DEFAULT_PATH(name) .name = "",
+struct cb_options cb_options = {CB_OPTIONS(DEFAULT_WORD, DEFAULT_OTHER, DEFAULT_OTHER, DEFAULT_PATH)};
 
 /* A stretch of the text. */
 struct part {
@@ -67,6 +68,21 @@ static bool parse_flag(struct part part, unsigned *value) {
     return parse_word(part, words, value);
 }
 
+/* Behind each % there is a letter that is known, or another %. */
+static bool parse_path(struct part part, char *value) {
+    if (part.length == 0 || part.length >= CB_OPTION_PATH) {
+        return false;
+    }
+    for (size_t i = 0; i < part.length; i++) {
+        if (part.start[i] == '%' && (++i == part.length || strchr("pt%", part.start[i]) == NULL)) {
+            return false;
+        }
+    }
+    memset(value, 0, CB_OPTION_PATH);
+    memcpy(value, part.start, part.length);
+    return true;
+}
+
 /* Unknown key: false, *known false. */
 static bool parse_one(struct cb_options *options, struct part key, struct part value, bool *known) {
     *known = true;
@@ -83,7 +99,11 @@ static bool parse_one(struct cb_options *options, struct part key, struct part v
     if (is_word(key, #name)) {                                                                               \
         return parse_flag(value, &options->name);                                                            \
     }
-    CB_OPTIONS(PARSE_WORD, PARSE_SIZE, PARSE_FLAG)
+#define PARSE_PATH(name)                                                                                     \
+    if (is_word(key, #name)) {                                                                               \
+        return parse_path(value, options->name);                                                             \
+    }
+    CB_OPTIONS(PARSE_WORD, PARSE_SIZE, PARSE_FLAG, PARSE_PATH)
     *known = false;
     return false;
 }

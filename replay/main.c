@@ -225,6 +225,12 @@ static int replay(const struct arguments *arguments) {
     if (!cb_trace_open(&reader, arguments->trace) || !cb_plan_make(&plan, &reader)) {
         cb_die(CB_STATUS_OURS, "%s: %s", arguments->trace, reader.error);
     }
+    uint64_t there = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (plan.peak_live > there) {
+        cb_die(CB_STATUS_OURS,
+               "%s: it has %.1f GiB live at its peak, and this machine has %.1f GiB of memory",
+               arguments->trace, mebibytes(plan.peak_live) / 1024, mebibytes(there) / 1024);
+    }
     struct cb_replay_result result = cb_replay_run(&plan, check);
     print_result(&plan, &result, reader.header->lost);
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {

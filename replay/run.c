@@ -104,6 +104,7 @@ static void end_phase(uint32_t phase) {
 
 /* ---- Calls ---- */
 
+/* Functions that a malloc may leave to the C library's are replaced by those that it does have. */
 static void *allocate(const struct cb_step *step) {
     void *p = NULL;
     size_t size = (size_t)step->size, align = (size_t)1 << step->align;
@@ -111,19 +112,16 @@ static void *allocate(const struct cb_step *step) {
     case CB_FUNCTION_CALLOC:
         return calloc(1, size);
     case CB_FUNCTION_REALLOC:
-        return realloc(NULL, size);
     case CB_FUNCTION_REALLOCARRAY:
-        return reallocarray(NULL, 1, size);
+        return realloc(NULL, size);
     case CB_FUNCTION_POSIX_MEMALIGN:
         return posix_memalign(&p, align < sizeof(void *) ? sizeof(void *) : align, size) == 0 ? p : NULL;
     case CB_FUNCTION_ALIGNED_ALLOC:
         return aligned_alloc(align, size);
     case CB_FUNCTION_MEMALIGN:
-        return memalign(align, size);
     case CB_FUNCTION_VALLOC:
-        return valloc(size);
     case CB_FUNCTION_PVALLOC:
-        return pvalloc(size);
+        return memalign(align, size);
     default:
         return malloc(size);
     }
@@ -173,8 +171,7 @@ static void do_new(const struct cb_step *step) {
 static void do_resize(const struct cb_step *step) {
     struct slot *slot = &run.slots[step->slot];
     size_t size = (size_t)step->size;
-    void *p = step->function == CB_FUNCTION_REALLOCARRAY ? reallocarray(slot->at, 1, size)
-                                                         : realloc(slot->at, size);
+    void *p = realloc(slot->at, size);
     check_result(step, p);
     slot->at = p;
     check_contents(step, slot, slot->size < size ? slot->size : size);

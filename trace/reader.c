@@ -426,11 +426,18 @@ static uint32_t take_object_index(struct cb_trace_reader *reader) {
     return index;
 }
 
-/* The object that the call names; it is live. False: it is not. */
+/*
+ * The object that the call names. False: it is gone. Another thread may have freed it in the tick in which this
+ * call only looks at it, and which was first is not known: then it is unknown.
+ */
 static bool find_object(struct cb_trace_reader *reader, const struct call *call,
                         struct cb_trace_event *event) {
     uint32_t index = *number_entry(reader, call->lane, call->number);
     if (index == 0) {
+        if (event->kind == CB_CALL_USE || event->kind == CB_CALL_RESIZE_FAILED) {
+            event->kind = event->kind == CB_CALL_USE ? CB_CALL_USE_UNKNOWN : CB_CALL_FAILED;
+            return true;
+        }
         return fail(reader, "damaged: call %llu names an object that is gone",
                     (unsigned long long)reader->events);
     }

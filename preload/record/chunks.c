@@ -34,17 +34,17 @@ static void say(const char *what, int error) {
     cb_line_string(&line, ": ");
     cb_line_string(&line, what);
     cb_line_string(&line, " (");
-    cb_line_string(&line, error == EFBIG    ? "file too large"
-                          : error == ENOSPC ? "no space left"
-                          : error == EDQUOT ? "disk quota exceeded"
-                          : error == EACCES ? "permission denied"
-                          : error == EROFS  ? "read-only file system"
-                          : error == ENOENT ? "no such folder"
-                          : error == ENODEV ? "this file system cannot map files"
-                          : error == ENOMEM ? "out of memory"
-                          : error == EMFILE ? "too many open files"
-                          : error == EISDIR ? "it is a folder"
-                                            : "errno ");
+    cb_line_string(&line, error == EFBIG                        ? "file too large"
+                          : error == ENOSPC                     ? "no space left"
+                          : error == EDQUOT                     ? "disk quota exceeded"
+                          : error == EACCES                     ? "permission denied"
+                          : error == EROFS                      ? "read-only file system"
+                          : error == ENOENT || error == ENOTDIR ? "no such folder"
+                          : error == ENODEV                     ? "this file system cannot map files"
+                          : error == ENOMEM                     ? "out of memory"
+                          : error == EMFILE                     ? "too many open files"
+                          : error == EISDIR                     ? "it is a folder"
+                                                                : "errno ");
     if (line.text[line.length - 1] == ' ') {
         cb_line_number(&line, (size_t)error);
     }

@@ -34,8 +34,8 @@ if command -v man >/dev/null && man --version 2>/dev/null | grep -q '^man [0-9]'
     quiet
 fi
 if command -v mandoc >/dev/null; then
-    # it may have no index of the pages that this one refers to, which is no fault of this one
-    mandoc -Tlint "$page" 2>&1 | grep -v 'mandoc\.db' >err
+    # pages that this one refers to may not be installed, which is no fault of this one
+    mandoc -Tlint "$page" 2>&1 | grep -vE 'mandoc\.db|referenced manual not found' >err
     tried="mandoc -Tlint"
     quiet
 fi

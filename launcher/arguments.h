@@ -20,7 +20,7 @@
     X(OPTION, "option", 0, "NAME=VALUE", "an option of cutback (see below)")                                 \
     X(STATS, "stats", 0, NULL, "figures on standard error when a process ends")                              \
     X(DEBUG, "debug", 0, NULL, "find faults in its use of memory; sum up at the end")                        \
-    X(RECORD, "record", 0, "FILE", "write all calls of malloc to a trace (%p: process's number)")            \
+    X(RECORD, "record", 0, "FILE", "write every call of malloc to this trace")                               \
     X(HELP, "help", 0, NULL, "print this")                                                                   \
     X(VERSION, "version", 0, NULL, "print the version")
 

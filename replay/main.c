@@ -10,6 +10,7 @@
 #include "place.h"
 #include "say.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -205,6 +206,10 @@ static void print_resident(const struct cb_plan *plan, const struct cb_replay_re
 }
 
 static void print_result(const struct cb_plan *plan, const struct cb_replay_result *result, uint64_t lost) {
+    Dl_info info;
+    if (dladdr((void *)malloc, &info) != 0 && info.dli_fname != NULL) {
+        printf("malloc: %s\n", info.dli_fname);
+    }
     printf("calls: %llu by %u thread%s, recorded in %.3f s", (unsigned long long)plan->calls,
            plan->part_count, plan->part_count == 1 ? "" : "s", (double)plan->nanoseconds * 1e-9);
     if (plan->skipped + lost > 0) {

@@ -201,14 +201,15 @@ static bool plan_call(struct maker *maker, const struct cb_trace_event *event) {
                            .function = (uint8_t)event->function,
                            .align = (uint8_t)event->align,
                            .size = event->size};
-    struct planned *object = (struct planned *)maker->objects.start + event->object;
+    struct planned *object = NULL;
     if (kind == CB_STEP_NEW || uses_object(kind)) {
+        object = (struct planned *)maker->objects.start + event->object;
         step.slot = object->slot;
     }
     if ((uses_object(kind) && !await_toucher(maker, index, object)) || !add_step(maker, index, step)) {
         return false;
     }
-    if (kind == CB_STEP_NEW || uses_object(kind)) {
+    if (object != NULL) {
         touch(maker, index, object);
     }
     if (kind == CB_STEP_FREE) {

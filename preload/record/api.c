@@ -86,8 +86,12 @@ static void *resize_recorded(struct cb_lane *lane, enum cb_trace_function functi
     if (size == 0) {
         return to;
     }
-    if (to != NULL) {
+    if (to != NULL && cb_range_owns((uintptr_t)to)) {
         cb_write_resized(lane, function, object, bytes, size, to, site);
+        return to;
+    }
+    if (to != NULL) {
+        cb_write_free(lane, function, 0, 0); /* libc's own, and it still is */
         return to;
     }
     if (object != 0) {

@@ -50,6 +50,13 @@ END
 grep -vxF -f calls expected >missing
 [ ! -s missing ] || { wrong "calls that are not in the trace" && cat missing calls >&2; }
 
+echo "objects of the C library's own"
+record foreign 0
+quiet
+has foreign.text 1 'realloc unknown'
+has foreign.text 2 '[0-9] free unknown'
+has foreign.text 0 '7919'
+
 echo "threads, which hand objects to each other"
 record threads 0
 has threads.text 13334 '^[0-9.]+ 2 (free|realloc) #[0-9]+' # a third are resized first

@@ -21,6 +21,8 @@
 
 __attribute__((weak)) void free_sized(void *ptr, size_t size); /* the C library may have none */
 
+void *__libc_malloc(size_t size);
+
 #define MANY 20000
 #define HANDED 10000
 #define RING 64
@@ -109,6 +111,15 @@ static int threads(void) {
         pthread_create(&producer, NULL, allocate_some, NULL);
         pthread_join(producer, NULL);
     }
+    return 0;
+}
+
+/* An object of the C library's own malloc is none of the trace's, nor of the heap's. */
+static int foreign(void) {
+    void *p = __libc_malloc(5003);
+    p = realloc(p, 7919);
+    free(p);
+    free(__libc_malloc(5009));
     return 0;
 }
 
@@ -224,6 +235,8 @@ int main(int count, char **words) {
         return threads();
     } else if (strcmp(what, "fork") == 0 || strcmp(what, "_Fork") == 0) {
         return forked(what[0] == '_');
+    } else if (strcmp(what, "foreign") == 0) {
+        return foreign();
     } else if (strcmp(what, "signals") == 0) {
         return signals();
     } else if (strcmp(what, "daemon") == 0) {

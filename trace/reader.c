@@ -317,16 +317,16 @@ static bool take_call(const struct cb_trace_reader *reader, const struct lane *l
     }
 }
 
-/* Which functions may stand in for the one that a record's tables say. */
-static bool function_fits(uint8_t implied, uint8_t function) {
-    switch (implied) {
+/* Whether the function may stand in for the one that the tables say of this record. */
+static bool function_fits(const struct call *call, uint8_t function) {
+    switch (call->function) {
     case CB_FUNCTION_REALLOC:
         return function == CB_FUNCTION_REALLOCARRAY || function == CB_FUNCTION_REALLOC ||
-               function == CB_FUNCTION_MALLOC_USABLE_SIZE;
+               (function == CB_FUNCTION_MALLOC_USABLE_SIZE && call->first == CB_RECORD_UNKNOWN);
     case CB_FUNCTION_FREE:
         return function >= CB_FUNCTION_FREE && function <= CB_FUNCTION_FREE_ALIGNED_SIZED;
     default:
-        return function == implied;
+        return function == call->function;
     }
 }
 
@@ -384,7 +384,7 @@ static bool look_ahead(struct cb_trace_reader *reader, struct lane *lane) {
                 return damaged(reader, record, "not a record");
             }
             if (function != CB_FUNCTION_COUNT && *record != CB_RECORD_FORK) {
-                if (!function_fits(call.function, function)) {
+                if (!function_fits(&call, function)) {
                     return damaged(reader, record, "not a record of this function");
                 }
                 call.function = function;

@@ -154,7 +154,9 @@ struct cb_run {
 };
 
 /* No run: no object fits, and no address, NULL included, is just below the cursor. */
-#define CB_NO_RUN ((struct cb_run){(size_t)1 << 62, (size_t)1 << 62})
+#define CB_NO_RUN_VALUES                                                                                     \
+    { (size_t)1 << 62, (size_t)1 << 62 }
+#define CB_NO_RUN ((struct cb_run)CB_NO_RUN_VALUES)
 
 /* One of the two spaces of a heap. The small space's run lives in cb_thread while a thread has the heap. */
 struct cb_space {

@@ -212,15 +212,16 @@ static void print_result(const struct cb_plan *plan, const struct cb_replay_resu
     }
     printf("calls: %llu by %u thread%s, recorded in %.3f s", (unsigned long long)plan->calls,
            plan->part_count, plan->part_count == 1 ? "" : "s", (double)plan->nanoseconds * 1e-9);
-    if (plan->skipped + lost > 0) {
-        printf(" (not replayed: %llu)", (unsigned long long)(plan->skipped + lost));
+    unsigned long long left_out = plan->skipped + lost, faults = result->minor_faults + result->major_faults;
+    if (left_out > 0) {
+        printf(" (not replayed: %llu)", left_out);
     }
     printf("\nlive: %.2f MiB in %llu objects at most, %.2f MiB in %llu never freed\n",
            mebibytes(plan->peak_live), (unsigned long long)plan->peak_objects, mebibytes(plan->end_live),
            (unsigned long long)plan->end_objects);
     printf("time: %.3f s (user %.3f s, system %.3f s)\n", result->seconds, result->user, result->system);
     print_resident(plan, result);
-    printf("page faults: %llu\n", (unsigned long long)(result->minor_faults + result->major_faults));
+    printf("page faults: %llu\n", faults);
 }
 
 static int replay(const struct arguments *arguments) {

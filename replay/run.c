@@ -182,7 +182,7 @@ static void do_free(const struct cb_step *step) {
     struct slot *slot = &run.slots[step->slot];
     check_contents(step, slot, slot->size);
     if (step->function == CB_FUNCTION_REALLOC || step->function == CB_FUNCTION_REALLOCARRAY) {
-        void *p = realloc(slot->at, 0);
+        void *p = realloc(slot->at, (size_t)step->size); /* 0 */
         if (p != NULL) {
             free(p); /* a malloc that gives an object of no bytes */
         }

@@ -58,6 +58,14 @@ static bool keep_call(struct shrinking *all, const struct cb_trace_event *event)
     return true;
 }
 
+static size_t out_bytes(const struct shrinking *all) {
+    return ((size_t)all->unit_count + 1) * sizeof *all->out;
+}
+
+static size_t unit_bytes(const struct shrinking *all) {
+    return ((size_t)all->unit_count + 1) * sizeof *all->units;
+}
+
 static bool read_all(struct shrinking *all) {
     struct cb_trace_event event;
     int more = cb_trace_open(&all->reader, all->shrink->trace) ? 1 : -1;
@@ -67,8 +75,8 @@ static bool read_all(struct shrinking *all) {
             more = -1;
         }
     }
-    all->out = calloc((size_t)all->unit_count + 1, sizeof *all->out);
-    all->units = calloc((size_t)all->unit_count + 1, sizeof *all->units);
+    all->out = cb_memory_map(out_bytes(all), false);
+    all->units = cb_memory_map(unit_bytes(all), false);
     if (more == 0 && (all->out == NULL || all->units == NULL)) {
         strcpy(all->reader.error, "out of memory");
         more = -1;
@@ -210,12 +218,13 @@ int cb_shrink(const struct cb_shrink *shrink) {
         cb_complain("%s: the name is too long", shrink->out);
         return CB_UNREADABLE;
     }
-    if (!read_all(&all)) {
+    bool shrunk = read_all(&all);
+    if (!shrunk) {
         cb_complain("%s: %s", shrink->trace, all.reader.error);
-        return CB_UNREADABLE;
+    } else {
+        shrunk = shrink_all(&all);
+        unlink(all.part);
     }
-    bool shrunk = shrink_all(&all);
-    unlink(all.part);
     if (shrunk) {
         size_t calls = 0;
         for (size_t i = 0; i < all.call_count; i++) {
@@ -223,8 +232,8 @@ int cb_shrink(const struct cb_shrink *shrink) {
         }
         printf("%s: %zu of %zu calls, found in %u tries\n", shrink->out, calls, all.call_count, all.tries);
     }
-    free(all.out);
-    free(all.units);
+    cb_memory_unmap(all.out, out_bytes(&all));
+    cb_memory_unmap(all.units, unit_bytes(&all));
     cb_vector_free(&all.calls);
     cb_vector_free(&all.by_object);
     cb_trace_close(&all.reader);

@@ -94,7 +94,11 @@ static bool object_comes(struct summary *summary, const struct cb_trace_event *e
 }
 
 static void object_goes(struct summary *summary, const struct cb_trace_event *event) {
-    const struct object *object = (const struct object *)summary->by_object.start + event->object;
+    const struct object *objects = summary->by_object.start;
+    if (objects == NULL) {
+        return; /* no call made one: the reader does not let this be */
+    }
+    const struct object *object = objects + event->object;
     unsigned lifetime = 63 - (unsigned)__builtin_clzll(event->age);
     summary->sizes[class_of(object->size)].live -= object->size;
     site_of(summary, object->site)->live -= object->size;
@@ -323,8 +327,8 @@ static void print_sites(struct summary *summary) {
             order[count++] = i;
         }
     }
-    if (count > 0) {
-        compared = summary->sites.start;
+    compared = summary->sites.start;
+    if (count > 0 && compared != NULL) {
         qsort(order, count, sizeof *order, by_bytes);
         printf(",\n  \"sites\": [");
         for (uint32_t i = 0; i < count && i < SITES_SHOWN; i++) {

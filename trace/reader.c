@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -62,14 +61,8 @@ const char *cb_trace_function_name(enum cb_trace_function function) {
     return (unsigned)function < CB_FUNCTION_COUNT ? function_names[function] : "?";
 }
 
-__attribute__((format(printf, 2, 3))) static bool fail(struct cb_trace_reader *reader, const char *format,
-                                                       ...) {
-    va_list values;
-    va_start(values, format);
-    vsnprintf(reader->error, sizeof reader->error, format, values);
-    va_end(values);
-    return false;
-}
+/* Puts the error, in the words of printf, and is false. */
+#define fail(reader, ...) (snprintf((reader)->error, sizeof(reader)->error, __VA_ARGS__), false)
 
 static bool damaged(struct cb_trace_reader *reader, const uint8_t *at, const char *what) {
     return fail(reader, "damaged at byte %zu: %s", (size_t)(at - reader->data), what);
@@ -590,7 +583,7 @@ static uint32_t runnable(struct cb_trace_reader *reader, uint32_t number) {
         }
         number = call->lane;
     }
-    fail(reader, "damaged: lane %lu names an object that is never allocated", (unsigned long)number);
+    (void)fail(reader, "damaged: lane %lu names an object that is never allocated", (unsigned long)number);
     return NO_OBJECT;
 }
 

@@ -87,7 +87,8 @@ static uint32_t add(struct cb_lane *lane, struct place *at, uintptr_t address) {
     const struct link_map *module = sites.count + 1 < PLACES_USED ? module_of(address) : NULL;
     uint32_t number = module_number(lane, module);
     at->number = ++sites.count;
-    cb_write_site(lane, sites.count, number, number != 0 ? address - module->l_addr : address);
+    cb_write_site(lane, sites.count, number,
+                  module != NULL && number != 0 ? address - module->l_addr : address);
     atomic_store_explicit(&at->address, address, memory_order_release);
     return at->number;
 }

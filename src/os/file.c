@@ -32,7 +32,7 @@ static bool identify(int descriptor, uint64_t *device, uint64_t *inode) {
 }
 
 static bool is_of_file(const struct cb_file *file, int descriptor) {
-    uint64_t device, inode;
+    uint64_t device = 0, inode = 0;
     return identify(descriptor, &device, &inode) && device == file->device && inode == file->inode;
 }
 
@@ -47,7 +47,7 @@ static int move_up(int descriptor) {
 }
 
 bool cb_file_absolute(char *path, size_t room) {
-    char folder[CB_FILE_PATH];
+    char folder[CB_FILE_PATH] = "";
     if (path[0] == '/') {
         return true;
     }
@@ -96,7 +96,7 @@ static int opened(struct cb_file *file) {
 }
 
 static bool may_reach(uint64_t end) {
-    struct rlimit64 limit;
+    struct rlimit64 limit = {.rlim_cur = 0};
     return cb_syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) != 0 || end <= limit.rlim_cur;
 }
 

@@ -57,7 +57,7 @@ static void print_help(void) {
     puts("\nOptions of cutback, for --option or CUTBACK_OPTIONS (NAME=VALUE,...):");
     size_t column = 0;
 #define NAME(name, ...) column = print_word(#name, column);
-    CB_OPTIONS(NAME, NAME, NAME)
+    CB_OPTIONS(NAME, NAME, NAME, NAME, NAME)
 #undef NAME
     puts("\n\nThe manual page says more: man cutback-run");
 }

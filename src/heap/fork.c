@@ -14,6 +14,7 @@
 #include "heap/lost.h"
 #include "heap/meta.h"
 #include "heap/pages.h"
+#include "heap/print.h"
 #include "heap/reserve.h"
 #include "heap/room.h"
 #include "heap/thread.h"
@@ -44,6 +45,7 @@ static bool is_child(const _Atomic uint32_t *word, uint32_t now) {
 
 /* Whoever has changed the word to REPAIRING. May begin again in a child that is made meanwhile. */
 static void repair(_Atomic uint32_t *word) {
+    cb_print_after_fork();
     cb_reserve_after_fork();
     cb_room_after_fork();
     cb_pages_after_fork();
@@ -104,6 +106,13 @@ CB_NOINLINE void cb_fork_notice(void) {
     if (CB_UNLIKELY(now != cb_thread.generation || (now == CHILD && word != NULL))) {
         look_closer(word);
     }
+}
+
+bool cb_fork_is_settled(void) {
+    /* acquire: partner of the release in repair */
+    _Atomic uint32_t *word = atomic_load_explicit(&word_at, memory_order_acquire);
+    uint32_t now = word != NULL ? atomic_load_explicit(word, memory_order_acquire) : FIRST;
+    return now != REPAIRING && now != AWAITED && (word == NULL || !is_child(word, now));
 }
 
 /* ---- Around fork(): where no page is wiped, and so that it is done early ---- */

@@ -393,12 +393,9 @@ bool cb_thread_ready(void) {
 }
 
 void cb_heaps_each(void (*visit)(struct cb_heap *heap, void *context), void *context) {
-    cb_fork_notice();
-    cb_lock_take(&heaps.lock);
     for (struct cb_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
         if (state_of(heap) != CB_HEAP_FROZEN) {
             visit(heap, context);
         }
     }
-    cb_lock_drop(&heaps.lock);
 }

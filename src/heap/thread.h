@@ -34,7 +34,10 @@ void cb_thread_came_over(bool was_there);
  * memory. */
 bool cb_thread_ready(void);
 
-/* Calls `visit` for every heap of the process that is not frozen by a fork; for statistics. */
+/*
+ * Calls `visit` for every heap of the process that is not frozen by a fork; for statistics. Without a lock: heaps are
+ * only ever added, and threads may take and leave them meanwhile.
+ */
 void cb_heaps_each(void (*visit)(struct cb_heap *heap, void *context), void *context);
 
 #endif

@@ -222,7 +222,7 @@ def installed(where, command, _):
                           "libcutback_preload.so", "libcutback_preload_debug.so", "libcutback_only.so")
               if not (LIBRARIES / n).exists()]
     absent += [n for n in ("cutback.h", "cutback.hpp") if not (INCLUDE / n).exists()]
-    absent += [n for n in ("bin/cutback-run", "cutback-run.1") if not any((SCRATCH / "root").rglob(n))]
+    absent += [n for n in ("bin/cutback-run", "cutback-run.1", "cutback.7") if not any((SCRATCH / "root").rglob(n))]
     if absent:
         fail(where, f"{command} does not install {', '.join(absent)}")
 

@@ -21,30 +21,57 @@ static void add_live(struct cb_census *census, size_t bytes) {
     add(&census->power[cb_census_power(bytes)], bytes);
 }
 
-/* Where something starts, from m on: the bytes of a run, and of what was never handed out, are zero. */
-static const uint8_t *skip_zeros(const uint8_t *m, const uint8_t *end) {
-    while (m < end && cb_map_get(m) == 0 && cb_map_length(m) == 0) {
-        m++;
-    }
-    return m;
+/*
+ * A block that is being walked over. In the medium space a byte of zero is the first of an object in a ring, or unused:
+ * before the end of a run, where objects that follow the run may look like the length of one, it is unused if the object
+ * would not end before that as well.
+ */
+struct walk {
+    const uint8_t *end, *run_end;
+    bool small, lost; /* lost: nobody can have what is in the rings */
+};
+
+/* The granules of a medium object that is in a ring and starts at m, where the byte is zero; 0: none does. */
+static size_t parked_at(const struct walk *walk, const uint8_t *m) {
+    const uint8_t *end = m < walk->run_end ? walk->run_end : walk->end;
+    size_t length = cb_map_digits(m + 1);
+    bool digits = ((cb_map_get(m + 1) | cb_map_get(m + 2) | cb_map_get(m + 3)) & CB_STATE) == 0;
+    return !walk->small && digits && length > CB_LENGTH && length <= (size_t)(end - m) ? length : 0;
 }
 
-/* Under the lock that guards it. What is in the rings of a lost heap, nobody can have again. */
-static void count_block(struct cb_census *census, const struct cb_block *block, bool lost) {
-    const uint8_t *m = cb_map_at(cb_block_start(block)), *end = m + block->fresh;
+/* The granules of what starts at m; 0: nothing does. */
+static size_t length_at(const struct walk *walk, const uint8_t *m) {
+    size_t byte = cb_map_get(m), length = byte & CB_LENGTH;
+    if (length == 0 && walk->end - m > CB_LENGTH) {
+        length = byte == 0 ? parked_at(walk, m) : cb_map_digits(m + 1);
+    }
+    return length <= (size_t)(walk->end - m) ? length : 0;
+}
+
+/* Counts what starts at m, and returns its granules, or 1. The owner may just be changing it. */
+static size_t count_one(struct cb_census *census, const struct walk *walk, const uint8_t *m) {
+    size_t state = cb_map_get(m) & CB_STATE, length = length_at(walk, m), bytes = length << CB_GRANULE_SHIFT;
+    if (length == 0) {
+        return 1;
+    }
+    if (state == CB_LIVE) {
+        add_live(census, bytes);
+    } else if (state != CB_DEAD && !walk->lost) {
+        add(state == CB_REMOTE ? &census->remote : &census->parked, bytes);
+    }
+    return length;
+}
+
+/* Under the lock that guards it, of a block of `owner`. */
+static void count_block(struct cb_census *census, const struct cb_block *block, const struct cb_heap *owner) {
+    const uint8_t *m = cb_map_at(cb_block_start(block));
+    struct walk walk = {m + block->fresh, m, block->space == CB_SMALL, cb_lost_is(owner)};
+    if (!walk.lost && owner->space[CB_MEDIUM].run_block == block) {
+        walk.run_end = cb_map + owner->space[CB_MEDIUM].run.limit;
+    }
     census->blocks++;
-    while ((m = skip_zeros(m, end)) < end) {
-        size_t state = cb_map_get(m) & CB_STATE, length = cb_map_length(m);
-        if (length == 0 || length > (size_t)(end - m)) {
-            m++; /* the owner has just changed it */
-            continue;
-        }
-        if (state == CB_LIVE) {
-            add_live(census, length << CB_GRANULE_SHIFT);
-        } else if (state != CB_DEAD && !lost) {
-            add(state == CB_REMOTE ? &census->remote : &census->parked, length << CB_GRANULE_SHIFT);
-        }
-        m += length;
+    while (m < walk.end) {
+        m += count_one(census, &walk, m);
     }
 }
 
@@ -59,7 +86,7 @@ static void look_at_block(struct cb_census *census, struct cb_block *block, uint
         return;
     }
     if (atomic_load_explicit(&block->owner, memory_order_relaxed) == owner) {
-        count_block(census, block, cb_lost_is(owner));
+        count_block(census, block, owner);
     }
     cb_lock_drop(lock);
 }

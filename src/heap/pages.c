@@ -44,6 +44,8 @@ struct tail {
     uint16_t generation;
     uint8_t zero[4];
 };
+_Static_assert(offsetof(struct extent, start) == CB_EXTENT_START, "debuggers know where it is");
+_Static_assert(offsetof(struct extent, size) == CB_EXTENT_SIZE, "debuggers know where it is");
 _Static_assert(sizeof(struct tail) == TAIL_OFFSET, "a tail is the last map bytes of a page");
 _Static_assert(sizeof(struct extent) + sizeof(struct tail) <= 256, "an extent of one page has room for both");
 

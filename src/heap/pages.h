@@ -19,6 +19,10 @@ struct cb_dirty {
     size_t bytes;
 };
 
+/* Where in the node of a free extent its start and its size are; for debuggers. */
+#define CB_EXTENT_START 8
+#define CB_EXTENT_SIZE 16
+
 struct cb_pages_totals {
     size_t mapped; /* bytes */
     size_t free;   /* bytes in free extents */

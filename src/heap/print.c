@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define VERSION 1       /* of the JSON: doc/statistics.md */
-#define PATIENCE 1000   /* milliseconds that a report may wait for locks ... */
+#define PATIENCE 200    /* milliseconds that a report may wait for locks ... */
 #define INTERRUPTING 20 /* ... and one from a signal handler, which may wait for what it interrupts */
 #define BAR 40          /* characters of the longest bar */
 

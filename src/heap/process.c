@@ -5,12 +5,16 @@
  */
 #include "heap/process.h"
 
+#include "heap/layout.h"
 #include "heap/options.h"
 #include "heap/print.h"
 #include "heap/thread.h"
 #include "os/os.h"
 
 #include <unistd.h>
+
+/* Sees to it that a program linked with the archive gets it. */
+static __attribute__((used)) const struct cb_layout *const with_layout = &cutback_layout;
 
 void cb_process_begin(void) {
     static bool begun;

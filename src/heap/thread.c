@@ -52,6 +52,8 @@ static struct {
     _Atomic uint32_t key_state; /* release and acquire in take_key */
 } heaps;
 
+struct cb_heap *_Atomic *const cb_heaps_list = &heaps.all;
+
 enum { KEY_NONE = 0, KEY_IN_HAND = 1, KEY_TAKEN = 2 };
 
 static struct cb_heap *all_heaps(void) {

@@ -30,6 +30,9 @@ void cb_thread_after_fork(void);
  */
 void cb_thread_came_over(bool was_there);
 
+/* Where the first heap's address is, which has that of the next; for debuggers. */
+extern struct cb_heap *_Atomic *const cb_heaps_list CB_HIDDEN;
+
 /* Before the page allocator is used: the process has been started, and repaired after a fork. False: no
  * memory. */
 bool cb_thread_ready(void);

@@ -2,7 +2,7 @@
  * The census: in a heap that rests, it counts each object once, in its state and under its size, wherever the runs are.
  *
  * Layer:     tests.
- * Threading: one besides, which frees what the first allocated.
+ * Threading: one besides, which frees what the first allocated; three that do both while statistics are read.
  */
 #include "bed.h"
 
@@ -142,6 +142,49 @@ static void what_others_free_is_told_apart(void **state) {
     cb_free(medium);
 }
 
+static _Atomic bool ends;
+static void *_Atomic handed[64];
+
+/* Allocates, and frees what others have allocated, of all sizes. */
+static void *work(void *number) {
+    uint64_t state = (uint64_t)(uintptr_t)number;
+    while (!atomic_load_explicit(&ends, memory_order_relaxed)) {
+        uint64_t r = bed_random(&state);
+        size_t most = r % 64 == 0 ? 300000 : r % 4 == 0 ? CB_MEDIUM_MAX : CB_SMALL_MAX;
+        cb_free(atomic_exchange(&handed[r >> 32 & 63], cb_malloc(1 + (r >> 8) % most)));
+    }
+    return NULL;
+}
+
+/* While others are at work, whatever is read is in order; nothing is left out, for it is waited for. */
+static void statistics_of_a_busy_process_are_in_order(void **state) {
+    (void)state;
+    pthread_t thread[3];
+    static struct cb_stats stats;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&thread[i], NULL, work, (void *)(i + 1)), 0);
+    }
+    for (int i = 0; i < 100; i++) {
+        cb_stats_read_all(&stats, CB_LOCK_WAIT, false);
+        assert_int_equal(stats.left_out & ~(unsigned)CB_LEFT_OUT_RESIDENT, 0);
+        assert_int_equal(stats.in_use + stats.free, stats.pages.mapped);
+        assert_true(stats.taken <= stats.reserve.most_in_use);
+        assert_true(stats.census.live.bytes <= stats.pages.mapped);
+        assert_true(stats.running >= 1 && stats.running <= stats.heaps);
+        cb_os_yield();
+    }
+    atomic_store(&ends, true);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
+    }
+    for (size_t i = 0; i < 64; i++) {
+        cb_free(atomic_exchange(&handed[i], NULL));
+    }
+    cb_malloc_trim(0);
+    cb_stats_read_all(&stats, CB_LOCK_WAIT, false);
+    assert_int_equal(stats.census.live.objects, 0);
+}
+
 /* A lock that is held is waited for no longer than is said, and what it guards is left out. */
 static void what_is_locked_is_left_out(void **state) {
     (void)state;
@@ -163,6 +206,7 @@ int main(void) {
         cmocka_unit_test(powers_are_those_that_hold_the_size),
         cmocka_unit_test(every_object_is_counted_once),
         cmocka_unit_test(what_others_free_is_told_apart),
+        cmocka_unit_test(statistics_of_a_busy_process_are_in_order),
         cmocka_unit_test(what_is_locked_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,8 +134,7 @@ static void say_text(const struct cb_stats *s, enum reason reason) {
         s->census.parked.objects, s->census.parked.bytes, s->census.remote.objects, s->census.remote.bytes,
         s->dead);
     say("so far: objects dropped from bins: %n; sweeps: %n, over %k KiB, which found %k KiB; freed by other "
-        "threads and "
-        "taken in: %n, collected: %n; freed for libc: %n",
+        "threads and taken in: %n, collected: %n; freed for libc: %n",
         s->overflowed, s->sweeps, s->swept, s->revived, s->taken_in, s->collected, s->foreign);
     for (size_t i = 0; i < PARTS; i++) {
         if ((s->left_out & parts[i].bit) != 0) {
@@ -153,52 +152,50 @@ static const struct figure {
     size_t offset;
     unsigned part; /* whose being left out makes it unknown */
 } figures[] = {
-#define FIGURE(group, name, field, part) {group, name, offsetof(struct cb_stats, field), part},
-    FIGURE("memory", "mapped_bytes", pages.mapped,
-           0) FIGURE("memory", "taken_bytes", taken,
-                     CB_LEFT_OUT_PAGES) FIGURE("memory", "taken_peak_bytes", reserve.most_in_use,
-                                               0) FIGURE("memory", "in_use_bytes", in_use, CB_LEFT_OUT_PAGES)
-        FIGURE("memory", "free_bytes", free, CB_LEFT_OUT_PAGES) FIGURE(
-            "memory", "trimmable_bytes", trimmable, CB_LEFT_OUT_PAGES) FIGURE("memory", "dead_bytes", dead, 0)
-            FIGURE("memory", "growth_room_bytes", rooms, CB_LEFT_OUT_PAGES) FIGURE(
-                "memory", "metadata_bytes", metadata, 0) FIGURE("memory", "regret_bytes", reserve.regret, 0)
-                FIGURE("memory", "held_bytes", reserve.held, 0) FIGURE("resident", "bytes", resident,
-                                                                       CB_LEFT_OUT_RESIDENT)
-                    FIGURE("resident", "peak_bytes", resident_most,
-                           CB_LEFT_OUT_RESIDENT) FIGURE("system", "returned_bytes", pages.purged,
-                                                        0) FIGURE("system", "returned_calls", pages.purges, 0)
-                        FIGURE("system", "returned_too_early_bytes", reserve.again,
-                               0) FIGURE("system", "mmap_bytes", system.map.bytes,
-                                         0) FIGURE("system", "mmap_calls", system.map.calls, 0)
-                            FIGURE("system", "munmap_bytes", system.unmap.bytes,
-                                   0) FIGURE("system", "munmap_calls", system.unmap.calls,
-                                             0) FIGURE("system", "madvise_bytes", system.purge.bytes, 0)
-                                FIGURE("system", "madvise_calls", system.purge.calls,
-                                       0) FIGURE("system", "mremap_bytes", system.move.bytes,
-                                                 0) FIGURE("system", "mremap_calls", system.move.calls, 0)
-                                    FIGURE("heaps", "count", heaps, 0) FIGURE("heaps", "running", running, 0)
-                                        FIGURE("heaps", "blocks", census.blocks, 0) FIGURE(
-                                            "objects", "live", census.live.objects,
-                                            0) FIGURE("objects", "live_bytes", census.live.bytes,
-                                                      0) FIGURE("objects", "large", census.large.objects,
-                                                                CB_LEFT_OUT_LARGE)
-                                            FIGURE("objects", "large_bytes", census.large.bytes,
-                                                   CB_LEFT_OUT_LARGE) FIGURE("objects", "in_bins",
-                                                                             census.parked.objects, 0)
-                                                FIGURE("objects", "in_bins_bytes", census.parked.bytes, 0)
-                                                    FIGURE("objects", "remote", census.remote.objects,
-                                                           0) FIGURE("objects", "remote_bytes",
-                                                                     census.remote.bytes, 0)
-                                                        FIGURE("so_far", "dropped_from_bins", overflowed,
-                                                               0) FIGURE("so_far", "sweeps", sweeps, 0)
-                                                            FIGURE("so_far", "swept_bytes", swept, 0)
-                                                                FIGURE("so_far", "found_bytes", revived, 0)
-                                                                    FIGURE("so_far", "remote_taken_in",
-                                                                           taken_in, 0)
-                                                                        FIGURE("so_far", "remote_collected",
-                                                                               collected, 0)
-                                                                            FIGURE("so_far", "foreign_frees",
-                                                                                   foreign, 0)
+#define FIGURE(group, name, field, part)                                                                     \
+    { group, name, offsetof(struct cb_stats, field), part }
+    FIGURE("memory", "mapped_bytes", pages.mapped, 0),
+    FIGURE("memory", "taken_bytes", taken, CB_LEFT_OUT_PAGES),
+    FIGURE("memory", "taken_peak_bytes", reserve.most_in_use, 0),
+    FIGURE("memory", "in_use_bytes", in_use, CB_LEFT_OUT_PAGES),
+    FIGURE("memory", "free_bytes", free, CB_LEFT_OUT_PAGES),
+    FIGURE("memory", "trimmable_bytes", trimmable, CB_LEFT_OUT_PAGES),
+    FIGURE("memory", "dead_bytes", dead, 0),
+    FIGURE("memory", "growth_room_bytes", rooms, CB_LEFT_OUT_PAGES),
+    FIGURE("memory", "metadata_bytes", metadata, 0),
+    FIGURE("memory", "regret_bytes", reserve.regret, 0),
+    FIGURE("memory", "held_bytes", reserve.held, 0),
+    FIGURE("resident", "bytes", resident, CB_LEFT_OUT_RESIDENT),
+    FIGURE("resident", "peak_bytes", resident_most, CB_LEFT_OUT_RESIDENT),
+    FIGURE("system", "returned_bytes", pages.purged, 0),
+    FIGURE("system", "returned_calls", pages.purges, 0),
+    FIGURE("system", "returned_too_early_bytes", reserve.again, 0),
+    FIGURE("system", "mmap_bytes", system.map.bytes, 0),
+    FIGURE("system", "mmap_calls", system.map.calls, 0),
+    FIGURE("system", "munmap_bytes", system.unmap.bytes, 0),
+    FIGURE("system", "munmap_calls", system.unmap.calls, 0),
+    FIGURE("system", "madvise_bytes", system.purge.bytes, 0),
+    FIGURE("system", "madvise_calls", system.purge.calls, 0),
+    FIGURE("system", "mremap_bytes", system.move.bytes, 0),
+    FIGURE("system", "mremap_calls", system.move.calls, 0),
+    FIGURE("heaps", "count", heaps, 0),
+    FIGURE("heaps", "running", running, 0),
+    FIGURE("heaps", "blocks", census.blocks, 0),
+    FIGURE("objects", "live", census.live.objects, 0),
+    FIGURE("objects", "live_bytes", census.live.bytes, 0),
+    FIGURE("objects", "large", census.large.objects, CB_LEFT_OUT_LARGE),
+    FIGURE("objects", "large_bytes", census.large.bytes, CB_LEFT_OUT_LARGE),
+    FIGURE("objects", "in_bins", census.parked.objects, 0),
+    FIGURE("objects", "in_bins_bytes", census.parked.bytes, 0),
+    FIGURE("objects", "remote", census.remote.objects, 0),
+    FIGURE("objects", "remote_bytes", census.remote.bytes, 0),
+    FIGURE("so_far", "dropped_from_bins", overflowed, 0),
+    FIGURE("so_far", "sweeps", sweeps, 0),
+    FIGURE("so_far", "swept_bytes", swept, 0),
+    FIGURE("so_far", "found_bytes", revived, 0),
+    FIGURE("so_far", "remote_taken_in", taken_in, 0),
+    FIGURE("so_far", "remote_collected", collected, 0),
+    FIGURE("so_far", "foreign_frees", foreign, 0),
 #undef FIGURE
 };
 
@@ -247,7 +244,7 @@ static void put_sizes(const struct cb_census *census) {
 }
 
 static void put_json(const struct cb_stats *s, enum reason reason) {
-    static const char *const reasons[] = {"exit", "signal", "call"};
+    static const char *const reasons[] = {"exit", "signal"};
     const char *separator = "";
     put_string("{\"version\":");
     put_number(VERSION, 0);

@@ -16,7 +16,8 @@
 
 #include <string.h>
 
-#define LOOK_EVERY (CB_BLOCK_GRANULES / 8) /* granules freed in a block between two looks at its pages */
+/* Granules freed in a block between two looks at its pages. */
+#define LOOK_EVERY (CB_BLOCK_GRANULES / CB_SPARSE_PART)
 #define LIVE_BITS 0x4040404040404040ULL
 
 static struct {

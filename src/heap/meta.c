@@ -71,10 +71,6 @@ void *cb_meta_take_pages(size_t size) {
     return take(round_up(size, cb_os_page_size()), true);
 }
 
-void *cb_meta_take_page(void) {
-    return cb_os_map(0, cb_os_page_size());
-}
-
 size_t cb_meta_total(void) {
     return __atomic_load_n(&meta.total, __ATOMIC_RELAXED); /* a figure for people */
 }

@@ -5,7 +5,6 @@
  */
 #include "heap/print.h"
 
-#include "heap/fork.h"
 #include "heap/malloc.h"
 #include "heap/options.h"
 #include "heap/report.h"
@@ -25,8 +24,8 @@ enum reason { AT_EXIT, ON_SIGNAL, ON_CALL };
 
 /* One report at a time; on the stack of a signal handler there may be little room. */
 static struct {
-    cb_lock lock;                   /* rank 0 */
-    size_t length;                  /* guarded by lock, as all that follows */
+    _Atomic uint64_t holder;        /* rank 0: the process of the thread that is printing; 0: none is */
+    size_t length;                  /* guarded by holder, as all that follows */
     char text[6144];                /* more than all figures at their largest take */
     char path[CB_OPTION_PATH * 11]; /* two characters may become 20 digits */
     char program[2 * 16 + 1];       /* its name, escaped for JSON */
@@ -326,12 +325,32 @@ static void write_report(enum reason reason) {
     }
 }
 
+/* A holder of another process was at it when this one was forked, and is not here. */
+static bool take_report(uint64_t until) {
+    uint64_t process = cb_os_process(), holder = 0;
+    /* acquire: partner of the release in drop_report */
+    while (!atomic_compare_exchange_strong_explicit(&report.holder, &holder, process, memory_order_acquire,
+                                                    memory_order_relaxed)) {
+        if (holder != process) {
+            continue; /* this value will do */
+        }
+        if (cb_os_milliseconds() >= until) {
+            return false;
+        }
+        holder = 0;
+        cb_os_yield();
+    }
+    return true;
+}
+
+static void drop_report(void) {
+    /* release: publishes what was written to the next holder */
+    atomic_store_explicit(&report.holder, 0, memory_order_release);
+}
+
 static void print(enum reason reason) {
     uint64_t until = cb_os_milliseconds() + (reason == ON_SIGNAL ? INTERRUPTING : PATIENCE);
-    if (reason != ON_SIGNAL) {
-        cb_fork_notice(); /* resets the lock, where anything is to be repaired */
-    }
-    if (!cb_lock_until(&report.lock, until)) {
+    if (!take_report(until)) {
         tell_in_a_line("no statistics: others are being printed", "");
         return;
     }
@@ -344,7 +363,7 @@ static void print(enum reason reason) {
         say_text(&report.stats, reason);
     }
     write_report(reason);
-    cb_lock_drop(&report.lock);
+    drop_report();
 }
 
 void cb_print_at_exit(void) {
@@ -367,8 +386,4 @@ void cb_print_on_signal(int signal) {
     if (sigaction(signal, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL) {
         sigaction(signal, &action, NULL);
     }
-}
-
-void cb_print_after_fork(void) {
-    cb_lock_reset(&report.lock);
 }

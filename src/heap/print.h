@@ -1,7 +1,7 @@
 /*
  * print.h: writes the statistics: at exit, when a signal comes, and for malloc_stats; as text or as JSON.
  *
- * Layer: heap, above the statistics. Threads: any. Lock: report.lock (rank 0), inside.
+ * Layer: heap, above the statistics. Threads: any. Lock: report.holder (rank 0), inside.
  *
  * Nothing here allocates, uses stdio, is a cancellation point, or waits for a lock without end: in a signal handler the
  * interrupted thread may hold any of them, and so it may where a handler of the program's calls exit. What cannot be had
@@ -15,8 +15,5 @@ void cb_print_at_exit(void);
 
 /* From now on the same happens whenever the signal comes, unless something else is to happen then already. */
 void cb_print_on_signal(int signal);
-
-/* In a forked child: no other thread is printing. */
-void cb_print_after_fork(void);
 
 #endif

@@ -27,9 +27,7 @@
  * What they hold was in use lately; what is behind the end of a run was not. Every SMALL_STEPS of them that
  * come from a fresh part a sweep is tried first, as before each step in the medium space.
  */
-#define FRESH_STEP ((size_t)32 << 10)
-#define SMALL_STEP ((size_t)2 << 10)
-#define SMALL_STEPS (FRESH_STEP / SMALL_STEP)
+#define SMALL_STEPS (CB_STEP / CB_STEP_SMALL)
 
 #define PAGE ((size_t)256) /* granules; in an object's alignment */
 
@@ -45,7 +43,7 @@ struct request {
  * place would be touched by nobody, but count as if it were.
  */
 static size_t step_for(const struct request *wanted) {
-    size_t step = wanted->space == CB_SMALL ? SMALL_STEP : wanted->align <= PAGE ? FRESH_STEP : 0;
+    size_t step = wanted->space == CB_SMALL ? CB_STEP_SMALL : wanted->align <= PAGE ? CB_STEP : 0;
     step >>= CB_GRANULE_SHIFT;
     return step > wanted->granules ? step : wanted->granules;
 }
@@ -119,7 +117,7 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
     cb_count(&heap->sweeps, 1);
     for (uint8_t *m = cb_map_find_dead(begin, end); m < end; m = cb_map_find_dead(m, end)) {
         uintptr_t p = cb_map_address(m);
-        uint8_t *behind = cb_map_dead_end(m, SMALL_STEP >> CB_GRANULE_SHIFT);
+        uint8_t *behind = cb_map_dead_end(m, CB_TO_GRANULES(CB_STEP_SMALL));
         size_t length = (size_t)(behind - m);
         if (!cb_purge_may_use(block, p, length)) {
             m = behind; /* no hole: the block is looked at again when the pages have gone, see cb_block_purged */

@@ -21,15 +21,6 @@ void cb_thread_before_main(void);
  */
 void cb_heaps_trim(void);
 
-/* In a forked child, once: sorts out whose heaps are whose. */
-void cb_thread_after_fork(void);
-
-/*
- * In a forked child that has been repaired: the calling thread has its heap back, if it came over the fork, or
- * has to leave it. `was_there`: it is known to have come over the fork.
- */
-void cb_thread_came_over(bool was_there);
-
 /* Where the first heap's address is, which has that of the next; for debuggers. */
 extern struct cb_heap *_Atomic *const cb_heaps_list CB_HIDDEN;
 

@@ -164,7 +164,7 @@ static void statistics_of_a_busy_process_are_in_order(void **state) {
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(pthread_create(&thread[i], NULL, work, (void *)(i + 1)), 0);
     }
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 50; i++) {
         cb_stats_read_all(&stats, CB_LOCK_WAIT, false);
         assert_int_equal(stats.left_out & ~(unsigned)CB_LEFT_OUT_RESIDENT, 0);
         assert_int_equal(stats.in_use + stats.free, stats.pages.mapped);

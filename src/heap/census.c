@@ -21,26 +21,24 @@ static void add_live(struct cb_census *census, size_t bytes) {
     add(&census->power[cb_census_power(bytes)], bytes);
 }
 
-/*
- * A block that is being walked over. In the medium space a byte of zero is the first of an object in a ring, or unused:
- * before the end of a run, where objects that follow the run may look like the length of one, it is unused if the object
- * would not end before that as well.
- */
-struct walk {
-    const uint8_t *end, *run_end;
-    bool small, lost; /* lost: nobody can have what is in the rings */
-};
-
 /* The granules of a medium object that is in a ring and starts at m, where the byte is zero; 0: none does. */
-static size_t parked_at(const struct walk *walk, const uint8_t *m) {
+static size_t parked_at(const struct cb_walk *walk, const uint8_t *m) {
     const uint8_t *end = m < walk->run_end ? walk->run_end : walk->end;
     size_t length = cb_map_digits(m + 1);
     bool digits = ((cb_map_get(m + 1) | cb_map_get(m + 2) | cb_map_get(m + 3)) & CB_STATE) == 0;
     return !walk->small && digits && length > CB_LENGTH && length <= (size_t)(end - m) ? length : 0;
 }
 
-/* The granules of what starts at m; 0: nothing does. */
-static size_t length_at(const struct walk *walk, const uint8_t *m) {
+struct cb_walk cb_walk_over(const struct cb_block *block, const struct cb_heap *heap) {
+    const uint8_t *m = cb_map_at(cb_block_start(block));
+    bool has_run = heap != NULL && heap->space[CB_MEDIUM].run_block == block;
+    return (struct cb_walk){.next = m,
+                            .end = m + block->fresh,
+                            .run_end = has_run ? cb_map + heap->space[CB_MEDIUM].run.limit : m,
+                            .small = block->space == CB_SMALL};
+}
+
+size_t cb_walk_length(const struct cb_walk *walk, const uint8_t *m) {
     size_t byte = cb_map_get(m), length = byte & CB_LENGTH;
     if (length == 0 && walk->end - m > CB_LENGTH) {
         length = byte == 0 ? parked_at(walk, m) : cb_map_digits(m + 1);
@@ -48,30 +46,28 @@ static size_t length_at(const struct walk *walk, const uint8_t *m) {
     return length <= (size_t)(walk->end - m) ? length : 0;
 }
 
-/* Counts what starts at m, and returns its granules, or 1. The owner may just be changing it. */
-static size_t count_one(struct cb_census *census, const struct walk *walk, const uint8_t *m) {
-    size_t state = cb_map_get(m) & CB_STATE, length = length_at(walk, m), bytes = length << CB_GRANULE_SHIFT;
+/* Counts what is next, and steps over it; the owner may just be changing it. Lost: nobody can have what is in rings. */
+static void count_next(struct cb_census *census, struct cb_walk *walk, bool lost) {
+    size_t state = cb_map_get(walk->next) & CB_STATE, length = cb_walk_length(walk, walk->next);
+    size_t bytes = length << CB_GRANULE_SHIFT;
+    walk->next += length != 0 ? length : 1;
     if (length == 0) {
-        return 1;
+        return;
     }
     if (state == CB_LIVE) {
         add_live(census, bytes);
-    } else if (state != CB_DEAD && !walk->lost) {
+    } else if (state != CB_DEAD && !lost) {
         add(state == CB_REMOTE ? &census->remote : &census->parked, bytes);
     }
-    return length;
 }
 
 /* Under the lock that guards it, of a block of `owner`. */
 static void count_block(struct cb_census *census, const struct cb_block *block, const struct cb_heap *owner) {
-    const uint8_t *m = cb_map_at(cb_block_start(block));
-    struct walk walk = {m + block->fresh, m, block->space == CB_SMALL, cb_lost_is(owner)};
-    if (!walk.lost && owner->space[CB_MEDIUM].run_block == block) {
-        walk.run_end = cb_map + owner->space[CB_MEDIUM].run.limit;
-    }
+    bool lost = cb_lost_is(owner);
+    struct cb_walk walk = cb_walk_over(block, lost ? NULL : owner);
     census->blocks++;
-    while (m < walk.end) {
-        m += count_one(census, &walk, m);
+    while (walk.next < walk.end) {
+        count_next(census, &walk, lost);
     }
 }
 

@@ -27,6 +27,22 @@ struct cb_census {
 };
 
 /*
+ * A walk over the map of a block. In the medium space a byte of zero is the first of an object in a ring, or unused:
+ * before the end of a run, where objects that follow the run may look like the length of one, it is unused if the object
+ * would not end before that as well.
+ */
+struct cb_walk {
+    const uint8_t *next, *end, *run_end;
+    bool small;
+};
+
+/* `heap`: the owner, where the caller may read its runs; NULL: then what is just before the end of a run is a guess. */
+struct cb_walk cb_walk_over(const struct cb_block *block, const struct cb_heap *heap);
+
+/* The granules of what starts at m; 0: nothing does, so that m + 1 is next. */
+size_t cb_walk_length(const struct cb_walk *walk, const uint8_t *m);
+
+/*
  * Counts; gives up what needs a lock that is not to be had until that time (see cb_lock_until). The process must need
  * no repair after a fork.
  */

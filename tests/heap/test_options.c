@@ -183,6 +183,33 @@ static void what_is_not_ours_is_told(void **state) {
     assert_non_null(strstr(text, "cutback: malloc_usable_size(): unaligned pointer 0x"));
 }
 
+/* The run is in the middle of a block, in what has died there, and a live object follows it at once. */
+static void free_behind_a_run(void) {
+    enum { OBJECTS = 4000, FROM = 1000, TO = 2000 };
+    static char *object[OBJECTS], *other;
+    unsigned saved = cb_options.on_error;
+    for (int i = 0; i < OBJECTS; i++) {
+        object[i] = cb_malloc(48);
+    }
+    for (int i = FROM; i < TO; i++) {
+        cb_free(object[i]);
+    }
+    cb_malloc_trim(0);
+    do {
+        other = cb_malloc(100);
+        assert_non_null(other);
+    } while (other < object[FROM] || other >= object[TO]);
+    cb_options.on_error = CB_ERROR_WARN;
+    cb_free(object[TO + 1000] + 16);
+    cb_options.on_error = saved;
+}
+
+static void what_follows_a_run_is_told_as_what_it_is(void **state) {
+    (void)state;
+    const char *text = written(free_behind_a_run);
+    assert_ptr_equal(strstr(text, "cutback: free(): pointer into the middle of an object: 0x"), text);
+}
+
 static void a_long_line_is_cut(void **state) {
     (void)state;
     struct cb_line line = {.length = 0};
@@ -243,6 +270,7 @@ int main(void) {
         cmocka_unit_test(bad_options_are_told_in_a_line_each),
         cmocka_unit_test(misuse_is_told_as_documented),
         cmocka_unit_test(what_is_not_ours_is_told),
+        cmocka_unit_test(what_follows_a_run_is_told_as_what_it_is),
         cmocka_unit_test(a_long_line_is_cut),
         cmocka_unit_test(numbers_are_written_in_full),
         cmocka_unit_test(every_line_of_the_statistics_says_whose_it_is),

@@ -107,7 +107,7 @@ size_t cb_reserve_bins_share(const struct cb_reserve_bins *of) {
     if (of->in_use < of->used / 2) {
         share = share * (of->in_use * 512 / of->used) / 256;
     }
-    return cb_higher(share, CB_BIN_BYTES / 4);
+    return cb_higher(share, CB_KIB(4));
 }
 
 void cb_reserve_report(size_t *part, size_t held) {

@@ -25,7 +25,7 @@
  * by side dies together, and goes back whole.
  */
 static bool is_draining(const struct cb_heap *heap) {
-    return heap->flushed > DRAIN_FROM + cb_heap_in_use(heap) / CB_DRAIN_PART;
+    return heap->flushed > DRAIN_FROM;
 }
 
 /*
@@ -36,7 +36,7 @@ static size_t least_bound(const struct cb_heap *heap, unsigned index) {
     if (cb_heap_is_sparse(heap)) {
         return index < CB_MEDIUM_RING && !is_draining(heap) ? 1 : 0;
     }
-    size_t entries = CB_TO_GRANULES(CB_BIN_BYTES) / cb_ring_granules(index);
+    size_t entries = CB_TO_GRANULES(CB_STEP / 2) / cb_ring_granules(index);
     return entries < 1 ? 1 : cb_lower(entries, CB_BIN_ENTRIES);
 }
 

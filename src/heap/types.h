@@ -214,7 +214,7 @@ struct cb_heap {
     size_t purge_died;             /* pages that have died since some were last given back */
     bool purge_due;                /* pages have died since there was last nothing to give back */
     size_t purge_from;             /* after a failure: dead pages from which on purging is tried again */
-    unsigned watch;                /* frees that are still to come by the slow path: see cb_heap_watch */
+    unsigned watched;              /* frees that came by the slow path for it: see cb_heap_watch */
     size_t held;                   /* bytes of dead pages beyond the heap's share, as they were last reported */
     unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
     unsigned to_empty[CB_SPACES];  /* rings that are still to be emptied in a drain */

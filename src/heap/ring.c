@@ -136,6 +136,7 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
     uint8_t *map = cb_map;
     struct cb_block *blocks = cb_blocks;
     cb_count(&heap->dead, count * granules);
+    cb_count(&heap->overflowed, count);
     heap->flushed += count * granules;
     for (size_t i = 0; i < count; i++) {
         size_t granule = slot[i];
@@ -321,6 +322,7 @@ static bool room_or_death(struct cb_heap *heap, unsigned index, size_t granule) 
         return true;
     }
     heap->flushed += cb_ring_granules(index);
+    cb_count(&heap->overflowed, 1);
     die(heap, granule, cb_ring_granules(index));
     return false;
 }

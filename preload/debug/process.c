@@ -12,7 +12,7 @@
 static __attribute__((constructor)) void debug_start(void) {
     cb_process_begin();
     cb_tally_begin();
-    if (!cb_options.stats) {
+    if (cb_options.stats == CB_STATS_OFF) {
         cb_os_keep_stderr(); /* many programs close it before they exit */
     }
     cb_table_watch_forks();

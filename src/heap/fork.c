@@ -103,6 +103,13 @@ CB_NOINLINE void cb_fork_notice(void) {
     }
 }
 
+bool cb_fork_is_settled(void) {
+    /* acquire: partner of the release in repair */
+    _Atomic uint32_t *word = atomic_load_explicit(&word_at, memory_order_acquire);
+    uint32_t now = word != NULL ? atomic_load_explicit(word, memory_order_acquire) : FIRST;
+    return now != REPAIRING && now != AWAITED && (word == NULL || !is_child(word, now));
+}
+
 /* ---- Around fork(): where no page is wiped, and so that it is done early ---- */
 
 static _Atomic uint32_t *get_word(void) {

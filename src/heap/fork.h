@@ -32,6 +32,12 @@ void cb_fork_watch(void);
 void cb_fork_notice(void);
 
 /*
+ * False in a child that has not been repaired, or is being: then locks may be held by threads that it does not have. Waits
+ * for nothing and repairs nothing, so signal handlers may ask.
+ */
+bool cb_fork_is_settled(void);
+
+/*
  * Takes the lock of the thread's own heap. False, and no lock, where this process turns out to be a child in
  * which the thread has had to leave that heap: then nothing of it may be touched any more. Once a thread has
  * its heap's lock, what it calls finds the process repaired.

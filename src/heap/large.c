@@ -162,6 +162,17 @@ static bool claim(struct cb_large *node) {
     return __atomic_compare_exchange_n(&node->tag, &live, CB_NONE, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
+/* The map bytes are zero again; others look at the tag, which is already, and at the extent. */
+static void clear(struct cb_large *node) {
+    node->pieces = 0;
+    node->unclean = false;
+    atomic_store_explicit(&node->listed, false, memory_order_relaxed);
+    node->generation = 0;
+    cb_room_set_extent(node, (struct cb_room_extent){0, 0});
+    node->next = node->prev = NULL;
+    memset(node->piece_end, 0, sizeof node->piece_end);
+}
+
 /* Gives back an object that was claimed, of which `clean` bytes from the start are clean. */
 static void release(uintptr_t p, size_t clean) {
     struct cb_large *node = node_of(p);
@@ -169,7 +180,7 @@ static void release(uintptr_t p, size_t clean) {
     struct cb_room_extent extent = cb_room_extent(node);
     cb_room_end(p + extent.size, extent.room, node->unclean);
     size_t renewed = renew_from(p, node, 0);
-    memset(&node->pieces, 0, sizeof *node - offsetof(struct cb_large, pieces)); /* others look at the tag */
+    clear(node);
     give_from(p, extent, 0, renewed > clean ? renewed : clean);
 }
 

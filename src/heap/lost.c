@@ -117,6 +117,10 @@ bool cb_lost_is(const struct cb_heap *owner) {
     return owner == nobody || (owner != NULL && atomic_load_explicit(&owner->lost, memory_order_relaxed));
 }
 
+cb_lock *cb_lost_lock_of(struct cb_heap *owner) {
+    return cb_lost_is(owner) ? &lost.lock : &owner->lock;
+}
+
 bool cb_lost_free(uintptr_t p) {
     struct cb_block *block = cb_block_of(p);
     uint8_t *m = cb_map_at(p);

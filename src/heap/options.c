@@ -8,13 +8,16 @@
 #include "heap/report.h"
 #include "os/os.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #define DEFAULT_WORD(name, value, ...) .name = (value),
 #define DEFAULT_OTHER(name, value) .name = (value),
+#define DEFAULT_WHEN(name) .name = CB_STATS_OFF,
 #define DEFAULT_PATH(name) .name = "",
-struct cb_options cb_options = {CB_OPTIONS(DEFAULT_WORD, DEFAULT_OTHER, DEFAULT_OTHER, DEFAULT_PATH)};
+struct cb_options cb_options = {
+    CB_OPTIONS(DEFAULT_WORD, DEFAULT_OTHER, DEFAULT_OTHER, DEFAULT_WHEN, DEFAULT_PATH)};
 
 /* A stretch of the text. */
 struct part {
@@ -68,6 +71,45 @@ static bool parse_flag(struct part part, unsigned *value) {
     return parse_word(part, words, value);
 }
 
+/* Those whose only purpose can be to print something; not those that tell of faults, end or stop a process. */
+static const struct {
+    char name[7];
+    unsigned char number;
+} signals[] = {
+    {"ALRM", SIGALRM}, {"CONT", SIGCONT}, {"HUP", SIGHUP},       {"IO", SIGIO},
+    {"PROF", SIGPROF}, {"PWR", SIGPWR},   {"QUIT", SIGQUIT},     {"URG", SIGURG},
+    {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"VTALRM", SIGVTALRM}, {"WINCH", SIGWINCH},
+};
+
+static bool parse_signal(struct part part, unsigned *number) {
+    if (part.length > 3 && memcmp(part.start, "SIG", 3) == 0) {
+        part = (struct part){part.start + 3, part.length - 3};
+    }
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        if (is_word(part, signals[i].name)) {
+            *number = signals[i].number;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_when(struct part part, unsigned *value) {
+    unsigned number;
+    if (parse_flag(part, value)) {
+        return true;
+    }
+    if (is_word(part, "exit")) {
+        *value = CB_STATS_EXIT;
+        return true;
+    }
+    if (!parse_signal(part, &number)) {
+        return false;
+    }
+    *value = CB_STATS_SIGNAL + number;
+    return true;
+}
+
 /* Behind each % there is a letter that is known, or another %. */
 static bool parse_path(struct part part, char *value) {
     if (part.length == 0 || part.length >= CB_OPTION_PATH) {
@@ -99,11 +141,15 @@ static bool parse_one(struct cb_options *options, struct part key, struct part v
     if (is_word(key, #name)) {                                                                               \
         return parse_flag(value, &options->name);                                                            \
     }
+#define PARSE_WHEN(name)                                                                                     \
+    if (is_word(key, #name)) {                                                                               \
+        return parse_when(value, &options->name);                                                            \
+    }
 #define PARSE_PATH(name)                                                                                     \
     if (is_word(key, #name)) {                                                                               \
         return parse_path(value, options->name);                                                             \
     }
-    CB_OPTIONS(PARSE_WORD, PARSE_SIZE, PARSE_FLAG, PARSE_PATH)
+    CB_OPTIONS(PARSE_WORD, PARSE_SIZE, PARSE_FLAG, PARSE_WHEN, PARSE_PATH)
     *known = false;
     return false;
 }

@@ -43,6 +43,8 @@ struct tail {
     uint16_t generation;
     uint8_t zero[4];
 };
+_Static_assert(offsetof(struct extent, start) == CB_EXTENT_START, "debuggers know where it is");
+_Static_assert(offsetof(struct extent, size) == CB_EXTENT_SIZE, "debuggers know where it is");
 _Static_assert(sizeof(struct tail) == TAIL_OFFSET, "a tail is the last map bytes of a page");
 _Static_assert(sizeof(struct extent) + sizeof(struct tail) <= 256, "an extent of one page has room for both");
 
@@ -648,14 +650,49 @@ bool cb_pages_purge_part(uintptr_t start, size_t size) {
     return purge_system(start, size, size);
 }
 
-void cb_pages_totals(struct cb_pages_totals *totals) {
-    enter();
+bool cb_pages_totals_until(struct cb_pages_totals *totals, uint64_t milliseconds) {
+    *totals = (struct cb_pages_totals){.mapped = cb_range_total(),
+                                       .purged = atomic_load_explicit(&purged_bytes, memory_order_relaxed),
+                                       .purges = atomic_load_explicit(&purge_calls, memory_order_relaxed)};
+    if (!cb_lock_until(&pages.lock, milliseconds)) {
+        return false;
+    }
     totals->mapped = cb_range_total();
     totals->free = pages.free;
     totals->dirty = pages.dirty;
     cb_lock_drop(&pages.lock);
-    totals->purged = atomic_load_explicit(&purged_bytes, memory_order_relaxed);
-    totals->purges = atomic_load_explicit(&purge_calls, memory_order_relaxed);
+    return true;
+}
+
+void cb_pages_totals(struct cb_pages_totals *totals) {
+    cb_fork_notice();
+    cb_pages_totals_until(totals, CB_LOCK_WAIT);
+}
+
+/* Under the lock: the bytes from p to the next place where a large object may start. */
+static size_t step_over(uintptr_t p, size_t (*visit)(uintptr_t p, void *context), void *context) {
+    if (!in_page_land(p)) {
+        return CB_BLOCK_SIZE - (p & (CB_BLOCK_SIZE - 1));
+    }
+    const struct extent *e = free_behind(p);
+    size_t size = e != NULL ? e->size : cb_map_get(cb_map_at(p)) == CB_LIVE ? visit(p, context) : 0;
+    return size != 0 ? size : cb_page_size;
+}
+
+bool cb_pages_each_large(size_t (*visit)(uintptr_t p, void *context), void *context, uint64_t milliseconds) {
+    if (!cb_lock_until(&pages.lock, milliseconds)) {
+        return false;
+    }
+    uint32_t count = atomic_load_explicit(&cb_range_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        uintptr_t start = atomic_load_explicit(&cb_ranges[i].start, memory_order_relaxed);
+        uintptr_t end = start + atomic_load_explicit(&cb_ranges[i].size, memory_order_acquire);
+        for (uintptr_t p = start; p < end;) {
+            p += step_over(p, visit, context);
+        }
+    }
+    cb_lock_drop(&pages.lock);
+    return true;
 }
 
 void cb_pages_after_fork(void) {

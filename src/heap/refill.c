@@ -114,6 +114,7 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
             *end = cb_map_at(cb_block_start(block)) + cb_block_sweep_end(heap, block);
     heap->space[CB_SMALL].run_block = block;
     heap->space[CB_SMALL].run_is_fresh = false;
+    cb_count(&heap->sweeps, 1);
     for (uint8_t *m = cb_map_find_dead(begin, end); m < end; m = cb_map_find_dead(m, end)) {
         uintptr_t p = cb_map_address(m);
         uint8_t *behind = cb_map_dead_end(m, CB_TO_GRANULES(CB_STEP_SMALL));
@@ -125,13 +126,14 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
         if (length >= granules) {
             cb_block_revive(heap, block, p, length);
             set_run(heap, CB_SMALL, block, p, p + (length << CB_GRANULE_SHIFT), false);
-            heap->swept += (size_t)(behind - begin);
+            cb_count(&heap->swept, (size_t)(behind - begin));
+            cb_count(&heap->revived, length);
             return true;
         }
         cb_block_pass_over(heap, block, length);
         m = behind;
     }
-    heap->swept += end > begin ? (size_t)(end - begin) : 0;
+    cb_count(&heap->swept, end > begin ? (size_t)(end - begin) : 0);
     heap->space[CB_SMALL].run_block = NULL;
     cb_block_settle_swept(heap, block);
     return false;

@@ -55,23 +55,19 @@ void cb_release_some(struct cb_heap *heap) {
     cb_pages_release_excess();
 }
 
-#define WATCH_MOST 16 /* frees after a slow path that come by here ... */
-#define WATCH_EACH 4  /* ... and of so many, one asks what time it is */
+#define WATCH_EACH 8 /* of so many frees that come by here, one asks what time it is */
 
 void cb_heap_watch(struct cb_heap *heap) {
-    if (heap == cb_thread.heap && heap->tag != CB_NO_TAG) {
-        heap->watch = WATCH_MOST;
+    if (heap == cb_thread.heap) {
         cb_thread.tag = CB_NO_TAG;
     }
 }
 
 void cb_heap_watched(struct cb_heap *heap) {
-    heap->watch--;
-    if (heap->watch % WATCH_EACH == 0 && cb_reserve_look() && cb_fork_lock(heap)) {
-        heap->watch = WATCH_MOST;
+    if (heap->watched++ % WATCH_EACH == 0 && cb_reserve_look() && cb_fork_lock(heap)) {
         cb_heap_unlock(heap);
     }
-    if (heap->watch == 0 || !cb_reserve_is_idle()) {
+    if (!cb_reserve_is_idle()) {
         cb_thread.tag = heap->tag;
     }
 }

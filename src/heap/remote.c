@@ -82,8 +82,10 @@ static bool take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m
         return true;
     }
     if (own) {
+        cb_count(&heap->taken_in, 1);
         cb_ring_park_locked(heap, cb_ring_of(cb_map_length(m)), granule);
     } else {
+        cb_count(&heap->collected, 1);
         die(heap, block, m);
     }
     return true;
@@ -234,6 +236,7 @@ static bool free_of_parked(struct cb_heap *owner, struct cb_block *block, uintpt
     if (done) {
         *was_live = cb_map_claim(cb_map_at(p), byte);
         if (*was_live) {
+            cb_count(&owner->collected, 1);
             die(owner, block, cb_map_at(p));
         }
     }

@@ -37,6 +37,8 @@ static struct {
     _Atomic size_t most_then;   /* ... and in those before, less a quarter for each that has passed */
     _Atomic size_t elapsed;     /* milliseconds of this period */
     _Atomic uint64_t looked_at; /* milliseconds */
+    _Atomic size_t again;       /* bytes by which the regret was to rise, ever */
+    _Atomic size_t most_ever;   /* in use */
 } reserve = {.heaps = 1};
 
 static size_t get(_Atomic size_t *figure) {
@@ -105,7 +107,7 @@ size_t cb_reserve_bins_share(const struct cb_reserve_bins *of) {
     if (of->in_use < of->used / 2) {
         share = share * (of->in_use * 512 / of->used) / 256;
     }
-    return cb_higher(share, CB_BIN_BYTES / 4);
+    return cb_higher(share, CB_KIB(4));
 }
 
 void cb_reserve_report(size_t *part, size_t held) {
@@ -147,6 +149,9 @@ void cb_reserve_in_use(size_t bytes) {
     if (bytes > get(&reserve.most_in_use)) {
         set(&reserve.most_in_use, bytes);
     }
+    if (bytes > get(&reserve.most_ever)) {
+        set(&reserve.most_ever, bytes);
+    }
 }
 
 void cb_reserve_purged(size_t bytes) {
@@ -158,6 +163,7 @@ void cb_reserve_fetched(size_t bytes) {
     size_t again = reduce(&reserve.missed_then, bytes);
     again += reduce(&reserve.missed, bytes - again);
     if (again != 0) {
+        atomic_fetch_add_explicit(&reserve.again, again, memory_order_relaxed);
         raise(&reserve.regret, again, regret_most());
     }
 }
@@ -196,6 +202,13 @@ bool cb_reserve_look(void) {
         end_period();
     }
     return passed >= CB_QUIET;
+}
+
+void cb_reserve_read(struct cb_reserve_figures *figures) {
+    *figures = (struct cb_reserve_figures){.regret = get(&reserve.regret),
+                                           .held = get(&reserve.held),
+                                           .again = get(&reserve.again),
+                                           .most_in_use = get(&reserve.most_ever)};
 }
 
 void cb_reserve_after_fork(void) {

@@ -64,6 +64,15 @@ bool cb_reserve_look(void);
 /* Forgets all regret: the program has asked for everything to go back. */
 void cb_reserve_forget(void);
 
+/* For statistics, in bytes. */
+struct cb_reserve_figures {
+    size_t regret, held;
+    size_t again;       /* given back and fetched again soon after, ever: what has raised the regret */
+    size_t most_in_use; /* of extents, ever */
+};
+
+void cb_reserve_read(struct cb_reserve_figures *figures);
+
 /* In a forked child: nobody has reported anything. */
 void cb_reserve_after_fork(void);
 

@@ -25,7 +25,7 @@
  * by side dies together, and goes back whole.
  */
 static bool is_draining(const struct cb_heap *heap) {
-    return heap->flushed > DRAIN_FROM + cb_heap_in_use(heap) / CB_DRAIN_PART;
+    return heap->flushed > DRAIN_FROM;
 }
 
 /*
@@ -36,7 +36,7 @@ static size_t least_bound(const struct cb_heap *heap, unsigned index) {
     if (cb_heap_is_sparse(heap)) {
         return index < CB_MEDIUM_RING && !is_draining(heap) ? 1 : 0;
     }
-    size_t entries = CB_TO_GRANULES(CB_BIN_BYTES) / cb_ring_granules(index);
+    size_t entries = CB_TO_GRANULES(CB_STEP / 2) / cb_ring_granules(index);
     return entries < 1 ? 1 : cb_lower(entries, CB_BIN_ENTRIES);
 }
 
@@ -136,6 +136,7 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
     uint8_t *map = cb_map;
     struct cb_block *blocks = cb_blocks;
     cb_count(&heap->dead, count * granules);
+    cb_count(&heap->overflowed, count);
     heap->flushed += count * granules;
     for (size_t i = 0; i < count; i++) {
         size_t granule = slot[i];
@@ -321,6 +322,7 @@ static bool room_or_death(struct cb_heap *heap, unsigned index, size_t granule) 
         return true;
     }
     heap->flushed += cb_ring_granules(index);
+    cb_count(&heap->overflowed, 1);
     die(heap, granule, cb_ring_granules(index));
     return false;
 }

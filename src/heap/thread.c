@@ -50,6 +50,8 @@ static struct {
     _Atomic uint32_t key_state; /* release and acquire in take_key */
 } heaps;
 
+struct cb_heap *_Atomic *const cb_heaps_list = &heaps.all;
+
 enum { KEY_NONE = 0, KEY_IN_HAND = 1, KEY_TAKEN = 2 };
 
 static struct cb_heap *all_heaps(void) {
@@ -401,12 +403,9 @@ bool cb_thread_ready(void) {
 }
 
 void cb_heaps_each(void (*visit)(struct cb_heap *heap, void *context), void *context) {
-    cb_fork_notice();
-    cb_lock_take(&heaps.lock);
     for (struct cb_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
         if (state_of(heap) != CB_HEAP_FROZEN) {
             visit(heap, context);
         }
     }
-    cb_lock_drop(&heaps.lock);
 }

@@ -28,16 +28,13 @@
  * MB, and 3.7 without it (experiments, "less of nothing"). */
 #define CB_BIN_BIG CB_MIB(16)
 
-/* One bin may always hold so many objects, if they are no more than so many bytes, and all of a space a quarter of these
- * bytes: the pattern that allocates and frees a few in turn must not meet the lock. */
+/* One bin may always hold so many objects, if they are no more than CB_STEP, and all of a space a quarter of that: who
+ * allocates and frees a few in turn must not meet the lock. */
 #define CB_BIN_ENTRIES 8
-#define CB_BIN_BYTES CB_KIB(16)
 
-/* The program is freeing and not allocating, a drain, once so much has died in bins since the last refill, and a part of
- * what is in use. Then what is parked only keeps pages from dying, and bins hold half of that, one of them CB_STEP
- * (experiments, "drains"). */
+/* The program is freeing and not allocating, a drain, once so much has died in bins since the last refill. Then what is
+ * parked only keeps pages from dying, and bins hold half of that, one of them CB_STEP (experiments, "drains"). */
 #define CB_DRAIN (CB_BIN_SMALL / 2)
-#define CB_DRAIN_PART 256
 
 /* ---- The work of one call ---------------------------------------------------------------------------------------- */
 
@@ -51,9 +48,9 @@
 
 /* ---- The reserve: pages without live objects that stay (reserve.c, purge.c, pages.c) ------------------------------ */
 
-/* Milliseconds after which it is asked what of the reserve was of use. Long enough that a wave of a program fits into it,
- * short enough that a quiet program has little after three seconds. */
-#define CB_PERIOD 750
+/* Milliseconds after which it is asked what of the reserve was of use, and half of what was not goes. Waves that come less
+ * than two of them apart are seen as such; three seconds after the last one, a sixteenth of it is left at most. */
+#define CB_PERIOD 600
 
 /* Milliseconds without a slow path from which on a thread seems to be asleep, or a program quiet. Others let objects of a
  * sleeping thread die for it; it need not be long, only longer than a store takes to be seen (remote.c). */

@@ -37,7 +37,7 @@
  *     dead run.
  *   - An entry of a ring is parked, and every parked object is in exactly one ring.
  *
- * Lock ranks, in the order of taking: heaps.lock (1), a heap's lock (2) or lost.lock (2), grow_lock (3), rooms.lock or pages.lock (4, one of
+ * Lock ranks, in the order of taking: report.holder (0), heaps.lock (1), a heap's lock (2) or lost.lock (2), grow_lock (3), rooms.lock or pages.lock (4, one of
  * the two at a time), meta.lock (5). No other locks exist.
  */
 #ifndef CB_HEAP_TYPES_H
@@ -214,7 +214,7 @@ struct cb_heap {
     size_t purge_died;             /* pages that have died since some were last given back */
     bool purge_due;                /* pages have died since there was last nothing to give back */
     size_t purge_from;             /* after a failure: dead pages from which on purging is tried again */
-    unsigned watch;                /* frees that are still to come by the slow path: see cb_heap_watch */
+    unsigned watched;              /* frees that came by the slow path for it: see cb_heap_watch */
     size_t held;                   /* bytes of dead pages beyond the heap's share, as they were last reported */
     unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
     unsigned to_empty[CB_SPACES];  /* rings that are still to be emptied in a drain */
@@ -226,7 +226,12 @@ struct cb_heap {
     unsigned sweep_most;                    /* what is swept has no longer holes, so far as is known */
     bool tight;                             /* the system has refused a block ... */
     size_t tight_in_use;                    /* ... when so many granules were in use */
-    size_t swept;         /* granules whose map bytes sweeps have gone over, ever: for tests */
+    size_t swept;         /* granules whose map bytes sweeps have gone over, ever */
+    size_t sweeps;        /* parts of blocks that were swept, ever, as the next ... */
+    size_t revived;       /* ... and granules that became runs by it */
+    size_t overflowed;    /* objects that died in rings */
+    size_t taken_in;      /* objects that others freed, parked by the owner ... */
+    size_t collected;     /* ... and let die at once by another thread */
     uint64_t tag;         /* its number << CB_TAG_SHIFT, or CB_NO_TAG; constant once linked */
     struct cb_heap *next; /* in heaps.all; constant once linked */
     bool warm;            /* idle, and as its thread left it; guarded by heaps.lock, as is the next */

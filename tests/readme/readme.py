@@ -236,6 +236,16 @@ def replayed(where, command, _):
         fail(where, f"{command}: status {result.returncode}\n{result.stdout[:2000]}{result.stderr}")
 
 
+def shrunk(where, command, _):
+    """Such a command with a malloc that does not fail: that is what it says."""
+    trace = max(SCRATCH.glob("trace.*"), key=lambda path: path.stat().st_size)
+    folder = next((SCRATCH / "root").rglob("bin/cutback-replay")).parent
+    shutil.copy(LIBRARIES / "libcutback_preload.so", SCRATCH / "libother.so")
+    result = shell(command.replace("trace.1234", trace.name), env=environment(PATH=f"{folder}:{environment()['PATH']}"))
+    if result.returncode != 125 or "does not fail" not in result.stderr:
+        fail(where, f"{command}: status {result.returncode}\n{result.stdout}{result.stderr}")
+
+
 def installed(where, command, _):
     """It was done at the start, for the tree that is tested; here what it left."""
     absent = [n for n in ("libcutback.so", "libcutback.a", "libcutback_malloc.so", "libcutback_malloc.a",
@@ -263,6 +273,7 @@ SHELL = [
     (r"cutback-run --(?P<verb>check|compare|debug) (-n \d+ )?gcc( -O2 -c program\.c)?", launched),
     (r"cutback-run --record trace\.%p gcc -O2 -c program\.c", recorded),
     (r"cutback-replay (--malloc \w+ |--dump(=json)? )?trace\.1234", replayed),
+    (r"cutback-replay --malloc \./libother\.so --check all --shrink small\.trace trace\.1234", shrunk),
 ]
 
 

@@ -130,6 +130,9 @@ told 'record is for libcutback_preload_record.so'
 try 0 env LD_PRELOAD="$CUTBACK_RECORDER" "$workload" single
 quiet
 
+try 0 "$run" --only "$(basename "$workload")" --record only.trace sh -c "'$workload' single; true"
+[ "$(echo only.trace*)" = only.trace ] || wrong "--only: $(echo only.trace*)"
+
 echo "sites"
 try 0 "$run" --record sites.trace --option record_sites=1 "$workload" single
 as_text sites.trace sites.text

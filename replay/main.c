@@ -219,7 +219,7 @@ static void print_result(const struct cb_plan *plan, const struct cb_replay_resu
     printf("\nlive: %.2f MiB in %llu objects at most, %.2f MiB in %llu never freed\n",
            mebibytes(plan->peak_live), (unsigned long long)plan->peak_objects, mebibytes(plan->end_live),
            (unsigned long long)plan->end_objects);
-    printf("time: %.3f s (user %.3f s, system %.3f s)\n", result->seconds, result->user, result->system);
+    printf("time: %.4f s (user %.4f s, system %.4f s)\n", result->seconds, result->user, result->system);
     print_resident(plan, result);
     printf("page faults: %llu\n", faults);
 }

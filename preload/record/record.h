@@ -21,7 +21,6 @@
 #include "trace/format.h"
 
 #define CB_CHUNK ((size_t)32 << 10)
-#define CB_NO_SITE ((uintptr_t)0)
 
 struct cb_lane {
     uint8_t *at,

@@ -9,26 +9,12 @@
 #include "heap/options.h"
 #include "heap/print.h"
 #include "heap/thread.h"
-#include "os/os.h"
-
-#include <unistd.h>
 
 /* Sees to it that a program linked with the archive gets it. */
 static __attribute__((used)) const struct cb_layout *const with_layout = &cutback_layout;
 
-void cb_process_begin(void) {
-    static bool begun;
-    if (!begun && environ != NULL && cb_os_begin()) {
-        begun = true;
-        cb_options_init();
-        if (cb_options.stats != CB_STATS_OFF) {
-            cb_os_keep_stderr();
-        }
-    }
-}
-
-static __attribute__((constructor)) void process_start(void) {
-    cb_process_begin();
+__attribute__((constructor)) void cb_process_start(void) {
+    cb_options_begin();
     cb_thread_before_main();
     if (cb_options.stats >= CB_STATS_SIGNAL) {
         cb_print_on_signal((int)(cb_options.stats - CB_STATS_SIGNAL));

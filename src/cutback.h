@@ -151,6 +151,8 @@ typedef struct cutback_arena {
     size_t forgotten_frees;
     size_t double_frees;
     size_t failed_requests;
+    size_t *distances; /* as given to cutback_watch_frees */
+    size_t buckets;
 
     cutback_scope scopes[CUTBACK_SCOPES + 1]; /* [0] is the arena itself */
 } cutback_arena;
@@ -175,6 +177,14 @@ typedef struct cutback_stats {
     size_t double_frees;    /* frees that were ignored because the block was known to be dead */
     size_t failed_requests; /* NULLs returned, and marks that could not be opened */
 } cutback_stats;
+
+/* What cutback_get_usage returns: what the bytes between the start of memory and the cursor are. Their sum is `used`. */
+typedef struct cutback_usage {
+    size_t live;      /* in blocks that the ring knows, and that are live */
+    size_t dead;      /* in blocks that it knows, and that were freed, but are not on top */
+    size_t padding;   /* before all these, for alignment */
+    size_t forgotten; /* below the oldest block that the ring knows: it does not say what is there */
+} cutback_usage;
 
 /*
  * Makes `arena` ready to hand out the `capacity` bytes at `memory`, remembering the last `slots` allocations
@@ -205,7 +215,7 @@ CUTBACK_API CUTBACK_INLINE bool cutback_init(cutback_arena *arena, void *memory,
 #define CUTBACK_INIT(bytes, ring)                                                                            \
     {                                                                                                        \
         0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, (ring), 0, 0, 0, (bytes), sizeof(bytes),                      \
-            sizeof(ring) / sizeof(cutback_slot), 0, 0, 0, sizeof(cutback_arena), 1, 0, 0, 0, 0, {            \
+            sizeof(ring) / sizeof(cutback_slot), 0, 0, 0, sizeof(cutback_arena), 1, 0, 0, 0, 0, NULL, 0, {   \
             { 0, 0, 0, 0, 0, 0 }                                                                             \
         }                                                                                                    \
     }
@@ -328,6 +338,23 @@ CUTBACK_API size_t cutback_remaining(const cutback_arena *arena);
 
 /* The statistics of the arena; all zero for one that is not initialised. */
 CUTBACK_API cutback_stats cutback_get_stats(const cutback_arena *arena);
+
+/* What the bytes in use are: live, dead, padding. O(slots) plus O(depth). All zero for an arena that is not
+ * initialised. */
+CUTBACK_API cutback_usage cutback_get_usage(const cutback_arena *arena);
+
+/*
+ * Answers how many slots a program needs: from here on, each free adds one to an element of `counts`, an array of `n`,
+ * by how many blocks lie above the freed one, live or dead. counts[0] is for none; counts[i] for at least 2^(i-1) and
+ * fewer than 2^i; the last one for all above. So 2^i slots suffice for what is counted in counts[0] to counts[i]. A
+ * block that the ring has forgotten is counted in `forgotten_frees` only: run it with a ring that is large. A realloc
+ * that moves is a free as well.
+ *
+ * While it counts, every call takes the cold path, as with a memory checker; at other times it costs nothing. `counts`
+ * stays the caller's, who sets it to zero before. NULL, or 0 for `n`, ends it, and so does cutback_init. Returns false
+ * if the arena is not initialised. Invalidates nothing. O(depth).
+ */
+CUTBACK_API bool cutback_watch_frees(cutback_arena *arena, size_t *counts, size_t n);
 
 /* ---- the fast path: common cases, expanded where they are called; everything else is a cold call ---- */
 

@@ -193,7 +193,14 @@ CUTBACK_API cutback_chain_stats cutback_chain_get_stats(const cutback_chain *cha
 CUTBACK_API void *cutback_chain_cold_alloc(cutback_chain *chain, size_t size, size_t align);
 CUTBACK_API void cutback_chain_cold_free(cutback_chain *chain, void *ptr, size_t size);
 
-#if !defined(CUTBACK_CALLS)
+#if defined(CUTBACK_CALLS)
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
+CUTBACK_API void *cutback_chain_alloc(cutback_chain *chain, size_t size, size_t align)
+    __attribute__((malloc(cutback_chain_free, 2)));
+CUTBACK_API void *cutback_chain_calloc(cutback_chain *chain, size_t count, size_t size, size_t align)
+    __attribute__((malloc(cutback_chain_free, 2)));
+#endif
+#else
 CUTBACK_INLINE void *cutback_chain_alloc(cutback_chain *chain, size_t size, size_t align) {
     void *block = NULL;
     if (CUTBACK_RARELY(chain->newest == NULL))

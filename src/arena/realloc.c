@@ -26,7 +26,8 @@ static void *cb_realloc_top(cutback_arena *arena, struct cb_arena_block block, s
     cb_ring_unlap(arena); /* the block may be the last of the lap before, whose end may not change */
     if (block.kind == CB_ARENA_FORGOTTEN)
         arena->forgotten = cb_ring_blocks(arena);
-    cb_hook_show(moved, new_size);
+    if (place + new_size > block.start + old_size)
+        cb_hook_show(old + old_size, place + new_size - (block.start + old_size));
     if (place != block.start)
         memmove(moved, old, cb_arena_min(old_size, new_size));
     cb_ring_set_top(arena, cb_span_of(place, place + new_size));

@@ -85,7 +85,7 @@ warned() {
   flag=$1
   what=$2
   shift 2
-  { echo '#include <stdlib.h>'; echo '#include "cutback.h"'; cat; } >"$work/wrong.c"
+  { echo '#include <stdlib.h>'; echo '#include "cutback_chain.h"'; cat; } >"$work/wrong.c"
   gcc "$@" -Wall -I"$source" -c "$work/wrong.c" -o "$work/wrong.o" 2>"$work/said" || true
   grep -q -e "$flag" "$work/said" || { cat "$work/said"; fail "gcc does not warn of $what"; }
 }
@@ -98,6 +98,9 @@ void wrong(cutback_arena *arena) { void *p = cutback_alloc(arena, 8, 8); free(p)
 END
   warned -Wmismatched-dealloc 'cutback_free() of memory of malloc' -DCUTBACK_CALLS <<'END'
 void wrong(cutback_arena *arena) { void *p = malloc(8); cutback_free(arena, p, 8); }
+END
+  warned -Wmismatched-dealloc 'cutback_free() of a block of a chain' -DCUTBACK_CALLS <<'END'
+void wrong(cutback_arena *arena, cutback_chain *chain) { void *p = cutback_chain_alloc(chain, 8, 8); cutback_free(arena, p, 8); }
 END
   warned -Wfree-nonheap-object 'a free inside a block' -DCUTBACK_CALLS -O2 <<'END'
 void wrong(cutback_arena *arena) { char *p = (char *)cutback_alloc(arena, 8, 8); cutback_free(arena, p + 4, 4); }

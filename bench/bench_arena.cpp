@@ -1,4 +1,5 @@
-// The arena benchmarks: cutback_arena with rings of 1, 8, 32 and 256, beside other region allocators.
+// The arena benchmarks: cutback_arena with rings of 1, 8, 32 and 256, and a chain of chunks of 64 KiB from malloc with
+// rings of 256, beside other region allocators.
 //
 //     bench_arena [--benchmark_filter=REGEX ...]     Google Benchmark; names are WORKLOAD/ALLOCATOR
 //
@@ -19,6 +20,7 @@
 #include "common.hpp"
 
 #include "cutback.h"
+#include "cutback_chain.h"
 
 #include <benchmark/benchmark.h>
 
@@ -80,6 +82,49 @@ template <size_t Slots> class Cutback {
     cutback_arena arena_;
     cutback_mark mark_;
     cutback_slot ring_[Slots];
+};
+
+class Chain {
+  public:
+    Chain() {
+        cutback_chain_init(&chain_, {supply, take, nullptr}, 64 << 10, 256, true);
+    }
+    ~Chain() {
+        cutback_chain_release(&chain_);
+    }
+    Chain(const Chain &) = delete;
+    Chain &operator=(const Chain &) = delete;
+    void *alloc(size_t size) {
+        return cutback_chain_alloc(&chain_, size, kAlign);
+    }
+    void free(void *p, size_t size) {
+        cutback_chain_free(&chain_, p, size);
+    }
+    void *grow(void *p, size_t from, size_t to) {
+        return cutback_chain_realloc(&chain_, p, from, to, kAlign);
+    }
+    void enter() {
+        mark_ = cutback_chain_mark_set(&chain_);
+    }
+    void leave() {
+        cutback_chain_reset(&chain_, mark_);
+    }
+    void reset() {
+        cutback_chain_clear(&chain_);
+    }
+    size_t held() {
+        return cutback_chain_used(&chain_);
+    }
+
+  private:
+    static void *supply(void *, size_t *size) {
+        return std::malloc(*size);
+    }
+    static void take(void *, void *chunk, size_t) {
+        std::free(chunk);
+    }
+    cutback_chain chain_{};
+    cutback_chain_mark mark_{};
 };
 
 template <bool Top> class Bump {
@@ -478,6 +523,7 @@ int main(int argc, char **argv) {
     add<Cutback<8>>("cutback_8");
     add<Cutback<32>>("cutback_32");
     add<Cutback<256>>("cutback_256");
+    add<Chain>("chain_256");
     add<Bump<false>>("bump");
     add<Bump<true>>("bump_top");
     add<Obstack>("obstack");

@@ -17,6 +17,8 @@
 /* Expanded nowhere else, so that there is a symbol for them. */
 extern void *cutback_chain_alloc(cutback_chain *chain, size_t size, size_t align);
 extern void cutback_chain_free(cutback_chain *chain, void *ptr, size_t size);
+extern void *cutback_chain_realloc(cutback_chain *chain, void *ptr, size_t old_size, size_t new_size,
+                                   size_t align);
 
 static void *cb_chain_fail(cutback_chain *chain) {
     if (chain->source.supply != NULL)
@@ -233,7 +235,8 @@ static void *cb_chain_move(cutback_chain *chain, void *ptr, size_t old_size, siz
     return moved;
 }
 
-void *cutback_chain_realloc(cutback_chain *chain, void *ptr, size_t old_size, size_t new_size, size_t align) {
+void *cutback_chain_cold_realloc(cutback_chain *chain, void *ptr, size_t old_size, size_t new_size,
+                                 size_t align) {
     if (!cb_arena_valid_align(align))
         return cb_chain_fail(chain);
     if (ptr == NULL || old_size == 0)

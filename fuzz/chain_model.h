@@ -166,7 +166,7 @@ static inline void chain_model_give_back(struct chain_model *c, size_t place) {
     c->stats.double_frees += c->chunks[place].stats.double_frees;
 }
 
-/* What becomes of a chunk that may have become empty. */
+/* Takes a chunk that is empty out of the chain. */
 static inline void chain_model_drop(struct chain_model *c, size_t place) {
     size_t at = 0;
     if (!chain_model_empty(&c->chunks[place]))

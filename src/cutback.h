@@ -178,7 +178,7 @@ typedef struct cutback_stats {
     size_t failed_requests; /* NULLs returned, and marks that could not be opened */
 } cutback_stats;
 
-/* What cutback_get_usage returns: what the bytes between the start of memory and the cursor are. Their sum is `used`. */
+/* The result of cutback_get_usage: bytes between the start of memory and the cursor. Their sum is `used`. */
 typedef struct cutback_usage {
     size_t live;      /* in blocks that the ring knows, and that are live */
     size_t dead;      /* in blocks that it knows, and that were freed, but are not on top */
@@ -339,8 +339,7 @@ CUTBACK_API size_t cutback_remaining(const cutback_arena *arena);
 /* The statistics of the arena; all zero for one that is not initialised. */
 CUTBACK_API cutback_stats cutback_get_stats(const cutback_arena *arena);
 
-/* What the bytes in use are: live, dead, padding. O(slots) plus O(depth). All zero for an arena that is not
- * initialised. */
+/* Tells live, dead and padding bytes apart. O(slots) plus O(depth). All zero for an arena that is not initialised. */
 CUTBACK_API cutback_usage cutback_get_usage(const cutback_arena *arena);
 
 /*

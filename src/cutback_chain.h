@@ -39,7 +39,7 @@ typedef struct cutback_source {
     void *context; /* the first argument of both */
 } cutback_source;
 
-/* What stands at the beginning of each chunk; behind it the ring, then the memory of its arena. Private. */
+/* The beginning of each chunk; behind it the ring, then the memory of its arena. Private. */
 typedef struct cutback_chunk {
     cutback_arena arena;
     struct cutback_chunk *older;
@@ -70,13 +70,13 @@ typedef struct cutback_chain {
     size_t failed_requests; /* of the chain */
 } cutback_chain;
 
-/* What cutback_chain_mark_set returns; as cutback_mark. All zero is a mark that is always refused. Private. */
+/* The result of cutback_chain_mark_set; as cutback_mark. All zero is a mark that is always refused. Private. */
 typedef struct cutback_chain_mark {
     const cutback_chain *chain;
     cutback_mark mark;
 } cutback_chain_mark;
 
-/* What cutback_chain_get_stats returns. The counters start at 0 with each cutback_chain_init. */
+/* The result of cutback_chain_get_stats. The counters start at 0 with each cutback_chain_init. */
 typedef struct cutback_chain_stats {
     size_t used;        /* bytes below the cursors of all chunks, padding and dead blocks included */
     size_t peak;        /* the largest `used` so far */
@@ -95,8 +95,8 @@ typedef struct cutback_chain_stats {
  *
  * `chunk` is what a chunk is to hold at least; a block that needs more gets a chunk as large as it needs. `slots` is
  * how many blocks each chunk remembers; their ring is in the chunk. Beside these a chunk needs
- * sizeof(cutback_chunk) bytes: 1,832 on 64-bit machines, of which 48 times CUTBACK_SCOPES are for marks.
- * What supply is asked for is the sum.
+ * sizeof(cutback_chunk) bytes: 1,832 on 64-bit machines, of which 48 times CUTBACK_SCOPES are for marks. Supply is asked
+ * for the sum.
  *
  * With `keep`, one empty chunk, the one that became empty last, does not go back and is used again when one is
  * needed, if it is large enough. Without, a chain whose only block is allocated and freed again and again obtains a

@@ -63,7 +63,6 @@ static cutback_chunk *cb_chain_furnish(const cutback_chain *chain, void *supplie
     cutback_chunk *chunk = (cutback_chunk *)(void *)start;
     unsigned char *memory = start + sizeof *chunk + ring;
     memset(chunk, 0, sizeof *chunk);
-    chunk->arena.marks = chain->marks;
     if (!cutback_init(&chunk->arena, memory, size - padding - sizeof *chunk - ring,
                       (cutback_slot *)(void *)(start + sizeof *chunk), chain->slots))
         return NULL;

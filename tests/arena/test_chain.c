@@ -415,6 +415,23 @@ static void the_statistics_outlive_the_chunks(void **state) {
     assert_true(stats.held_peak >= 512 && stats.held == 0);
 }
 
+static void the_peak_is_of_what_is_in_use_at_one_time(void **state) {
+    (void)state;
+    cutback_chain *chain = chain_make(256, 8, false);
+    void *a = cutback_chain_alloc(chain, 20, 1);
+    void *b = cutback_chain_alloc(chain, 250, 1);
+    void *c = cutback_chain_alloc(chain, 6, 1);
+    assert_int_equal(cutback_chain_get_stats(chain).peak, 276);
+    cutback_chain_free(chain, c, 6);
+    b = cutback_chain_realloc(chain, b, 250, 20, 1);
+    assert_ptr_equal(cutback_chain_realloc(chain, a, 20, 200, 1), a); /* in the older chunk */
+    assert_chain(chain, 2, 220);
+    assert_int_equal(cutback_chain_get_stats(chain).peak, 276);
+    b = cutback_chain_realloc(chain, b, 20, 256, 1);
+    assert_non_null(b);
+    assert_int_equal(cutback_chain_get_stats(chain).peak, 456);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_obtained_before_it_is_needed),
@@ -438,6 +455,7 @@ int main(void) {
         cmocka_unit_test(another_chains_mark_is_refused),
         cmocka_unit_test(chunks_may_come_from_another_arena),
         cmocka_unit_test(the_statistics_outlive_the_chunks),
+        cmocka_unit_test(the_peak_is_of_what_is_in_use_at_one_time),
     };
     return cmocka_run_group_tests_name("arena: chain", tests, NULL, NULL);
 }

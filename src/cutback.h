@@ -36,12 +36,12 @@ extern "C" {
 #define CUTBACK_VERSION (CUTBACK_VERSION_MAJOR * 10000 + CUTBACK_VERSION_MINOR * 100 + CUTBACK_VERSION_PATCH)
 
 /*
- * For the compiler: that the result of a function is memory of so many bytes, so aligned, that nothing else
- * points to, and that it is a mistake to drop it. The numbers are those of the arguments.
+ * For the compiler: that the result of a function is memory of so many bytes, so aligned, and that it is a mistake to
+ * drop it. The numbers are those of the arguments. It is not told that nothing else points there (attribute malloc): a
+ * block lies in an array that the caller has, and compilers would take a comparison of the two for false.
  */
 #if defined(__GNUC__)
 #define CUTBACK_API __attribute__((visibility("default")))
-#define CUTBACK_NEW __attribute__((malloc))
 #define CUTBACK_SIZED(...) __attribute__((alloc_size(__VA_ARGS__)))
 #define CUTBACK_USED __attribute__((warn_unused_result))
 #if defined(__clang__)
@@ -51,7 +51,6 @@ extern "C" {
 #endif
 #else
 #define CUTBACK_API
-#define CUTBACK_NEW
 #define CUTBACK_SIZED(...)
 #define CUTBACK_ALIGNED(align)
 #define CUTBACK_USED
@@ -238,14 +237,14 @@ CUTBACK_API void cutback_clear(cutback_arena *arena);
  * none), or if the arena is not initialised. Invalidates nothing; with a full ring, the oldest remembered
  * block is forgotten. O(1).
  */
-CUTBACK_API CUTBACK_USED CUTBACK_NEW CUTBACK_SIZED(2) CUTBACK_ALIGNED(3) CUTBACK_INLINE
+CUTBACK_API CUTBACK_USED CUTBACK_SIZED(2) CUTBACK_ALIGNED(3) CUTBACK_INLINE
     void *cutback_alloc(cutback_arena *arena, size_t size, size_t align);
 
 /*
  * Hands out `count` times `size` bytes aligned to `align`, all zero. As cutback_alloc otherwise; NULL as well
  * if the product overflows.
  */
-CUTBACK_API CUTBACK_USED CUTBACK_NEW CUTBACK_SIZED(2, 3)
+CUTBACK_API CUTBACK_USED CUTBACK_SIZED(2, 3)
     CUTBACK_ALIGNED(4) void *cutback_calloc(cutback_arena *arena, size_t count, size_t size, size_t align);
 
 /*
@@ -323,6 +322,9 @@ CUTBACK_API CUTBACK_INLINE bool cutback_reset(cutback_arena *arena, cutback_mark
  * Returns false as cutback_reset does. Invalidates the mark, and every later one. O(1) amortised.
  */
 CUTBACK_API bool cutback_commit(cutback_arena *arena, cutback_mark mark);
+
+/* Whether the scope of `mark` is open: cutback_reset and cutback_commit would return true. Changes nothing. */
+CUTBACK_API bool cutback_mark_open(const cutback_arena *arena, cutback_mark mark);
 
 /* Whether `ptr` points into the memory of the arena, in use or free. False for an arena that is not
  * initialised. */

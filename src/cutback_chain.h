@@ -125,11 +125,11 @@ CUTBACK_API void cutback_chain_release(cutback_chain *chain);
  * Hands out `size` bytes aligned to `align`, uninitialised. As cutback_alloc; obtains a chunk if the newest has no
  * room, and returns NULL if there is none to be had. O(1), beside what supply takes.
  */
-CUTBACK_API CUTBACK_USED CUTBACK_NEW CUTBACK_SIZED(2) CUTBACK_ALIGNED(3) CUTBACK_INLINE
+CUTBACK_API CUTBACK_USED CUTBACK_SIZED(2) CUTBACK_ALIGNED(3) CUTBACK_INLINE
     void *cutback_chain_alloc(cutback_chain *chain, size_t size, size_t align);
 
 /* Hands out `count` times `size` bytes aligned to `align`, all zero. NULL as well if the product overflows. */
-CUTBACK_API CUTBACK_USED CUTBACK_NEW CUTBACK_SIZED(2, 3)
+CUTBACK_API CUTBACK_USED CUTBACK_SIZED(2, 3)
     CUTBACK_ALIGNED(4) void *cutback_chain_calloc(cutback_chain *chain, size_t count, size_t size,
                                                   size_t align);
 

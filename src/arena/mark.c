@@ -35,6 +35,10 @@ cutback_mark cutback_cold_mark(cutback_arena *arena) {
     return mark;
 }
 
+bool cutback_mark_open(const cutback_arena *arena, cutback_mark mark) {
+    return cb_scope_open(arena, mark);
+}
+
 bool cutback_cold_reset(cutback_arena *arena, cutback_mark mark) {
     if (!cb_scope_open(arena, mark))
         return false;

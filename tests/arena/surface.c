@@ -80,7 +80,8 @@ int main(void) {
     block = cutback_realloc(&surface_arena, block, 10, 20, 8);
     cutback_free(&surface_arena, block, 20);
     block = cutback_calloc(&surface_arena, 2, 4, 4);
-    if (block == NULL || !cutback_owns(&surface_arena, block) || !cutback_commit(&surface_arena, mark))
+    if (block == NULL || !cutback_owns(&surface_arena, block) || !cutback_mark_open(&surface_arena, mark) ||
+        !cutback_commit(&surface_arena, mark))
         return 1;
     mark = cutback_mark_set(&surface_arena);
     if (!cutback_reset(&surface_arena, mark) || cutback_used(&surface_arena) != 8 ||

@@ -25,19 +25,23 @@ static bool cb_arena_acceptable(const void *memory, size_t capacity, const cutba
     return !cb_arena_overlap(start, capacity, ring_start, slots * sizeof *ring);
 }
 
+void cb_arena_set_state(cutback_arena *arena) {
+    arena->state = CB_ARENA_FAST;
+    if (arena->slots == 0 || arena->buckets != 0 || cb_hook_active())
+        arena->state = CB_ARENA_SLOW;
+    if (cb_scope_bottom(arena) + arena->capacity >= CB_RING_WIDE)
+        arena->state = CB_ARENA_WIDE;
+    arena->end = arena->state == CB_ARENA_FAST ? arena->limit : 0;
+    arena->shallow = arena->state == CB_ARENA_FAST ? CUTBACK_SCOPES : 0;
+}
+
 /* Makes an arena whose memory and ring are acceptable ready for use. */
 static void cb_arena_start(cutback_arena *arena) {
     uintptr_t memory = (uintptr_t)arena->memory;
     arena->base = memory & ~(uintptr_t)(CUTBACK_GRAIN - 1);
     size_t bottom = cb_scope_bottom(arena);
-    arena->state = CB_ARENA_FAST;
-    if (arena->slots == 0 || cb_hook_active())
-        arena->state = CB_ARENA_SLOW;
-    if (bottom + arena->capacity >= CB_RING_WIDE)
-        arena->state = CB_ARENA_WIDE;
     arena->limit = bottom + arena->capacity;
-    arena->end = arena->state == CB_ARENA_FAST ? arena->limit : 0;
-    arena->shallow = arena->state == CB_ARENA_FAST ? CUTBACK_SCOPES : 0;
+    cb_arena_set_state(arena);
     arena->length = arena->slots >> cb_ring_wide(arena);
     arena->slot = arena->ring;
     arena->floor = arena->ring;
@@ -115,11 +119,8 @@ void *cutback_cold_alloc(cutback_arena *arena, size_t size, size_t align) {
     return cb_scope_byte(arena, start);
 }
 
-/*
- * a times b, or false if that overflows. By doubling, because a division, and on the smallest machines a
- * product, is a call into the compiler's library.
- */
-static bool cb_arena_product(size_t a, size_t b, size_t *product) {
+/* By doubling, because a division, and on the smallest machines a product, is a call into the compiler's library. */
+bool cb_arena_product(size_t a, size_t b, size_t *product) {
     size_t sum = 0;
     size_t term = a > b ? a : b;
     for (size_t rest = a > b ? b : a; rest != 0; rest >>= 1) {
@@ -301,6 +302,16 @@ static void cb_arena_free_inner(cutback_arena *arena, struct cb_arena_block bloc
     }
 }
 
+/* Counts a free for cutback_watch_frees. */
+static void cb_arena_count(const cutback_arena *arena, struct cb_arena_block block) {
+    size_t above = cb_ring_blocks(arena) - 1 - block.number;
+    size_t bucket = 0;
+    for (; above != 0 && bucket + 1 < arena->buckets; above >>= 1)
+        bucket++;
+    if (bucket < arena->buckets)
+        arena->distances[bucket]++;
+}
+
 /* Frees a block of any kind. */
 static CB_ARENA_APART void cb_arena_free_any(cutback_arena *arena, void *ptr, size_t size) {
     if (ptr == NULL || size == 0 || !cb_arena_ready(arena))
@@ -316,6 +327,7 @@ static CB_ARENA_APART void cb_arena_free_any(cutback_arena *arena, void *ptr, si
     cb_arena_note_peak(arena);
     cb_ring_unlap(arena);
     if (block.kind == CB_ARENA_KNOWN) {
+        cb_arena_count(arena, block);
         cb_hook_hide(ptr, block.end - block.start);
     } else {
         arena->forgotten = cb_ring_first(arena); /* so that it is found sooner the next time */

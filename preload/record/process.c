@@ -7,7 +7,6 @@
 #include "record.h"
 
 #include "heap/options.h"
-#include "heap/process.h"
 #include "os/file.h"
 #include "os/os.h"
 
@@ -43,7 +42,7 @@ static void set_epoch(uint32_t epoch) {
 /* Once, by the first call that finds an environment, or by the constructor: before the second thread. */
 static bool prepare(void) {
     static bool done;
-    cb_process_begin();
+    cb_options_begin();
     if (done || environ == NULL || !cb_os_begin()) {
         return done;
     }

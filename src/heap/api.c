@@ -10,6 +10,7 @@
 #include "heap/large.h"
 #include "heap/malloc.h"
 #include "heap/map.h"
+#include "heap/misuse.h"
 #include "heap/pages.h"
 #include "heap/range.h"
 #include "heap/refill.h"

@@ -20,7 +20,7 @@
  */
 #include "heap/foreign.h"
 
-#include "heap/report.h"
+#include "heap/misuse.h"
 #include "heap/types.h"
 #include "os/os.h"
 

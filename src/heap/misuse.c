@@ -4,13 +4,37 @@
  * Layer: heap. Threads: any; another owner may be changing the map meanwhile, which can make the words wrong
  * but not the finding, which was made before.
  */
+#include "heap/misuse.h"
+
 #include "heap/census.h"
-#include "heap/malloc.h"
 #include "heap/map.h"
+#include "heap/options.h"
 #include "heap/pages.h"
 #include "heap/report.h"
+#include "os/os.h"
 
 #include <string.h>
+
+void cb_report_misuse(const char *function, const char *what, uintptr_t address, size_t bytes) {
+    if (cb_options.on_error != CB_ERROR_IGNORE) {
+        struct cb_line line = {.length = 0};
+        cb_line_string(&line, "cutback: ");
+        cb_line_string(&line, function);
+        cb_line_string(&line, "(): ");
+        cb_line_string(&line, what);
+        cb_line_string(&line, " ");
+        cb_line_address(&line, address);
+        if (bytes != 0) {
+            cb_line_string(&line, " (");
+            cb_line_number(&line, bytes);
+            cb_line_string(&line, " bytes)");
+        }
+        cb_line_write(&line);
+    }
+    if (cb_options.on_error == CB_ERROR_ABORT) {
+        cb_os_abort();
+    }
+}
 
 enum finding { FREE, INSIDE_LIVE };
 

@@ -154,6 +154,18 @@ static bool parse_one(struct cb_options *options, struct part key, struct part v
     return false;
 }
 
+static void complain(struct part key, struct part value, bool known) {
+    struct cb_line line = {.length = 0};
+    cb_line_string(&line, known ? "cutback: CUTBACK_OPTIONS: bad value "
+                                : "cutback: CUTBACK_OPTIONS: unknown option ");
+    if (known) {
+        cb_line_text(&line, value.start, value.length);
+        cb_line_string(&line, " for ");
+    }
+    cb_line_text(&line, key.start, key.length);
+    cb_line_write(&line);
+}
+
 unsigned cb_options_parse(struct cb_options *options, const char *text, bool quiet) {
     unsigned bad = 0;
     while (*text != '\0') {
@@ -166,7 +178,7 @@ unsigned cb_options_parse(struct cb_options *options, const char *text, bool qui
         if (length > 0 && !parse_one(options, key, value, &known)) {
             bad++;
             if (!quiet) {
-                cb_report_option(key.start, key.length, value.start, value.length, known);
+                complain(key, value, known);
             }
         }
         text += length;
@@ -176,12 +188,39 @@ unsigned cb_options_parse(struct cb_options *options, const char *text, bool qui
 }
 
 /* Not getenv, which somebody may interpose, and which a program like bash defines for itself. */
-void cb_options_init(void) {
+static void read_environment(void) {
     static const char name[] = "CUTBACK_OPTIONS=";
     for (char **entry = environ; entry != NULL && *entry != NULL && cb_os_is_trusted(); entry++) {
         if (strncmp(*entry, name, sizeof name - 1) == 0) {
             cb_options_parse(&cb_options, *entry + sizeof name - 1, false);
             break;
+        }
+    }
+}
+
+/* The recorder is built with another one. */
+#ifndef CB_RECORDS
+static void check_record(void) {
+    if (cb_options.record[0] != '\0') {
+        struct cb_line line = {.length = 0};
+        cb_line_string(
+            &line, "cutback: CUTBACK_OPTIONS: record is for libcutback_preload_record.so: use cutback-run "
+                   "--record FILE");
+        cb_line_write(&line);
+    }
+}
+#else
+static void check_record(void) {}
+#endif
+
+void cb_options_begin(void) {
+    static bool begun;
+    if (!begun && environ != NULL && cb_os_begin()) {
+        begun = true;
+        read_environment();
+        check_record();
+        if (cb_options.stats != CB_STATS_OFF) {
+            cb_os_keep_stderr();
         }
     }
 }

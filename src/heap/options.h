@@ -70,7 +70,10 @@ static inline void cb_options_set_reserve(size_t bytes) {
  */
 unsigned cb_options_parse(struct cb_options *options, const char *text, bool quiet);
 
-/* Reads CUTBACK_OPTIONS, unless the process has more rights than its user (AT_SECURE). */
-void cb_options_init(void);
+/*
+ * Reads CUTBACK_OPTIONS, once, as soon as libc has an environment: at the first allocation, or in a constructor. Not where the
+ * process has more rights than its user (AT_SECURE).
+ */
+void cb_options_begin(void);
 
 #endif

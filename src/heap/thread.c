@@ -21,8 +21,8 @@
 #include "heap/lost.h"
 #include "heap/map.h"
 #include "heap/meta.h"
+#include "heap/options.h"
 #include "heap/pages.h"
-#include "heap/process.h"
 #include "heap/refill.h"
 #include "heap/release.h"
 #include "heap/remote.h"
@@ -142,8 +142,12 @@ static void came_over(bool was_there) {
 }
 
 /* From the reserve up: what is repaired later may use what was repaired before. */
-static void (*const repair[])(void) = {cb_reserve_after_fork, cb_room_after_fork, cb_pages_after_fork,
-                                       cb_meta_after_fork,    cb_lost_after_fork, after_fork,
+static void (*const repair[])(void) = {cb_reserve_after_fork,
+                                       cb_room_after_fork,
+                                       cb_pages_after_fork,
+                                       cb_meta_after_fork,
+                                       cb_lost_after_fork,
+                                       after_fork,
                                        NULL};
 static const struct cb_fork_parts fork_parts = {repair, came_over};
 
@@ -324,7 +328,7 @@ void cb_thread_before_main(void) {
 }
 
 static bool start(void) {
-    cb_process_begin();
+    cb_options_begin();
     if (!cb_pages_init()) {
         return false;
     }

@@ -6,6 +6,7 @@
  */
 #include "bed.h"
 
+#include "heap/misuse.h"
 #include "heap/options.h"
 #include "heap/report.h"
 

@@ -3,10 +3,11 @@
 
     readme.py SOURCE-FOLDER BUILD-FOLDER
 
-Blocks of C and C++ are whole programs that must compile without a warning, in strict mode, and end with status 0. Of
-blocks of shell, each line must be of a form that is known here, and is run: /path/to becomes the installed tree, PID a
-process. The tables of options must say what src/heap/options.h says, links must lead somewhere, and what is said of
-tools/dev must be in its help. Nothing is left out silently: a block or line of an unknown kind is a failure.
+Blocks of C and C++ are whole programs that must compile without a warning, in strict mode, and end with status 0; or, if
+they begin with the name of a program of examples/, a part of it. Of blocks of shell, each line must be of a form that is
+known here, and is run: /path/to becomes the installed tree, PID a process. The tables of options must say what
+src/heap/options.h says, links must lead somewhere, and what is said of tools/dev must be in its help. Nothing is left out
+silently: a block or line of an unknown kind is a failure.
 """
 
 import os
@@ -104,6 +105,15 @@ def compiled(where, language, text):
                 if ended.returncode != 0:
                     fail(where, f"{' '.join(command)}: it ends with status {ended.returncode}")
                 count("programs compiled and run")
+
+
+def quoted(where, text):
+    """A part of a program of examples/, which tests/examples builds and runs: it must stand there as it stands here."""
+    name, _, part = text.partition("\n")
+    source = SOURCE / re.fullmatch(r"/\* (examples/\w+\.c) \*/", name)[1]
+    if not source.exists() or part not in source.read_text():
+        fail(where, f"{source.name} does not contain these lines")
+    count("parts of examples")
 
 
 # ---- shell ------------------------------------------------------------------------------------------------------
@@ -415,7 +425,9 @@ def main():
         hidden_blocks(page, rest)
         pages.append((page, rest))
         for line, language, text in found:
-            if language in ("c", "cpp"):
+            if text.startswith("/* examples/"):
+                quoted(f"{page.name}:{line}", text)
+            elif language in ("c", "cpp"):
                 compiled(f"{page.name}:{line}", language, text)
             elif language == "sh":
                 shell_lines(page.name, line, text)

@@ -5,7 +5,7 @@
  */
 #include "heap/print.h"
 
-#include "heap/malloc.h"
+#include "heap/names.h"
 #include "heap/options.h"
 #include "heap/report.h"
 #include "heap/stats.h"

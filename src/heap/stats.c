@@ -7,8 +7,8 @@
 
 #include "heap/foreign.h"
 #include "heap/fork.h"
-#include "heap/malloc.h"
 #include "heap/meta.h"
+#include "heap/names.h"
 #include "heap/options.h"
 #include "heap/release.h"
 #include "heap/remote.h"

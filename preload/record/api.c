@@ -1,7 +1,7 @@
 /*
  * api.c: the allocation functions of libc, recorded. See record.h.
  *
- * Layer: record, the top. Threads: any. The contracts are those of heap/malloc.h.
+ * Layer: record, the top. Threads: any. The contracts are those of heap/names.h.
  *
  * A free is written before it is done: afterwards another thread may have the address. An allocation is written
  * after it was done, and before the program has the object: no other thread can have named it.
@@ -9,7 +9,7 @@
 #include "record.h"
 
 #include "heap/foreign.h"
-#include "heap/malloc.h"
+#include "heap/names.h"
 #include "heap/range.h"
 #include "os/os.h"
 

@@ -226,6 +226,8 @@ def markdown(results):
              "allocator (?: one round). Lower is better.", ""]
     comparison(lines, results, "time", ["program"], "Programs: user + system time")
     comparison(lines, results, "memory", ["program"], "Programs: peak resident memory (largest process)")
+    comparison(lines, results, "time", ["trace"], "Traces: user + system time of the calls alone")
+    comparison(lines, results, "memory", ["trace"], "Traces: peak resident memory")
     comparison(lines, results, "time", ["malloc", "drain", "start"], "Micro: time per operation")
     comparison(lines, results, "memory", ["malloc", "start"], "Micro: peak resident memory")
 

@@ -21,6 +21,7 @@ import argparse
 import datetime
 import hashlib
 import json
+import lzma
 import os
 import platform
 import re
@@ -405,6 +406,31 @@ class Redis(Workload):
         return sample
 
 
+class Trace(Workload):
+    """A recorded program, whose calls are made again: their time alone, and the memory that they need."""
+
+    unit = "s"
+    FOLDER = Path(__file__).resolve().parent / "traces"
+
+    def __init__(self, name, args):
+        super().__init__("trace/" + name, "trace", f"every call of malloc that {name} made", 1.0)
+        self.args, self.packed = args, Trace.FOLDER / f"{name}.trace.xz"
+        self.trace = args.data / self.packed.stem
+
+    def prepare(self):
+        self.trace.parent.mkdir(parents=True, exist_ok=True)
+        self.trace.write_bytes(lzma.decompress(self.packed.read_bytes()))
+
+    def measure(self, allocator):
+        text = run([str(self.args.build / "replay" / "cutback-replay"), "--check", "none", str(self.trace)], 120,
+                   allocator.environment())
+        check_allocator(allocator, os.path.realpath(re.search(r"^malloc: (.*)$", text, re.M)[1]))
+        user, system = map(float, re.search(r"user ([0-9.]+) s, system ([0-9.]+) s", text).groups())
+        peak = float(re.search(r"^resident: ([0-9.]+) MiB at most", text, re.M)[1])
+        ratio = float(re.search(r"([0-9.]+) on average$", text, re.M)[1])
+        return {"time": user + system, "memory": round(peak * 2**20), "resident_over_live": ratio}
+
+
 def all_workloads(args, skipped):
     """Every workload there is; those that cannot run are noted."""
     found = []
@@ -434,6 +460,7 @@ def all_workloads(args, skipped):
         for line in output(str(args.build / "bench" / program), "--list").splitlines():
             name, _, what = line.partition(" ")
             found.append(make(name, what.strip(), args))
+    found += [Trace(path.name.split(".")[0], args) for path in sorted(Trace.FOLDER.glob("*.trace.xz"))]
     found.append(Start(args))
     return found
 
@@ -556,7 +583,8 @@ def build(args):
         subprocess.run(["meson", "setup", str(args.build)], cwd=ROOT, check=True, stdout=sys.stderr)
     known = output("ninja", "-C", str(args.build), "-t", "targets", "all")
     wanted = [t for t in ("bench/launcher", "bench/bench_malloc", "bench/bench_drain", "bench/bench_cliffs",
-                          "bench/bench_waves", "bench/bench_arena", "preload/libcutback_preload.so")
+                          "bench/bench_waves", "bench/bench_arena", "preload/libcutback_preload.so",
+                          "replay/cutback-replay")
               if re.search(rf"^{re.escape(t)}:", known, re.M)]
     for target in wanted:
         done = subprocess.run(["ninja", "-C", str(args.build), "-j2", target], stdout=subprocess.PIPE,

@@ -6,6 +6,7 @@
 #include "arguments.h"
 
 #include "environment.h"
+#include "record.h"
 #include "say.h"
 
 #include "heap/options.h"
@@ -156,6 +157,9 @@ static void read_one(struct cb_arguments *arguments, int which, const char *valu
     case ARGUMENT_DEBUG:
         arguments->debug = true;
         break;
+    case ARGUMENT_RECORD:
+        arguments->record = value;
+        break;
     default:
         answer((enum identifier)which);
     }
@@ -184,6 +188,8 @@ static void check_together(const struct cb_arguments *arguments) {
          "--check and --only do not go together: check each by itself"},
         {arguments->compare && arguments->debug, "--compare and --debug do not go together"},
         {arguments->compare && arguments->stats, "--compare and --stats do not go together"},
+        {arguments->record != NULL && (arguments->check || arguments->compare || arguments->debug),
+         "--record does not go together with --check, --compare or --debug"},
         {!arguments->stats && arguments->stats_file != NULL, "--stats-file is for --stats"},
         {!arguments->compare && arguments->rounds != 0, "--rounds is for --compare"},
         {!arguments->compare && arguments->prepare != NULL, "--prepare is for --compare"},
@@ -218,6 +224,9 @@ struct cb_arguments cb_arguments_read(int count, char **words) {
     }
     if (arguments.stats_file != NULL) {
         set_stats_file(arguments.stats_file);
+    }
+    if (arguments.record != NULL) {
+        cb_record_prepare(arguments.record);
     }
     return arguments;
 }

@@ -21,6 +21,7 @@
     X(STATS, "stats", 0, "[=FORMAT]", "statistics when a process ends, as text or json")                     \
     X(STATS_FILE, "stats-file", 0, "FILE", "with --stats: add them to this file (%p: process)")              \
     X(DEBUG, "debug", 0, NULL, "find faults in its use of memory; sum up at the end")                        \
+    X(RECORD, "record", 0, "FILE", "write every call of malloc to this trace")                               \
     X(HELP, "help", 0, NULL, "print this")                                                                   \
     X(VERSION, "version", 0, NULL, "print the version")
 
@@ -28,7 +29,7 @@ struct cb_arguments {
     bool check, compare, stats, debug;
     unsigned rounds;            /* 0: not given */
     const char *prepare, *json; /* NULL: not given */
-    const char *only;           /* NULL: not given */
+    const char *only, *record;  /* NULL: not given */
     const char *stats_file;     /* NULL: not given */
     char **program;             /* its name and arguments, ends with NULL */
 };

@@ -12,6 +12,7 @@
 #include "check.h"
 #include "environment.h"
 #include "libraries.h"
+#include "mallocs.h"
 #include "say.h"
 
 #include <errno.h>
@@ -27,20 +28,6 @@
 #define ROUNDS 5
 #define COPY_CHUNK 65536 /* bytes */
 #define PATIENCE_MILLISECONDS 1000
-
-/* The name of each, and the names of its library, the newest first. */
-static const struct {
-    const char *name, *files[4];
-} others[] = {
-    {"jemalloc", {"libjemalloc.so.2", "libjemalloc.so"}},
-    {"mimalloc", {"libmimalloc.so.3", "libmimalloc.so.2", "libmimalloc.so"}},
-    {"tcmalloc",
-     {"libtcmalloc_minimal.so.4", "libtcmalloc.so.4", "libtcmalloc_minimal.so", "libtcmalloc.so"}},
-    {"snmalloc", {"libsnmallocshim.so"}},
-    {"rpmalloc", {"librpmallocwrap.so"}},
-    {"scudo", {"libscudo.so"}},
-};
-#define OTHERS (sizeof others / sizeof *others)
 
 struct bench {
     struct cb_comparison comparison;
@@ -72,16 +59,13 @@ static void add_contender(struct cb_comparison *comparison, const char *name, ch
 }
 
 static void find_contenders(struct cb_comparison *comparison, const char *path, const char *library) {
-    comparison->contenders = cb_obtain((2 + OTHERS) * sizeof *comparison->contenders);
+    comparison->contenders = cb_obtain((2 + cb_malloc_others()) * sizeof *comparison->contenders);
     add_contender(comparison, "glibc", library_of_glibc(path));
     add_contender(comparison, "cutback", cb_text("%s", library));
-    for (size_t i = 0; i < OTHERS; i++) {
-        char *other = NULL;
-        for (size_t n = 0; n < 4 && others[i].files[n] != NULL && other == NULL; n++) {
-            other = cb_libraries_find(others[i].files[n]);
-        }
+    for (size_t i = 0; i < cb_malloc_others(); i++) {
+        char *other = cb_malloc_find(cb_malloc_other(i));
         if (other != NULL) {
-            add_contender(comparison, others[i].name, other);
+            add_contender(comparison, cb_malloc_other(i), other);
         }
     }
 }

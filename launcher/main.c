@@ -62,7 +62,9 @@ int main(int count, char **words) {
     }
     struct cb_arguments arguments = cb_arguments_read(count, words);
     const char *path = find_program(arguments.program[0]);
-    char *library = cb_place_library(arguments.debug ? CB_LIBRARY_DEBUG : CB_LIBRARY_HEAP);
+    char *library = cb_place_library(arguments.debug            ? CB_LIBRARY_DEBUG
+                                     : arguments.record != NULL ? CB_LIBRARY_RECORD
+                                                                : CB_LIBRARY_HEAP);
     char *gate = arguments.only != NULL ? cb_place_library(CB_LIBRARY_ONLY) : NULL;
     if (arguments.check) {
         return finish(check(&arguments, path, library));

@@ -8,7 +8,7 @@
 
 #include "say.h"
 
-enum cb_library { CB_LIBRARY_HEAP, CB_LIBRARY_DEBUG, CB_LIBRARY_ONLY };
+enum cb_library { CB_LIBRARY_HEAP, CB_LIBRARY_DEBUG, CB_LIBRARY_ONLY, CB_LIBRARY_RECORD };
 
 /*
  * The absolute path of one of cutback's own libraries: in the library folder that belongs to the folder

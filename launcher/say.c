@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+const char *cb_say_as = "cutback-run";
+
 static void say(const char *format, va_list values) {
-    fputs("cutback-run: ", stderr);
+    fprintf(stderr, "%s: ", cb_say_as);
     vfprintf(stderr, format, values);
     fputc('\n', stderr);
 }

@@ -20,6 +20,9 @@ enum cb_status {
     CB_STATUS_SIGNAL = 128,  /* plus the signal that ended the program */
 };
 
+/* The name of the program, which each line begins with. */
+extern const char *cb_say_as;
+
 __attribute__((format(printf, 1, 2))) void cb_say(const char *format, ...);
 
 /* Says it, and ends the launcher with this status. */

@@ -198,11 +198,27 @@ static void read_environment(void) {
     }
 }
 
+/* The recorder is built with another one. */
+#ifndef CB_RECORDS
+static void check_record(void) {
+    if (cb_options.record[0] != '\0') {
+        struct cb_line line = {.length = 0};
+        cb_line_string(
+            &line, "cutback: CUTBACK_OPTIONS: record is for libcutback_preload_record.so: use cutback-run "
+                   "--record FILE");
+        cb_line_write(&line);
+    }
+}
+#else
+static void check_record(void) {}
+#endif
+
 void cb_options_begin(void) {
     static bool begun;
     if (!begun && environ != NULL && cb_os_begin()) {
         begun = true;
         read_environment();
+        check_record();
         if (cb_options.stats != CB_STATS_OFF) {
             cb_os_keep_stderr();
         }

@@ -35,7 +35,9 @@ enum { CB_STATS_OFF, CB_STATS_EXIT, CB_STATS_SIGNAL };
     FLAG(leaks, 0)                                                                                           \
     WHEN(stats)                                                                                              \
     WORD(stats_format, CB_STATS_TEXT, "text", "json")                                                        \
-    PATH(stats_file)
+    PATH(stats_file)                                                                                         \
+    PATH(record) /* the recorder's, as the next */                                                           \
+    FLAG(record_sites, 0)
 
 struct cb_options {
 #define CB_OPTION_WORD(name, value, ...) unsigned name;

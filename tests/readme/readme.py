@@ -226,13 +226,45 @@ def launched(where, command, match):
         fail(where, f"{command}: status {result.returncode}\n{result.stdout}{result.stderr}")
 
 
+def recorded(where, command, _):
+    """cutback-run --record of the installed tree: a trace of each process that gcc is."""
+    shutil.copy(SOURCE / "tests" / "readme" / "program.c", SCRATCH / "program.c")
+    folder = next((SCRATCH / "root").rglob("bin/cutback-run")).parent
+    result = shell(command, env=environment(PATH=f"{folder}:{environment()['PATH']}"))
+    if result.returncode != 0 or result.stderr or len(list(SCRATCH.glob("trace.*"))) < 2:
+        fail(where, f"{command}: status {result.returncode}\n{result.stderr}")
+
+
+def replayed(where, command, _):
+    """cutback-replay of the largest of those."""
+    trace = max(SCRATCH.glob("trace.*"), key=lambda path: path.stat().st_size)
+    folder = next((SCRATCH / "root").rglob("bin/cutback-replay")).parent
+    result = shell(command.replace("trace.1234", trace.name), env=environment(PATH=f"{folder}:{environment()['PATH']}"))
+    expected = r"^\d.* malloc \d+ = #\d+$" if "--dump " in command else '"peak": ' if "json" in command else r"^page faults: \d+$"
+    missing = result.returncode == 127 and "no malloc of this name" in result.stderr
+    if not missing and (result.returncode != 0 or result.stderr or not re.search(expected, result.stdout, re.M)):
+        fail(where, f"{command}: status {result.returncode}\n{result.stdout[:2000]}{result.stderr}")
+
+
+def shrunk(where, command, _):
+    """Such a command with a malloc that does not fail: that is what it says."""
+    trace = max(SCRATCH.glob("trace.*"), key=lambda path: path.stat().st_size)
+    folder = next((SCRATCH / "root").rglob("bin/cutback-replay")).parent
+    shutil.copy(LIBRARIES / "libcutback_preload.so", SCRATCH / "libother.so")
+    result = shell(command.replace("trace.1234", trace.name), env=environment(PATH=f"{folder}:{environment()['PATH']}"))
+    if result.returncode != 125 or "does not fail" not in result.stderr:
+        fail(where, f"{command}: status {result.returncode}\n{result.stdout}{result.stderr}")
+
+
 def installed(where, command, _):
     """It was done at the start, for the tree that is tested; here what it left."""
     absent = [n for n in ("libcutback.so", "libcutback.a", "libcutback_malloc.so", "libcutback_malloc.a",
-                          "libcutback_preload.so", "libcutback_preload_debug.so", "libcutback_only.so")
+                          "libcutback_preload.so", "libcutback_preload_debug.so", "libcutback_preload_record.so",
+                          "libcutback_only.so")
               if not (LIBRARIES / n).exists()]
     absent += [n for n in ("cutback.h", "cutback.hpp") if not (INCLUDE / n).exists()]
-    absent += [n for n in ("bin/cutback-run", "cutback-run.1", "cutback.7") if not any((SCRATCH / "root").rglob(n))]
+    absent += [n for n in ("bin/cutback-run", "cutback-run.1", "cutback.7", "bin/cutback-replay", "cutback-replay.1")
+               if not any((SCRATCH / "root").rglob(n))]
     if absent:
         fail(where, f"{command} does not install {', '.join(absent)}")
 
@@ -249,6 +281,9 @@ SHELL = [
     (r"meson setup (?P<folder>\w+) && ninja -C (?P=folder)", built_by_hand),
     (r"meson install -C build", installed),
     (r"cutback-run --(?P<verb>check|compare|debug) (-n \d+ )?gcc( -O2 -c program\.c)?", launched),
+    (r"cutback-run --record trace\.%p gcc -O2 -c program\.c", recorded),
+    (r"cutback-replay (--malloc \w+ |--dump(=json)? )?trace\.1234", replayed),
+    (r"cutback-replay --malloc \./libother\.so --check all --shrink small\.trace trace\.1234", shrunk),
 ]
 
 
@@ -292,7 +327,7 @@ def options_of_header():
     return found
 
 
-PLACEHOLDERS = {"BYTES": "1M", "SIZE": "1M", "SIGNAL": "USR1", "PATH": "/dev/null"}
+PLACEHOLDERS = {"BYTES": "1M", "SIZE": "1M", "SIGNAL": "USR1", "PATH": "file"}
 
 
 def option_row(where, cells, known, documented):
@@ -315,8 +350,8 @@ def option_row(where, cells, known, documented):
 
 def takes(pair):
     """Whether the library takes the option without a word."""
-    result = run([SCRATCH / "program"], env=environment(CUTBACK_OPTIONS=pair,
-                                                        LD_PRELOAD=str(LIBRARIES / "libcutback_preload.so")))
+    library = "libcutback_preload_record.so" if pair.startswith("record") else "libcutback_preload.so"
+    result = run([SCRATCH / "program"], env=environment(CUTBACK_OPTIONS=pair, LD_PRELOAD=str(LIBRARIES / library)))
     return result.returncode == 0 and "CUTBACK_OPTIONS:" not in result.stderr
 
 

@@ -168,7 +168,7 @@ static inline void cb_map_dead_tag_short(uint8_t *m, size_t granules) {
  * The end of the stretch of dead runs, short ones all, that starts at m; or of its first so many that have at
  * least `most` granules together. The byte behind a block is zero.
  */
-static inline uint8_t *cb_map_dead_end(uint8_t *m, size_t most) {
+static inline const uint8_t *cb_map_dead_end(const uint8_t *m, size_t most) {
     const uint8_t *enough = m + most;
     do {
         m += cb_map_get(m) & CB_LENGTH;

@@ -171,7 +171,7 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
         }
     }
     if (count != 0 && index < CB_MEDIUM_RING) { /* it overflows: malloc need not ask it */
-        cb_thread.asked &= ~((uint64_t)1 << granules);
+        cb_thread.asked &= ~cb_asked_bit(granules);
     }
     size_t left = cb_ring_count(heap, index) - count;
     memmove(slot, slot + count, left * sizeof *slot);
@@ -371,7 +371,7 @@ static void park(struct cb_heap *heap, unsigned index, size_t granule, bool over
     if (index >= CB_MEDIUM_RING) {
         heap->parked_medium += cb_ring_granules(index);
     } else if (!overflowed && !is_draining(heap)) { /* malloc need not ask one that overflows: see flush */
-        cb_thread.asked |= (uint64_t)1 << cb_ring_granules(index);
+        cb_thread.asked |= cb_asked_bit(cb_ring_granules(index));
     }
 }
 
@@ -395,7 +395,7 @@ uintptr_t cb_ring_take(struct cb_heap *heap, unsigned index, size_t entry) {
     if (index >= CB_MEDIUM_RING) {
         heap->parked_medium -= cb_ring_granules(index);
     } else if (cb_ring_is_empty(heap, index)) {
-        cb_thread.asked &= ~((uint64_t)1 << cb_ring_granules(index));
+        cb_thread.asked &= ~cb_asked_bit(cb_ring_granules(index));
     }
     return granule << CB_GRANULE_SHIFT;
 }

@@ -12,15 +12,7 @@
 
 #include "heap/map.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define CB_SCAN_PLAIN                                                                                        \
-    1 /* sixteen bytes at a time are not read atomically, as far as the thread sanitizer knows */
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CB_SCAN_PLAIN 1
-#endif
-#endif
-#if defined(__SSE2__) && !defined(CB_SCAN_PLAIN)
+#if defined(__SSE2__) && !defined(CB_THREAD_SANITIZER)
 #define CB_SCAN_SSE2 1
 #include <emmintrin.h>
 #endif

@@ -263,7 +263,7 @@ static inline void cb_heap_is_active(struct cb_heap *heap) {
  */
 struct cb_thread {
     struct cb_run run; /* the small space's */
-    uint64_t asked;    /* bit g: ring g has an entry, and malloc takes it rather than advance the cursor */
+    uint64_t asked;    /* bit g - 1: ring g has an entry, and malloc takes it rather than advance the cursor */
     uint8_t *map;      /* cb_map, or NULL without a heap */
     struct cb_rings *rings; /* the heap's */
     struct cb_heap *heap;
@@ -280,6 +280,11 @@ static inline size_t cb_heap_in_use(const struct cb_heap *heap) {
 /* Less than an eighth of what the blocks hold lives: an object that is kept may keep a page, or a block. */
 static inline bool cb_heap_is_sparse(const struct cb_heap *heap) {
     return cb_heap_in_use(heap) < __atomic_load_n(&heap->used, __ATOMIC_RELAXED) / 8;
+}
+
+/* The bit of cb_thread.asked for the ring of so many granules. */
+static inline uint64_t cb_asked_bit(size_t granules) {
+    return (uint64_t)1 << (granules - 1);
 }
 
 #define CB_TLS_MODEL __attribute__((tls_model("initial-exec")))

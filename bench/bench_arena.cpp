@@ -1,4 +1,5 @@
-// The arena benchmarks: cutback_arena with rings of 1, 8, 32 and 256, beside other region allocators.
+// The arena benchmarks: cutback_arena with rings of 1, 8, 32 and 256, and a chain of chunks of 64 KiB from malloc with
+// rings of 256, beside other region allocators.
 //
 //     bench_arena [--benchmark_filter=REGEX ...]     Google Benchmark; names are WORKLOAD/ALLOCATOR
 //
@@ -6,6 +7,8 @@
 // bump_top       the same, taking back what is on top and nothing else
 // obstack        glibc's
 // monotonic      std::pmr::monotonic_buffer_resource
+// pool           std::pmr::unsynchronized_pool_resource
+// cutback_pmr    cutback with a ring of 256 as a std::pmr::memory_resource
 // apr            APR pools        (where installed)
 // talloc         talloc           (where installed)
 //
@@ -14,11 +17,13 @@
 // occupies at the end of 6,400 objects when all but one of 16 bytes are free), scope (mark, 100 objects,
 // reset), realloc_top (the object on top grows in 16 steps). Those that cannot free one object are reset as a
 // whole after each 6,400 objects; that is part of their time. An operation is one object, for realloc_top one
-// growth.
+// growth. And two uses: json (a document of 2,000 values is parsed into a tree in a scope; an operation is one value),
+// statements (each is split into tokens, parsed into a tree and compiled, in a scope; an operation is one statement).
 
 #include "common.hpp"
 
-#include "cutback.h"
+#include "cutback.hpp"
+#include "cutback_chain.h"
 
 #include <benchmark/benchmark.h>
 
@@ -80,6 +85,49 @@ template <size_t Slots> class Cutback {
     cutback_arena arena_;
     cutback_mark mark_;
     cutback_slot ring_[Slots];
+};
+
+class Chain {
+  public:
+    Chain() {
+        cutback_chain_init(&chain_, {supply, take, nullptr}, 64 << 10, 256, true);
+    }
+    ~Chain() {
+        cutback_chain_release(&chain_);
+    }
+    Chain(const Chain &) = delete;
+    Chain &operator=(const Chain &) = delete;
+    void *alloc(size_t size) {
+        return cutback_chain_alloc(&chain_, size, kAlign);
+    }
+    void free(void *p, size_t size) {
+        cutback_chain_free(&chain_, p, size);
+    }
+    void *grow(void *p, size_t from, size_t to) {
+        return cutback_chain_realloc(&chain_, p, from, to, kAlign);
+    }
+    void enter() {
+        mark_ = cutback_chain_mark_set(&chain_);
+    }
+    void leave() {
+        cutback_chain_reset(&chain_, mark_);
+    }
+    void reset() {
+        cutback_chain_clear(&chain_);
+    }
+    size_t held() {
+        return cutback_chain_used(&chain_);
+    }
+
+  private:
+    static void *supply(void *, size_t *size) {
+        return std::malloc(*size);
+    }
+    static void take(void *, void *chunk, size_t) {
+        std::free(chunk);
+    }
+    cutback_chain chain_{};
+    cutback_chain_mark mark_{};
 };
 
 template <bool Top> class Bump {
@@ -188,6 +236,100 @@ class Obstack {
     void *bottom_, *mark_ = nullptr;
 };
 
+std::pmr::memory_resource *opaque(std::pmr::memory_resource *p) { // called as containers call it
+    DoNotOptimize(p);
+    return p;
+}
+
+class CutbackPmr {
+  public:
+    CutbackPmr() {
+        cutback_init(&arena_, memory(), kMemory, ring_, 256);
+    }
+    void *alloc(size_t size) {
+        return resource_->allocate(size, kAlign);
+    }
+    void free(void *p, size_t size) {
+        resource_->deallocate(p, size, kAlign);
+    }
+    void *grow(void *p, size_t from, size_t to) {
+        void *q = alloc(to);
+        memcpy(q, p, from);
+        free(p, from);
+        return q;
+    }
+    void enter() {
+        mark_ = cutback_mark_set(&arena_);
+    }
+    void leave() {
+        cutback_reset(&arena_, mark_);
+    }
+    void reset() {
+        cutback_clear(&arena_);
+    }
+    size_t held() {
+        return cutback_used(&arena_);
+    }
+
+  private:
+    cutback_arena arena_{};
+    cutback_slot ring_[256];
+    cutback_mark mark_;
+    cutback::memory_resource pool_{arena_};
+    std::pmr::memory_resource *resource_ = opaque(&pool_);
+};
+
+// What a pool resource takes from the system, counted.
+class Counted final : public std::pmr::memory_resource {
+  public:
+    size_t live = 0;
+
+  private:
+    void *do_allocate(size_t size, size_t align) override {
+        live += size;
+        return std::pmr::new_delete_resource()->allocate(size, align);
+    }
+    void do_deallocate(void *p, size_t size, size_t align) override {
+        live -= size;
+        std::pmr::new_delete_resource()->deallocate(p, size, align);
+    }
+    bool do_is_equal(const std::pmr::memory_resource &other) const noexcept override {
+        return this == &other;
+    }
+};
+
+class Pool {
+  public:
+    void *alloc(size_t size) {
+        return resource_->allocate(size, kAlign);
+    }
+    void free(void *p, size_t size) {
+        resource_->deallocate(p, size, kAlign);
+    }
+    void *grow(void *p, size_t from, size_t to) {
+        void *q = alloc(to);
+        memcpy(q, p, from);
+        free(p, from);
+        return q;
+    }
+    // As for monotonic.
+    void enter() {}
+    void leave() {
+        pool_.release();
+    }
+    void reset() {
+        pool_.release();
+    }
+    size_t held() {
+        return system_.live;
+    }
+
+  private:
+    Counted system_;
+    std::pmr::unsynchronized_pool_resource pool_{&system_};
+    std::pmr::memory_resource *resource_ = opaque(&pool_);
+};
+
 class Monotonic {
   public:
     void *alloc(size_t size) {
@@ -216,11 +358,7 @@ class Monotonic {
 
   private:
     std::pmr::monotonic_buffer_resource pool_{memory(), kMemory, std::pmr::null_memory_resource()};
-    std::pmr::memory_resource *resource_ = opaque(&pool_); // called as containers call it
-    static std::pmr::memory_resource *opaque(std::pmr::memory_resource *p) {
-        DoNotOptimize(p);
-        return p;
-    }
+    std::pmr::memory_resource *resource_ = opaque(&pool_);
 };
 
 #if HAVE_APR
@@ -455,6 +593,187 @@ template <class A> void realloc_top(State &state) {
     finish<A>(state, double(state.iterations()) * kRounds * kSteps);
 }
 
+// An array that grows, on top or not. What obstacks grow is an object that nothing has been allocated above.
+template <class A> void *resize(A &allocator, void *p, size_t from, size_t to) {
+    if constexpr (std::is_same_v<A, Obstack>) {
+        void *q = allocator.alloc(to);
+        memcpy(q, p, from);
+        return q;
+    } else {
+        return allocator.grow(p, from, to);
+    }
+}
+
+struct Value {
+    char *text;     // of a number, a string or a name
+    Value **inside; // of an array; of an object: names and values
+    size_t count;
+};
+
+template <class A> class Json {
+  public:
+    Json(A &allocator, const char *text) : allocator_(allocator), at_(text) {}
+
+    Value *parse() {
+        auto *value = static_cast<Value *>(allocator_.alloc(sizeof(Value)));
+        *value = {};
+        values_++;
+        if (*at_ == '[' || *at_ == '{') {
+            size_t room = 4;
+            value->inside = static_cast<Value **>(allocator_.alloc(room * sizeof(Value *)));
+            do {
+                at_++;
+                Value *next = parse();
+                if (value->count == room) {
+                    value->inside = static_cast<Value **>(resize(
+                        allocator_, value->inside, room * sizeof(Value *), 2 * room * sizeof(Value *)));
+                    room *= 2;
+                }
+                value->inside[value->count++] = next;
+            } while (*at_ == ',' || *at_ == ':');
+            at_++;
+        } else {
+            size_t length = *at_ == '"' ? strcspn(at_ + 1, "\"") + 2 : strcspn(at_, ",:]}");
+            value->text = static_cast<char *>(allocator_.alloc(length + 1));
+            memcpy(value->text, at_, length);
+            value->text[length] = 0;
+            at_ += length;
+        }
+        return value;
+    }
+
+    size_t values() const {
+        return values_;
+    }
+
+  private:
+    A &allocator_;
+    const char *at_;
+    size_t values_ = 0;
+};
+
+const std::string &document() {
+    static std::string text;
+    if (text.empty()) {
+        Random random(41);
+        for (size_t i = 0; i < 250; i++) {
+            text += (i == 0 ? "[{\"id\":" : ",{\"id\":") + std::to_string(i) + ",\"name\":\"" +
+                    std::string(1 + random.below(40), 'n') + "\",\"tags\":[";
+            for (uint32_t tags = 1 + random.below(8); tags > 0; tags--) {
+                text += std::to_string(random.below(1000)) + (tags > 1 ? "," : "]}");
+            }
+        }
+        text += "]";
+    }
+    return text;
+}
+
+template <class A> void json(State &state) {
+    const std::string &text = document();
+    A allocator;
+    size_t values = 0;
+    for (auto _ : state) {
+        allocator.enter();
+        Json<A> parser(allocator, text.c_str());
+        DoNotOptimize(parser.parse());
+        values += parser.values();
+        allocator.leave();
+    }
+    finish<A>(state, static_cast<double>(values));
+}
+
+struct Token {
+    char kind; // an operator, or n: a name or number
+    Token *next;
+};
+
+struct Tree {
+    char kind;
+    Tree *left, *right;
+};
+
+// Operators of one level, from left to right; brackets. Tokens in, code out.
+template <class A> class Compiler {
+  public:
+    explicit Compiler(A &allocator) : allocator_(allocator) {}
+
+    size_t compile(const char *text) {
+        Token **link = &token_;
+        for (; *text != 0; text++) {
+            *link = static_cast<Token *>(allocator_.alloc(sizeof(Token)));
+            **link = {*text, nullptr};
+            link = &(*link)->next;
+        }
+        Tree *tree = parse();
+        code_ = static_cast<char *>(allocator_.alloc(room_));
+        emit(tree);
+        DoNotOptimize(code_);
+        size_t size = size_;
+        allocator_.free(code_, room_);
+        return size;
+    }
+
+  private:
+    Tree *node(char kind, Tree *left, Tree *right) {
+        auto *tree = static_cast<Tree *>(allocator_.alloc(sizeof(Tree)));
+        *tree = {kind, left, right};
+        return tree;
+    }
+
+    Tree *operand() {
+        char kind = token_->kind;
+        token_ = token_->next;
+        if (kind != '(') {
+            return node(kind, nullptr, nullptr);
+        }
+        Tree *inside = parse();
+        token_ = token_->next;
+        return inside;
+    }
+
+    Tree *parse() {
+        Tree *left = operand();
+        while (token_ != nullptr && token_->kind != ')') {
+            char kind = token_->kind;
+            token_ = token_->next;
+            left = node(kind, left, operand());
+        }
+        return left;
+    }
+
+    void emit(const Tree *tree) {
+        if (tree->left != nullptr) {
+            emit(tree->left);
+            emit(tree->right);
+        }
+        if (size_ + 4 > room_) {
+            code_ = static_cast<char *>(resize(allocator_, code_, room_, room_ + 16));
+            room_ += 16;
+        }
+        memset(code_ + size_, tree->kind, 4);
+        size_ += 4;
+    }
+
+    A &allocator_;
+    Token *token_ = nullptr;
+    char *code_ = nullptr;
+    size_t size_ = 0, room_ = 16;
+};
+
+template <class A> void statements(State &state) {
+    static const char *const texts[] = {"a+b",   "(a+b)*(c-d)", "a+b*c-(d+e)/(f-(g+h))",
+                                        "((a))", "a-1",         "x*x+y*y-(z+1)*2"};
+    A allocator;
+    for (auto _ : state) {
+        for (uint32_t i = 0; i < 1000; i++) {
+            allocator.enter();
+            DoNotOptimize(Compiler<A>(allocator).compile(texts[i % std::size(texts)]));
+            allocator.leave();
+        }
+    }
+    finish<A>(state, double(state.iterations()) * 1000);
+}
+
 template <class A> void add(const char *name) {
     static const struct {
         const char *name;
@@ -465,6 +784,8 @@ template <class A> void add(const char *name) {
         {"near_lifo", near_lifo<A>},
         {"scope", scope<A>},
         {"realloc_top", realloc_top<A>},
+        {"json", json<A>},
+        {"statements", statements<A>},
     };
     for (const auto &w : workloads) {
         benchmark::RegisterBenchmark((std::string(w.name) + "/" + name).c_str(), w.run);
@@ -478,10 +799,13 @@ int main(int argc, char **argv) {
     add<Cutback<8>>("cutback_8");
     add<Cutback<32>>("cutback_32");
     add<Cutback<256>>("cutback_256");
+    add<Chain>("chain_256");
     add<Bump<false>>("bump");
     add<Bump<true>>("bump_top");
     add<Obstack>("obstack");
     add<Monotonic>("monotonic");
+    add<Pool>("pool");
+    add<CutbackPmr>("cutback_pmr");
 #if HAVE_APR
     add<Apr>("apr");
 #endif

@@ -20,9 +20,27 @@ static void demand(bool good, const char *what) {
     }
 }
 
+/* A string that ends, zero behind its end, with a letter that is known behind each %. */
+static bool possible_path(const char *path) {
+    size_t length = strnlen(path, CB_OPTION_PATH);
+    for (size_t i = length; i < CB_OPTION_PATH; i++) {
+        if (path[i] != '\0') {
+            return false;
+        }
+    }
+    for (const char *at = path; (at = memchr(at, '%', (size_t)(path + length - at))) != NULL; at += 2) {
+        if (at[1] != 'p' && at[1] != 't' && at[1] != '%') {
+            return false;
+        }
+    }
+    return length < CB_OPTION_PATH;
+}
+
 static bool possible(const struct cb_options *options) {
     return options->on_error <= CB_ERROR_IGNORE && options->purge <= CB_PURGE_NEVER &&
-           options->thp <= CB_THP_NEVER && options->deepbind <= CB_DEEPBIND_KEEP && options->stats <= 1;
+           options->thp <= CB_THP_NEVER && options->deepbind <= CB_DEEPBIND_KEEP &&
+           options->stats < CB_STATS_SIGNAL + 64 && options->stats_format <= CB_STATS_JSON &&
+           possible_path(options->stats_file);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

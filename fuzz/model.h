@@ -13,8 +13,12 @@
 
 #include "cutback.h"
 
-#define MODEL_SCOPES 512  /* nor holds more open scopes */
-#define MODEL_BLOCKS 8192 /* a block is a byte at least: no arena under test is larger */
+#define MODEL_BUCKETS 5  /* of the distances that are counted */
+#define MODEL_SCOPES 512 /* nor holds more open scopes */
+/* A block is a byte at least: no arena under test is larger. */
+#ifndef MODEL_BLOCKS
+#define MODEL_BLOCKS 8192
+#endif
 
 struct model_block {
     size_t before; /* cursor before its padding */
@@ -38,6 +42,8 @@ struct model {
     uint64_t marks; /* ever set */
     size_t capacity;
     cutback_stats stats; /* used is the cursor; live_blocks is not kept but counted */
+    bool watches;        /* cutback_watch_frees is on */
+    size_t distances[MODEL_BUCKETS];
 };
 
 static inline void model_init(struct model *m, uintptr_t address, size_t capacity, size_t slots) {
@@ -49,6 +55,7 @@ static inline void model_init(struct model *m, uintptr_t address, size_t capacit
     m->starts[0] = 0;
     m->ids[0] = 0; /* and marks go on counting: those of an earlier life stay stale */
     m->stats = (cutback_stats){0};
+    m->watches = false;
 }
 
 /* Everything is given back; the statistics go on. */
@@ -80,6 +87,19 @@ static inline size_t model_horizon(const struct model *m) {
         if (m->blocks[i].known)
             return m->blocks[i].before;
     return m->stats.used;
+}
+
+/* Every byte below the cursor, by what it is. */
+static inline cutback_usage model_usage(const struct model *m) {
+    cutback_usage usage = {.forgotten = model_horizon(m)};
+    for (size_t i = 0; i < m->count; i++) {
+        const struct model_block *block = &m->blocks[i];
+        if (!block->known)
+            continue;
+        usage.padding += block->start - block->before;
+        *(block->live ? &usage.live : &usage.dead) += block->end - block->start;
+    }
+    return usage;
 }
 
 static inline struct model_block *model_at(struct model *m, size_t start) {
@@ -193,6 +213,16 @@ static inline bool model_size_possible(const struct model *m, const struct model
     return size <= (block->known ? block->end : model_horizon(m)) - block->start;
 }
 
+/* Counts how far from the top the block is: by doubling, the last count for all that is further. */
+static inline void model_watch(struct model *m, const struct model_block *block) {
+    size_t above = m->count - 1 - (size_t)(block - m->blocks);
+    size_t bucket = 0;
+    for (size_t most = 0; most < above && bucket < MODEL_BUCKETS - 1; most = 2 * most + 1)
+        bucket++;
+    if (m->watches && block->known)
+        m->distances[bucket]++;
+}
+
 static inline void model_free(struct model *m, size_t start, size_t size) {
     struct model_block *block = model_at(m, start);
     if (size == 0 || block == NULL || !model_size_possible(m, block, size))
@@ -202,6 +232,7 @@ static inline void model_free(struct model *m, size_t start, size_t size) {
         return;
     }
     block->live = false;
+    model_watch(m, block);
     if (!block->known)
         m->stats.forgotten_frees++;
     size_t before = m->count;

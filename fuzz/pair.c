@@ -59,6 +59,21 @@ static const char *pair_check_stats(const struct pair *pair) {
     return NULL;
 }
 
+static const char *pair_check_usage(const struct pair *pair) {
+    cutback_usage got = cutback_get_usage(&pair->arena);
+    cutback_usage want = model_usage(&pair->model);
+    if (pair->arena.state == CB_ARENA_DECLARED)
+        return NULL;
+    PAIR_DEMAND(got.live == want.live, "wrong number of live bytes");
+    PAIR_DEMAND(got.dead == want.dead, "wrong number of dead bytes");
+    PAIR_DEMAND(got.padding == want.padding, "wrong number of bytes of padding");
+    PAIR_DEMAND(got.forgotten == want.forgotten, "wrong number of forgotten bytes");
+    for (size_t i = 0; i < MODEL_BUCKETS; i++)
+        PAIR_DEMAND(pair->distances[i] == pair->model.distances[i],
+                    "a free is counted at the wrong distance");
+    return NULL;
+}
+
 static const char *pair_check_blocks(const struct pair *pair) {
     size_t end = 0;
     for (size_t i = 0; i < pair->model.count; i++) {
@@ -80,6 +95,8 @@ static const char *pair_check(const struct pair *pair) {
     const char *fault = cb_arena_check(&pair->arena);
     if (fault == NULL)
         fault = pair_check_stats(pair);
+    if (fault == NULL)
+        fault = pair_check_usage(pair);
     if (fault == NULL)
         fault = pair_check_blocks(pair);
     return fault;
@@ -296,10 +313,16 @@ static const char *pair_end_scope(struct pair *pair, const uint8_t step[PAIR_STE
     return NULL;
 }
 
-/* Starts over on the same memory, or clears it: all blocks and marks of before are void. */
+/* Starts over on the same memory, or clears it: all blocks and marks of before are void. Or has frees counted, or not
+ * any more. */
 static const char *pair_again(struct pair *pair, const uint8_t step[PAIR_STEP]) {
-    if (step[1] > 8)
+    if (step[1] > 8) {
+        pair->model.watches = (step[1] & 7) == 0;
+        PAIR_DEMAND(
+            cutback_watch_frees(&pair->arena, pair->distances, pair->model.watches ? MODEL_BUCKETS : 0),
+            "the arena does not count");
         return NULL;
+    }
     if (step[1] != 0) {
         cutback_clear(&pair->arena);
         model_clear(&pair->model);
@@ -344,6 +367,8 @@ const char *pair_start(struct pair *pair, const uint8_t head[PAIR_HEAD]) {
     pair->mark_count = 0;
     pair->serial = 0;
     pair->model.marks = 0;
+    memset(pair->distances, 0, sizeof pair->distances);
+    memset(pair->model.distances, 0, sizeof pair->model.distances);
     model_init(&pair->model, (uintptr_t)pair->memory, capacity, slots);
     PAIR_DEMAND(cutback_init(&pair->other, pair->memory, 0, NULL, 0), "init of an empty arena was refused");
     if ((head[3] & 1) != 0)

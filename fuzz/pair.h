@@ -33,6 +33,7 @@ struct pair {
     uint64_t ids[PAIR_MARKS];       /* and what the model calls them */
     size_t mark_count;              /* ever set */
     unsigned serial;                /* the last one given to a block */
+    size_t distances[MODEL_BUCKETS];
 };
 
 /* Sets both up. NULL if that went as specified, else what was wrong. Once before the first step. */

@@ -10,10 +10,13 @@
 
 #include "heap/options.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ROUNDS_MOST 1000
 #define COLUMNS 79
@@ -25,16 +28,16 @@ enum identifier {
 #undef IDENTIFIER
 };
 
-static const struct option options[] = {
-#define OPTION(identifier, name, letter, value, help)                                                        \
-    {name, (value) != NULL ? required_argument : no_argument, NULL, ARGUMENT_##identifier},
-    CB_ARGUMENTS(OPTION)
-#undef OPTION
-        {NULL, 0, NULL, 0}};
+/* Whether an option has a value, for getopt_long. */
+static int kind_of(const char *value) {
+    return value == NULL ? no_argument : value[0] == '[' ? optional_argument : required_argument;
+}
 
 static void print_option(const char *name, int letter, const char *value, const char *help) {
-    char *left = letter != 0 ? cb_text("-%c, --%s %s", letter, name, value != NULL ? value : "")
-                             : cb_text("--%s %s", name, value != NULL ? value : "");
+    const char *space = value != NULL && value[0] != '[' ? " " : "";
+    value = value != NULL ? value : "";
+    char *left = letter != 0 ? cb_text("-%c, --%s%s%s", letter, name, space, value)
+                             : cb_text("--%s%s%s", name, space, value);
     printf("  %-22s %s\n", left, help);
     free(left);
 }
@@ -57,7 +60,7 @@ static void print_help(void) {
     puts("\nOptions of cutback, for --option or CUTBACK_OPTIONS (NAME=VALUE,...):");
     size_t column = 0;
 #define NAME(name, ...) column = print_word(#name, column);
-    CB_OPTIONS(NAME, NAME, NAME)
+    CB_OPTIONS(NAME, NAME, NAME, NAME, NAME)
 #undef NAME
     puts("\n\nThe manual page says more: man cutback-run");
 }
@@ -78,6 +81,40 @@ static unsigned read_rounds(const char *text) {
         cb_die(CB_STATUS_USAGE, "the number of rounds is from 1 to %d, not %s", ROUNDS_MOST, text);
     }
     return (unsigned)number;
+}
+
+static void set_stats_format(const char *format) {
+    char *option = cb_text("stats_format=%s", format);
+    if (!cb_environment_option(option)) {
+        cb_die(CB_STATUS_USAGE, "the format of --stats is text or json, not %s", format);
+    }
+    free(option);
+}
+
+/* One without %p and %t is opened once, so that it is told now if it cannot be written to. */
+static void try_stats_file(const char *path) {
+    int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+    if (file < 0) {
+        cb_die(CB_STATUS_OURS, "%s cannot be written to: %s", path, strerror(errno));
+    }
+    close(file);
+}
+
+/* A path is followed from the launcher's folder, whatever folder the processes go to. */
+static void set_stats_file(const char *path) {
+    char *folder = path[0] != '/' ? getcwd(NULL, 0) : NULL;
+    char *option =
+        folder != NULL ? cb_text("stats_file=%s/%s", folder, path) : cb_text("stats_file=%s", path);
+    if (!cb_environment_option(option)) {
+        cb_die(CB_STATUS_USAGE,
+               "no path for --stats-file: %s (no comma; %%p is the process, %%t the time, %%%% is %%)",
+               strchr(option, '=') + 1);
+    }
+    if (strchr(option, '%') == NULL) {
+        try_stats_file(strchr(option, '=') + 1);
+    }
+    free(option);
+    free(folder);
 }
 
 static void read_one(struct cb_arguments *arguments, int which, const char *value) {
@@ -109,6 +146,12 @@ static void read_one(struct cb_arguments *arguments, int which, const char *valu
         break;
     case ARGUMENT_STATS:
         arguments->stats = true;
+        if (value != NULL) {
+            set_stats_format(value);
+        }
+        break;
+    case ARGUMENT_STATS_FILE:
+        arguments->stats_file = value;
         break;
     case ARGUMENT_DEBUG:
         arguments->debug = true;
@@ -141,6 +184,7 @@ static void check_together(const struct cb_arguments *arguments) {
          "--check and --only do not go together: check each by itself"},
         {arguments->compare && arguments->debug, "--compare and --debug do not go together"},
         {arguments->compare && arguments->stats, "--compare and --stats do not go together"},
+        {!arguments->stats && arguments->stats_file != NULL, "--stats-file is for --stats"},
         {!arguments->compare && arguments->rounds != 0, "--rounds is for --compare"},
         {!arguments->compare && arguments->prepare != NULL, "--prepare is for --compare"},
         {!arguments->compare && arguments->json != NULL, "--json is for --compare"},
@@ -153,6 +197,11 @@ static void check_together(const struct cb_arguments *arguments) {
 }
 
 struct cb_arguments cb_arguments_read(int count, char **words) {
+    const struct option options[] = {
+#define OPTION(identifier, name, letter, value, help) {name, kind_of(value), NULL, ARGUMENT_##identifier},
+        CB_ARGUMENTS(OPTION)
+#undef OPTION
+            {NULL, 0, NULL, 0}};
     struct cb_arguments arguments = {.rounds = 0};
     int which;
     opterr = 0;
@@ -165,7 +214,10 @@ struct cb_arguments cb_arguments_read(int count, char **words) {
     arguments.program = words + optind;
     check_together(&arguments);
     if (arguments.stats) {
-        cb_environment_option("stats=1");
+        cb_environment_option("stats=exit");
+    }
+    if (arguments.stats_file != NULL) {
+        set_stats_file(arguments.stats_file);
     }
     return arguments;
 }

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-/* X(identifier, name, letter or 0, name of its value or NULL, help) */
+/* X(identifier, name, letter or 0, name of its value, in brackets where there may be none, or NULL, help) */
 #define CB_ARGUMENTS(X)                                                                                      \
     X(CHECK, "check", 0, NULL, "say whether it will work, and if not why; do not run it")                    \
     X(COMPARE, "compare", 0, NULL, "run it under glibc, cutback and others; print a table")                  \
@@ -18,7 +18,8 @@
     X(JSON, "json", 0, "FILE", "with --compare: write every run to this file, too")                          \
     X(ONLY, "only", 0, "NAME,...", "only programs of these names, whoever starts them")                      \
     X(OPTION, "option", 0, "NAME=VALUE", "an option of cutback (see below)")                                 \
-    X(STATS, "stats", 0, NULL, "figures on standard error when a process ends")                              \
+    X(STATS, "stats", 0, "[=FORMAT]", "statistics when a process ends, as text or json")                     \
+    X(STATS_FILE, "stats-file", 0, "FILE", "with --stats: add them to this file (%p: process)")              \
     X(DEBUG, "debug", 0, NULL, "find faults in its use of memory; sum up at the end")                        \
     X(HELP, "help", 0, NULL, "print this")                                                                   \
     X(VERSION, "version", 0, NULL, "print the version")
@@ -28,6 +29,7 @@ struct cb_arguments {
     unsigned rounds;            /* 0: not given */
     const char *prepare, *json; /* NULL: not given */
     const char *only;           /* NULL: not given */
+    const char *stats_file;     /* NULL: not given */
     char **program;             /* its name and arguments, ends with NULL */
 };
 

@@ -33,13 +33,14 @@ _cutback_run() {
     fi
     if ((i == COMP_CWORD)); then
         case $word in
+        --stats=*) _cutback_run_reply -W 'text json' -- "${word#--stats=}" ;;
         -*) _cutback_run_reply -W "${options// [A-Z]/}" -- "$word" ;;
         *) _cutback_run_reply -c -- "$word" ;;
         esac
         return
     fi
     case ${COMP_WORDS[COMP_CWORD - 1]} in # the value of an option
-    --json) _cutback_run_reply -f -- "$word" ;;
+    --json | --stats-file) _cutback_run_reply -f -- "$word" ;;
     --only | --prepare) _cutback_run_reply -c -- "$word" ;;
     --option)
         compopt -o nospace 2>/dev/null

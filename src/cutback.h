@@ -36,12 +36,12 @@ extern "C" {
 #define CUTBACK_VERSION (CUTBACK_VERSION_MAJOR * 10000 + CUTBACK_VERSION_MINOR * 100 + CUTBACK_VERSION_PATCH)
 
 /*
- * For the compiler: that the result of a function is memory of so many bytes, so aligned, that nothing else
- * points to, and that it is a mistake to drop it. The numbers are those of the arguments.
+ * For the compiler: that the result of a function is memory of so many bytes, so aligned, and that it is a mistake to
+ * drop it. The numbers are those of the arguments. It is not told that nothing else points there (attribute malloc): a
+ * block lies in an array that the caller has, and compilers would take a comparison of the two for false.
  */
 #if defined(__GNUC__)
 #define CUTBACK_API __attribute__((visibility("default")))
-#define CUTBACK_NEW __attribute__((malloc))
 #define CUTBACK_SIZED(...) __attribute__((alloc_size(__VA_ARGS__)))
 #define CUTBACK_USED __attribute__((warn_unused_result))
 #if defined(__clang__)
@@ -51,7 +51,6 @@ extern "C" {
 #endif
 #else
 #define CUTBACK_API
-#define CUTBACK_NEW
 #define CUTBACK_SIZED(...)
 #define CUTBACK_ALIGNED(align)
 #define CUTBACK_USED
@@ -151,6 +150,8 @@ typedef struct cutback_arena {
     size_t forgotten_frees;
     size_t double_frees;
     size_t failed_requests;
+    size_t *distances; /* as given to cutback_watch_frees */
+    size_t buckets;
 
     cutback_scope scopes[CUTBACK_SCOPES + 1]; /* [0] is the arena itself */
 } cutback_arena;
@@ -175,6 +176,14 @@ typedef struct cutback_stats {
     size_t double_frees;    /* frees that were ignored because the block was known to be dead */
     size_t failed_requests; /* NULLs returned, and marks that could not be opened */
 } cutback_stats;
+
+/* The result of cutback_get_usage: bytes between the start of memory and the cursor. Their sum is `used`. */
+typedef struct cutback_usage {
+    size_t live;      /* in blocks that the ring knows, and that are live */
+    size_t dead;      /* in blocks that it knows, and that were freed, but are not on top */
+    size_t padding;   /* before all these, for alignment */
+    size_t forgotten; /* below the oldest block that the ring knows: it does not say what is there */
+} cutback_usage;
 
 /*
  * Makes `arena` ready to hand out the `capacity` bytes at `memory`, remembering the last `slots` allocations
@@ -205,7 +214,7 @@ CUTBACK_API CUTBACK_INLINE bool cutback_init(cutback_arena *arena, void *memory,
 #define CUTBACK_INIT(bytes, ring)                                                                            \
     {                                                                                                        \
         0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, (ring), 0, 0, 0, (bytes), sizeof(bytes),                      \
-            sizeof(ring) / sizeof(cutback_slot), 0, 0, 0, sizeof(cutback_arena), 1, 0, 0, 0, 0, {            \
+            sizeof(ring) / sizeof(cutback_slot), 0, 0, 0, sizeof(cutback_arena), 1, 0, 0, 0, 0, NULL, 0, {   \
             { 0, 0, 0, 0, 0, 0 }                                                                             \
         }                                                                                                    \
     }
@@ -228,14 +237,14 @@ CUTBACK_API void cutback_clear(cutback_arena *arena);
  * none), or if the arena is not initialised. Invalidates nothing; with a full ring, the oldest remembered
  * block is forgotten. O(1).
  */
-CUTBACK_API CUTBACK_USED CUTBACK_NEW CUTBACK_SIZED(2) CUTBACK_ALIGNED(3) CUTBACK_INLINE
+CUTBACK_API CUTBACK_USED CUTBACK_SIZED(2) CUTBACK_ALIGNED(3) CUTBACK_INLINE
     void *cutback_alloc(cutback_arena *arena, size_t size, size_t align);
 
 /*
  * Hands out `count` times `size` bytes aligned to `align`, all zero. As cutback_alloc otherwise; NULL as well
  * if the product overflows.
  */
-CUTBACK_API CUTBACK_USED CUTBACK_NEW CUTBACK_SIZED(2, 3)
+CUTBACK_API CUTBACK_USED CUTBACK_SIZED(2, 3)
     CUTBACK_ALIGNED(4) void *cutback_calloc(cutback_arena *arena, size_t count, size_t size, size_t align);
 
 /*
@@ -314,6 +323,9 @@ CUTBACK_API CUTBACK_INLINE bool cutback_reset(cutback_arena *arena, cutback_mark
  */
 CUTBACK_API bool cutback_commit(cutback_arena *arena, cutback_mark mark);
 
+/* Whether the scope of `mark` is open: cutback_reset and cutback_commit would return true. Changes nothing. */
+CUTBACK_API bool cutback_mark_open(const cutback_arena *arena, cutback_mark mark);
+
 /* Whether `ptr` points into the memory of the arena, in use or free. False for an arena that is not
  * initialised. */
 CUTBACK_API bool cutback_owns(const cutback_arena *arena, const void *ptr);
@@ -328,6 +340,22 @@ CUTBACK_API size_t cutback_remaining(const cutback_arena *arena);
 
 /* The statistics of the arena; all zero for one that is not initialised. */
 CUTBACK_API cutback_stats cutback_get_stats(const cutback_arena *arena);
+
+/* Tells live, dead and padding bytes apart. O(slots) plus O(depth). All zero for an arena that is not initialised. */
+CUTBACK_API cutback_usage cutback_get_usage(const cutback_arena *arena);
+
+/*
+ * Answers how many slots a program needs: from here on, each free adds one to an element of `counts`, an array of `n`,
+ * by how many blocks lie above the freed one, live or dead. counts[0] is for none; counts[i] for at least 2^(i-1) and
+ * fewer than 2^i; the last one for all above. So 2^i slots suffice for what is counted in counts[0] to counts[i]. A
+ * block that the ring has forgotten is counted in `forgotten_frees` only: run it with a ring that is large. A realloc
+ * that moves is a free as well.
+ *
+ * While it counts, every call takes the cold path, as with a memory checker; at other times it costs nothing. `counts`
+ * stays the caller's, who sets it to zero before. NULL, or 0 for `n`, ends it, and so does cutback_init. Returns false
+ * if the arena is not initialised. Invalidates nothing. O(depth).
+ */
+CUTBACK_API bool cutback_watch_frees(cutback_arena *arena, size_t *counts, size_t n);
 
 /* ---- the fast path: common cases, expanded where they are called; everything else is a cold call ---- */
 

@@ -25,19 +25,23 @@ static bool cb_arena_acceptable(const void *memory, size_t capacity, const cutba
     return !cb_arena_overlap(start, capacity, ring_start, slots * sizeof *ring);
 }
 
+void cb_arena_set_state(cutback_arena *arena) {
+    arena->state = CB_ARENA_FAST;
+    if (arena->slots == 0 || arena->buckets != 0 || cb_hook_active())
+        arena->state = CB_ARENA_SLOW;
+    if (cb_scope_bottom(arena) + arena->capacity >= CB_RING_WIDE)
+        arena->state = CB_ARENA_WIDE;
+    arena->end = arena->state == CB_ARENA_FAST ? arena->limit : 0;
+    arena->shallow = arena->state == CB_ARENA_FAST ? CUTBACK_SCOPES : 0;
+}
+
 /* Makes an arena whose memory and ring are acceptable ready for use. */
 static void cb_arena_start(cutback_arena *arena) {
     uintptr_t memory = (uintptr_t)arena->memory;
     arena->base = memory & ~(uintptr_t)(CUTBACK_GRAIN - 1);
     size_t bottom = cb_scope_bottom(arena);
-    arena->state = CB_ARENA_FAST;
-    if (arena->slots == 0 || cb_hook_active())
-        arena->state = CB_ARENA_SLOW;
-    if (bottom + arena->capacity >= CB_RING_WIDE)
-        arena->state = CB_ARENA_WIDE;
     arena->limit = bottom + arena->capacity;
-    arena->end = arena->state == CB_ARENA_FAST ? arena->limit : 0;
-    arena->shallow = arena->state == CB_ARENA_FAST ? CUTBACK_SCOPES : 0;
+    cb_arena_set_state(arena);
     arena->length = arena->slots >> cb_ring_wide(arena);
     arena->slot = arena->ring;
     arena->floor = arena->ring;
@@ -115,11 +119,8 @@ void *cutback_cold_alloc(cutback_arena *arena, size_t size, size_t align) {
     return cb_scope_byte(arena, start);
 }
 
-/*
- * a times b, or false if that overflows. By doubling, because a division, and on the smallest machines a
- * product, is a call into the compiler's library.
- */
-static bool cb_arena_product(size_t a, size_t b, size_t *product) {
+/* By doubling, because a division, and on the smallest machines a product, is a call into the compiler's library. */
+bool cb_arena_product(size_t a, size_t b, size_t *product) {
     size_t sum = 0;
     size_t term = a > b ? a : b;
     for (size_t rest = a > b ? b : a; rest != 0; rest >>= 1) {
@@ -301,6 +302,16 @@ static void cb_arena_free_inner(cutback_arena *arena, struct cb_arena_block bloc
     }
 }
 
+/* Counts a free for cutback_watch_frees. */
+static void cb_arena_count(const cutback_arena *arena, struct cb_arena_block block) {
+    size_t above = cb_ring_blocks(arena) - 1 - block.number;
+    size_t bucket = 0;
+    for (; above != 0 && bucket + 1 < arena->buckets; above >>= 1)
+        bucket++;
+    if (bucket < arena->buckets)
+        arena->distances[bucket]++;
+}
+
 /* Frees a block of any kind. */
 static CB_ARENA_APART void cb_arena_free_any(cutback_arena *arena, void *ptr, size_t size) {
     if (ptr == NULL || size == 0 || !cb_arena_ready(arena))
@@ -316,6 +327,7 @@ static CB_ARENA_APART void cb_arena_free_any(cutback_arena *arena, void *ptr, si
     cb_arena_note_peak(arena);
     cb_ring_unlap(arena);
     if (block.kind == CB_ARENA_KNOWN) {
+        cb_arena_count(arena, block);
         cb_hook_hide(ptr, block.end - block.start);
     } else {
         arena->forgotten = cb_ring_first(arena); /* so that it is found sooner the next time */
@@ -367,6 +379,10 @@ static CB_ARENA_WHOLE void cb_arena_free_forgotten(cutback_arena *arena, void *p
     size_t blocks = cb_arena_blocks(arena);
     size_t first = arena->forgotten;
     size_t horizon = (size_t)(uint32_t)arena->top;
+    if (arena->slot == arena->ring && first < arena->lapped) { /* it is time to go back to the lap before */
+        cb_arena_free_any(arena, ptr, size);
+        return;
+    }
     if (blocks - first > arena->length)
         first = blocks - arena->length;
     if (first < arena->lapped) { /* that many of the lap before are known, unless more were overwritten */
@@ -379,8 +395,8 @@ static CB_ARENA_WHOLE void cb_arena_free_forgotten(cutback_arena *arena, void *p
     } else if (first < blocks) {
         horizon = cb_arena_word_end(arena->ring[first - arena->lapped].word);
     }
-    if (start < cb_arena_max(scope->newest, scope->start) || start >= horizon || size > horizon - start ||
-        blocks - scope->first <= scope->dead + 1) {
+    if (start < cb_arena_max(scope->newest, scope->start) || start >= horizon ||
+        size - 1 >= horizon - start || blocks - scope->first <= scope->dead + 1) {
         cb_arena_free_any(arena, ptr, size);
         return;
     }
@@ -390,11 +406,11 @@ static CB_ARENA_WHOLE void cb_arena_free_forgotten(cutback_arena *arena, void *p
 }
 
 /*
- * One of the blocks beneath the newest, of which seven at the most are looked at. `reach` of them are known, of this
- * lap and of the innermost scope.
+ * One of the blocks beneath the newest, of which seven at the most are looked at. `position` slots are written in this
+ * lap; of the blocks in them, the newest not counted, `reach` are known and of the innermost scope.
  */
 static CB_ARENA_WHOLE void cb_arena_free_beneath(cutback_arena *arena, void *ptr, size_t size,
-                                                 cutback_scope *scope, size_t reach) {
+                                                 cutback_scope *scope, size_t reach, size_t position) {
     size_t start = (size_t)((uintptr_t)ptr - arena->base);
     cutback_slot *slot = arena->slot;
     size_t above = 0; /* blocks above this one, and itself: a branch for each would be guessed wrong */
@@ -406,14 +422,20 @@ static CB_ARENA_WHOLE void cb_arena_free_beneath(cutback_arena *arena, void *ptr
             above += (size_t)(uint32_t)slot[-(ptrdiff_t)reach].word > start;
     slot -= above;
     uint64_t word = slot->word;
-    if (above == 0 || (size_t)(word >> 32) != start || size > (size_t)(uint32_t)word - start ||
-        cb_arena_blocks(arena) - scope->first <= scope->dead + 1) {
+    size_t dead = scope->dead + 1;
+    size_t floor = position - above + 1;
+    ptrdiff_t least =
+        (ptrdiff_t)(scope->first + dead + 1 - arena->lapped); /* so many must stay, for one to be live */
+    if (above == 0 || (size_t)(word >> 32) != start || size - 1 >= (size_t)(uint32_t)word - start ||
+        least > (ptrdiff_t)position) {
         cb_arena_free_forgotten(arena, ptr, size);
         return;
     }
     slot->word = word << 32 | word >> 32;
-    scope->dead++;
-    cb_arena_raise_floor(arena, scope, arena->lapped + (size_t)(slot + 1 - arena->ring));
+    scope->dead = dead;
+    floor = (ptrdiff_t)floor > least ? floor : (size_t)least;
+    if (arena->ring + floor > arena->floor)
+        arena->floor = arena->ring + floor;
 }
 
 /* The newest block, and the dead ones right beneath it, down to that of slot `low`: all are known, of this lap and of
@@ -422,14 +444,18 @@ static CB_ARENA_WHOLE void cb_arena_free_newest(cutback_arena *arena, void *ptr,
                                                 cutback_scope *scope, cutback_slot *low) {
     cutback_slot *slot = arena->slot - 1;
     uint64_t word = slot->word;
+    if (size - 1 >= (size_t)(uint32_t)arena->top - (size_t)(arena->top >> 32)) {
+        cb_arena_free_any(arena, ptr, size);
+        return;
+    }
     while (cb_arena_word_dead(word) && slot > low)
         word = (--slot)->word;
     size_t popped = (size_t)(arena->slot - slot);
-    size_t blocks = arena->lapped + (size_t)(slot - arena->ring);
-    size_t dead = scope->dead - (popped - 1);
-    if (size > (size_t)(uint32_t)arena->top - (size_t)(arena->top >> 32) || cb_arena_word_dead(word) ||
-        (dead != 0 && blocks - scope->first == dead)) {
-        cb_arena_free_any(arena, ptr, size);
+    size_t dead = scope->dead + 1 - popped;
+    if (cb_arena_word_dead(word) ||
+        (dead != 0 && arena->lapped + (size_t)(slot - arena->ring) - scope->first == dead)) {
+        /* The block is known: any size that is possible will do. Neither pointer nor size is kept so far. */
+        cb_arena_free_any(arena, cb_scope_byte(arena, (size_t)(arena->top >> 32)), 1);
         return;
     }
     arena->peak = cb_arena_max(arena->peak, (size_t)(uint32_t)arena->top);
@@ -444,8 +470,7 @@ static CB_ARENA_WHOLE void cb_arena_free_newest(cutback_arena *arena, void *ptr,
 }
 
 void cutback_cold_free(cutback_arena *arena, void *ptr, size_t size) {
-    if (ptr == NULL || size == 0 || arena->state != CB_ARENA_FAST || arena->depth > CUTBACK_SCOPES ||
-        (arena->slot == arena->ring && arena->forgotten < arena->lapped)) {
+    if (arena->state != CB_ARENA_FAST || arena->depth > CUTBACK_SCOPES) {
         cb_arena_free_any(arena, ptr, size);
         return;
     }
@@ -458,7 +483,7 @@ void cutback_cold_free(cutback_arena *arena, void *ptr, size_t size) {
     else if ((uintptr_t)ptr - arena->base == (uintptr_t)(arena->top >> 32))
         cb_arena_free_newest(arena, ptr, size, scope, arena->ring + known);
     else
-        cb_arena_free_beneath(arena, ptr, size, scope, position - known - 1);
+        cb_arena_free_beneath(arena, ptr, size, scope, position - known - 1, position);
 }
 #endif
 

@@ -101,12 +101,25 @@ static inline void cb_arena_note_peak(cutback_arena *arena) {
 /* Whether the arena is initialised. One that CUTBACK_INIT declared is made ready now. */
 bool cb_arena_ready(cutback_arena *arena);
 
+/* Decides whether the arena may take the fast path. Who changes that in use sets the floors as A8 says. */
+void cb_arena_set_state(cutback_arena *arena);
+
 /* The offset of the first place at or above `offset` with the alignment; false if `size` bytes do not fit
  * there. */
 bool cb_arena_place(const cutback_arena *arena, size_t offset, size_t size, size_t align, size_t *place);
 
+/* a times b, or false if that overflows. */
+bool cb_arena_product(size_t a, size_t b, size_t *product);
+
 /* What the `size` bytes at `ptr` are. */
 struct cb_arena_block cb_arena_identify(const cutback_arena *arena, const void *ptr, size_t size);
+
+/*
+ * Resizes a live block where it is: on top, as far as there is room; elsewhere if it shrinks and keeps its alignment.
+ * NULL if that cannot be, with nothing changed. Neither size is 0.
+ */
+void *cb_arena_resize(cutback_arena *arena, struct cb_arena_block block, size_t old_size, size_t new_size,
+                      size_t align);
 
 /*
  * Takes back what can be taken back in the innermost scope (establishes A7 and A8). `dead` says whether the

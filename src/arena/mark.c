@@ -35,13 +35,12 @@ cutback_mark cutback_cold_mark(cutback_arena *arena) {
     return mark;
 }
 
-static bool cb_mark_open(const cutback_arena *arena, cutback_mark mark) {
-    return mark.arena == arena && mark.depth != 0 && mark.depth <= arena->depth &&
-           cb_scope_at(arena, mark.depth)->id == mark.id;
+bool cutback_mark_open(const cutback_arena *arena, cutback_mark mark) {
+    return cb_scope_open(arena, mark);
 }
 
 bool cutback_cold_reset(cutback_arena *arena, cutback_mark mark) {
-    if (!cb_mark_open(arena, mark))
+    if (!cb_scope_open(arena, mark))
         return false;
     const cutback_scope scope = *cb_scope_at(arena, mark.depth);
     struct cb_span newest = cb_scope_beneath(&scope);
@@ -73,7 +72,7 @@ static bool cb_mark_dead_newest(cutback_arena *arena, size_t depth) {
 }
 
 bool cutback_commit(cutback_arena *arena, cutback_mark mark) {
-    if (!cb_mark_open(arena, mark))
+    if (!cb_scope_open(arena, mark))
         return false;
     size_t before = cb_ring_cursor(arena);
     size_t dead = 0;

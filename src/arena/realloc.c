@@ -12,13 +12,13 @@ static bool cb_realloc_on_top(const cutback_arena *arena, struct cb_arena_block 
     return block.scope == arena->depth && end == cb_ring_cursor(arena);
 }
 
-/* Resizes the block on top in place, or slides it up to the next place with the alignment. */
+/* Resizes the block on top in place, or slides it up to the next place with the alignment. NULL if there is no room. */
 static void *cb_realloc_top(cutback_arena *arena, struct cb_arena_block block, size_t old_size,
                             size_t new_size, size_t align) {
     unsigned char *old = cb_scope_byte(arena, block.start);
     size_t place = 0;
     if (!cb_arena_place(arena, block.start, new_size, align, &place))
-        return cb_arena_fail(arena);
+        return NULL;
     unsigned char *moved = cb_scope_byte(arena, place);
     size_t before = cb_ring_cursor(arena);
     if (place + new_size < before)
@@ -26,7 +26,8 @@ static void *cb_realloc_top(cutback_arena *arena, struct cb_arena_block block, s
     cb_ring_unlap(arena); /* the block may be the last of the lap before, whose end may not change */
     if (block.kind == CB_ARENA_FORGOTTEN)
         arena->forgotten = cb_ring_blocks(arena);
-    cb_hook_show(moved, new_size);
+    if (place + new_size > block.start + old_size)
+        cb_hook_show(old + old_size, place + new_size - (block.start + old_size));
     if (place != block.start)
         memmove(moved, old, cb_arena_min(old_size, new_size));
     cb_ring_set_top(arena, cb_span_of(place, place + new_size));
@@ -34,6 +35,17 @@ static void *cb_realloc_top(cutback_arena *arena, struct cb_arena_block block, s
     if (place + new_size < before)
         cb_hook_hide(moved + new_size, before - place - new_size);
     return moved;
+}
+
+void *cb_arena_resize(cutback_arena *arena, struct cb_arena_block block, size_t old_size, size_t new_size,
+                      size_t align) {
+    unsigned char *old = cb_scope_byte(arena, block.start);
+    if (cb_realloc_on_top(arena, block, old_size))
+        return cb_realloc_top(arena, block, old_size, new_size, align);
+    if (new_size > old_size || !cb_arena_aligned((uintptr_t)old, align))
+        return NULL;
+    cb_hook_hide(old + new_size, old_size - new_size);
+    return old;
 }
 
 /* Allocates anew, copies, frees. */
@@ -61,11 +73,10 @@ void *cutback_cold_realloc(cutback_arena *arena, void *ptr, size_t old_size, siz
     struct cb_arena_block block = cb_arena_identify(arena, ptr, old_size);
     if (block.kind == CB_ARENA_NONE || block.kind == CB_ARENA_DEAD)
         return cb_arena_fail(arena);
+    void *place = cb_arena_resize(arena, block, old_size, new_size, align);
+    if (place != NULL)
+        return place;
     if (cb_realloc_on_top(arena, block, old_size))
-        return cb_realloc_top(arena, block, old_size, new_size, align);
-    if (new_size <= old_size && cb_arena_aligned((uintptr_t)ptr, align)) {
-        cb_hook_hide((unsigned char *)ptr + new_size, old_size - new_size);
-        return ptr;
-    }
+        return cb_arena_fail(arena); /* there is even less room above it */
     return cb_realloc_away(arena, ptr, old_size, new_size, align);
 }

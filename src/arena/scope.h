@@ -75,6 +75,12 @@ static inline size_t cb_scope_live(const cutback_arena *arena, size_t index) {
     return cb_scope_blocks(arena, index) - scope->first - scope->dead;
 }
 
+/* Whether the scope of the mark is open. */
+static inline bool cb_scope_open(const cutback_arena *arena, cutback_mark mark) {
+    return mark.arena == arena && mark.depth != 0 && mark.depth <= arena->depth &&
+           cb_scope_at(arena, mark.depth)->id == mark.id;
+}
+
 /* Makes `depth` the number of open scopes: one more, to be filled in, or fewer. False if there is no room for
  * it. */
 static inline bool cb_scope_set_depth(cutback_arena *arena, size_t depth) {

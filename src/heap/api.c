@@ -10,6 +10,7 @@
 #include "heap/large.h"
 #include "heap/malloc.h"
 #include "heap/map.h"
+#include "heap/misuse.h"
 #include "heap/pages.h"
 #include "heap/range.h"
 #include "heap/refill.h"
@@ -20,8 +21,6 @@
 
 #include <errno.h>
 #include <string.h>
-
-#define ENTRIES_SEEN 32 /* of a ring, in search of an aligned one */
 
 static void *no_memory(void) {
     errno = ENOMEM;
@@ -104,7 +103,7 @@ static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_
 
 /* Whether an object of `old` granules should stay where it is for a request of `new`: same, or only somewhat less. */
 static bool good_enough(size_t old, size_t new) {
-    return old - new <= old / 4; /* where `new` is more, the difference is more than anything */
+    return old - new <= old / CB_KEPT_PART; /* where `new` is more, the difference is more than anything */
 }
 
 static void *realloc_by_copy(void *ptr, size_t old, size_t size) {
@@ -225,7 +224,7 @@ static uintptr_t align_up(uintptr_t p, size_t align) {
  */
 static void *aligned_from_ring(struct cb_heap *heap, unsigned index, size_t align) {
     const size_t *slot = heap->rings->ring[index].slot;
-    size_t count = cb_ring_count(heap, index), seen = count < ENTRIES_SEEN ? count : ENTRIES_SEEN;
+    size_t count = cb_ring_count(heap, index), seen = count < 2 * CB_SEARCH ? count : 2 * CB_SEARCH;
     size_t best = count, least = SIZE_MAX, mask = (align >> CB_GRANULE_SHIFT) - 1;
     for (size_t i = count; i > count - seen && least != mask + 1; i--) {
         size_t alignment = slot[i - 1] & -slot[i - 1];

@@ -11,11 +11,10 @@
 
 #include <string.h>
 
-#define EIGHTH (CB_BLOCK_GRANULES / 8)
-#define HOLES_LEAST 256     /* granules in the longest holes of a block, for it to wait for what fits them */
-#define RUNS_SEEN 8         /* of a list, in search of one that is long enough */
-#define ALIGNED_SEEN 16     /* in search of one with an aligned place, of all lists ... */
-#define ALIGNED_SEEN_EACH 4 /* ... and of each */
+#define EIGHTH (CB_BLOCK_GRANULES / CB_SPARSE_PART)
+/* Granules in the longest holes of a block, for it to wait for objects that fit them. */
+#define HOLES_LEAST CB_UNIT_GRANULES
+#define ALIGNED_SEEN_EACH 4 /* runs of a list, in search of one with an aligned place */
 
 static void set_near(const struct cb_heap *heap, const struct cb_block *block) {
     size_t number = cb_block_number(block);
@@ -445,7 +444,7 @@ struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules) {
     unsigned list = list_of(granules < CB_RUN_LEAST ? CB_RUN_LEAST : granules);
     while ((list = filled_from(heap, list)) < CB_RUN_LISTS) {
         uint8_t *m = heap->runs[list++];
-        for (int seen = 0; m != NULL && seen < RUNS_SEEN; seen++, m = cb_map_link(m + NEXT)) {
+        for (int seen = 0; m != NULL && seen < CB_SEARCH; seen++, m = cb_map_link(m + NEXT)) {
             size_t length = cb_map_length(m);
             if (length >= granules &&
                 cb_purge_may_use(cb_block_of(cb_map_address(m)), cb_map_address(m), length)) {
@@ -459,7 +458,7 @@ struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules) {
 struct cb_dead_run cb_block_listed_aligned(struct cb_heap *heap, size_t granules, size_t align) {
     size_t sure = granules + align - 1; /* so long a run has an aligned place, wherever it begins */
     unsigned list = list_of(granules < CB_RUN_LEAST ? CB_RUN_LEAST : granules), end = list_of(sure);
-    for (int seen = 0; (list = filled_from(heap, list)) < end && seen < ALIGNED_SEEN; list++) {
+    for (int seen = 0; (list = filled_from(heap, list)) < end && seen < CB_SEARCH; list++) {
         const uint8_t *m = heap->runs[list];
         for (int i = 0; m != NULL && i < ALIGNED_SEEN_EACH; i++, seen++, m = cb_map_link(m + NEXT)) {
             size_t from = (size_t)(m - cb_map), length = cb_map_length(m);

@@ -14,7 +14,6 @@
  * Granules. No block waits with shorter dead runs of the small space: objects that fill them lie scattered, which costs
  * programs more time than it saves memory.
  */
-#define CB_HOLE_LEAST 8
 
 /*
  * Tight heaps. Where the system has refused a block, each request for which nothing is at hand would sweep every block

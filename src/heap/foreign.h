@@ -9,6 +9,9 @@
 
 #include <stddef.h>
 
+/* How many were passed on to libc's free, or reported, ever. */
+size_t cb_foreign_frees(void);
+
 void cb_foreign_free(void *ptr);
 void *cb_foreign_realloc(void *ptr, size_t size);
 size_t cb_foreign_usable_size(void *ptr);

@@ -11,18 +11,14 @@
  */
 #include "heap/fork.h"
 
-#include "heap/lost.h"
-#include "heap/meta.h"
-#include "heap/pages.h"
-#include "heap/reserve.h"
-#include "heap/room.h"
-#include "heap/thread.h"
-
 #include <pthread.h>
 
 enum { CHILD = 0, REPAIRING = 1, AWAITED = 2 /* and somebody waits for it */, FIRST = 3 };
 #define GENERATION ((uint32_t)0xFFFF)
 #define FORK_UNDER_WAY ((uint32_t)0x10000) /* one of them */
+
+/* Relaxed: written before word_at is, and always the same. */
+static const struct cb_fork_parts *_Atomic parts;
 
 static _Atomic uint32_t plain_word = FIRST;
 static _Atomic uint32_t *_Atomic word_at; /* release in cb_fork_watch, acquire in cb_fork_notice */
@@ -34,6 +30,10 @@ static uint64_t process; /* which one it is; only where no page is wiped */
 /* Where no page is wiped: the generation in which the thread has begun to fork, 0 in a parent that is done. */
 static _Thread_local uint32_t forks CB_TLS_MODEL;
 
+static const struct cb_fork_parts *get_parts(void) {
+    return atomic_load_explicit(&parts, memory_order_relaxed);
+}
+
 static bool is_wiped(const _Atomic uint32_t *word) {
     return word != &plain_word;
 }
@@ -44,12 +44,9 @@ static bool is_child(const _Atomic uint32_t *word, uint32_t now) {
 
 /* Whoever has changed the word to REPAIRING. May begin again in a child that is made meanwhile. */
 static void repair(_Atomic uint32_t *word) {
-    cb_reserve_after_fork();
-    cb_room_after_fork();
-    cb_pages_after_fork();
-    cb_meta_after_fork();
-    cb_lost_after_fork();
-    cb_thread_after_fork();
+    for (void (*const *part)(void) = get_parts()->repair; *part != NULL; part++) {
+        (*part)();
+    }
     if (!is_wiped(word)) {
         process = cb_os_process();
     }
@@ -92,7 +89,7 @@ static CB_NOINLINE void look_closer(_Atomic uint32_t *word) {
     if (cb_thread.generation != (now & GENERATION)) {
         bool was_there = cb_thread.generation != 0;
         cb_thread.generation = now & GENERATION;
-        cb_thread_came_over(was_there);
+        get_parts()->came_over(was_there);
     }
 }
 
@@ -104,6 +101,13 @@ CB_NOINLINE void cb_fork_notice(void) {
     if (CB_UNLIKELY(now != cb_thread.generation || (now == CHILD && word != NULL))) {
         look_closer(word);
     }
+}
+
+bool cb_fork_is_settled(void) {
+    /* acquire: partner of the release in repair */
+    _Atomic uint32_t *word = atomic_load_explicit(&word_at, memory_order_acquire);
+    uint32_t now = word != NULL ? atomic_load_explicit(word, memory_order_acquire) : FIRST;
+    return now != REPAIRING && now != AWAITED && (word == NULL || !is_child(word, now));
 }
 
 /* ---- Around fork(): where no page is wiped, and so that it is done early ---- */
@@ -140,14 +144,15 @@ static void in_child(void) {
            (now & GENERATION) == forks && !try_repair(word, now)) {
     }
     cb_fork_notice();
-    cb_thread_came_over(true);
+    get_parts()->came_over(true);
 }
 
-void cb_fork_begin(void) {
+void cb_fork_begin(const struct cb_fork_parts *all) {
     if (get_word() != NULL) {
         return;
     }
-    _Atomic uint32_t *word = cb_meta_take_page(), *none = NULL;
+    atomic_store_explicit(&parts, all, memory_order_relaxed);
+    _Atomic uint32_t *word = cb_os_map(0, cb_os_page_size()), *none = NULL;
     bool wiped = word != NULL && cb_os_wipe_on_fork(word);
     if (wiped) {
         atomic_store_explicit(word, generation, memory_order_relaxed);

@@ -1,16 +1,25 @@
 /*
  * fork.h: noticing, from any layer, that this process is a forked child that has not been repaired.
  *
- * Layer: heap, the lowest: whoever takes a shared lock calls this first. The repairs are in meta.c, pages.c
- * and thread.c: whoever has state that a lost thread may have left half changed.
+ * Layer: heap, the lowest: whoever takes a shared lock calls this first. It knows nobody: who has state that a lost thread
+ * may have left half changed repairs it in a function of its own, and thread.c hands a table of them down.
  */
 #ifndef CB_HEAP_FORK_H
 #define CB_HEAP_FORK_H
 
 #include "heap/types.h"
 
-/* Before the first heap is used: children that no handler knows of are noticed from now on. Any number of times. */
-void cb_fork_begin(void);
+struct cb_fork_parts {
+    void (*const *repair)(void); /* in this order, up to NULL: each once in a child, by one thread */
+    void (*came_over)(
+        bool was_there); /* after that, by each thread; `was_there`: it has come over the fork for sure */
+};
+
+/*
+ * Before the first heap is used: children that no handler knows of are noticed from now on. `parts` stays. Any number of
+ * times.
+ */
+void cb_fork_begin(const struct cb_fork_parts *parts);
 
 /* After cb_fork_begin, soon, and not under a lock (libc may allocate): fork() is noticed from now on. */
 void cb_fork_watch(void);
@@ -21,6 +30,12 @@ void cb_fork_watch(void);
  * has repaired looks after its own heap here. Any thread.
  */
 void cb_fork_notice(void);
+
+/*
+ * False in a child that has not been repaired, or is being: then locks may be held by threads that it does not have. Waits
+ * for nothing and repairs nothing, so signal handlers may ask.
+ */
+bool cb_fork_is_settled(void);
 
 /*
  * Takes the lock of the thread's own heap. False, and no lock, where this process turns out to be a child in

@@ -14,26 +14,20 @@
 
 #include <string.h>
 
-/* From this size on pages are moved rather than copied. */
-#define MOVE_FROM ((size_t)4 << 20)
-
 /*
  * A moved piece is a mapping of its own to the kernel (its pages remember where they came from), so the
  * number of pieces is bounded: there are few, or the object is so large that not many like it can exist.
  */
-#define MOVED_MAX 48
-#define MOVED_PART 16              /* of all memory */
 static _Atomic size_t moved_count; /* pieces; relaxed: a bound, approximate */
 
-/* A block that shrinks by no more than a quarter, and by no more than this, keeps its pages. */
+/* A block that shrinks by no more than one of CB_KEPT_PART, and by no more than this, keeps its pages. */
 #define KEPT_MOST CB_MEDIUM_MAX /* bytes */
 
 /* Room for an object in memory that the program has locked: all of it is resident. */
 #define LOCKED_PART 8 /* of its size */
 
 /* Requests from this size on are refused when the system would not grant them by themselves. */
-#define ASKED_FROM ((size_t)64 << 20)
-static _Atomic size_t granted = ASKED_FROM - 1; /* bytes that the system would grant; relaxed: a cache */
+static _Atomic size_t granted = CB_ASKED - 1; /* bytes that the system would grant; relaxed: a cache */
 
 static struct cb_large *node_of(uintptr_t p) {
     return (struct cb_large *)(void *)cb_map_at(p);
@@ -168,6 +162,17 @@ static bool claim(struct cb_large *node) {
     return __atomic_compare_exchange_n(&node->tag, &live, CB_NONE, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
+/* The map bytes are zero again; others look at the tag, which is already, and at the extent. */
+static void clear(struct cb_large *node) {
+    node->pieces = 0;
+    node->unclean = false;
+    atomic_store_explicit(&node->listed, false, memory_order_relaxed);
+    node->generation = 0;
+    cb_room_set_extent(node, (struct cb_room_extent){0, 0});
+    node->next = node->prev = NULL;
+    memset(node->piece_end, 0, sizeof node->piece_end);
+}
+
 /* Gives back an object that was claimed, of which `clean` bytes from the start are clean. */
 static void release(uintptr_t p, size_t clean) {
     struct cb_large *node = node_of(p);
@@ -175,7 +180,7 @@ static void release(uintptr_t p, size_t clean) {
     struct cb_room_extent extent = cb_room_extent(node);
     cb_room_end(p + extent.size, extent.room, node->unclean);
     size_t renewed = renew_from(p, node, 0);
-    memset(&node->pieces, 0, sizeof *node - offsetof(struct cb_large, pieces)); /* others look at the tag */
+    clear(node);
     give_from(p, extent, 0, renewed > clean ? renewed : clean);
 }
 
@@ -221,7 +226,7 @@ struct place {
  */
 static struct place find_place(uintptr_t p, size_t old, size_t size) {
     struct cb_dirty dirty;
-    size_t room = size - old >= old / 2 ? 0 : (old < MOVE_FROM ? 4 : 2) * old - size;
+    size_t room = size - old >= old / 2 ? 0 : (old < CB_MOVE ? 4 : 2) * old - size;
     if (room != 0 && cb_os_is_locked((void *)p)) {
         room = to_pages(room / LOCKED_PART);
     }
@@ -243,9 +248,9 @@ static struct place find_place(uintptr_t p, size_t old, size_t size) {
 }
 
 static bool may_move(const struct cb_large *node, size_t size) {
-    return size >= MOVE_FROM && node->pieces < CB_PIECES_MAX && size / cb_page_size <= UINT32_MAX &&
-           (atomic_load_explicit(&moved_count, memory_order_relaxed) + node->pieces < MOVED_MAX ||
-            size >= cb_range_total() / MOVED_PART);
+    return size >= CB_MOVE && node->pieces < CB_PIECES_MAX && size / cb_page_size <= UINT32_MAX &&
+           (atomic_load_explicit(&moved_count, memory_order_relaxed) + node->pieces < CB_MOVED_MOST ||
+            size >= cb_range_total() / CB_GROWTH_PART);
 }
 
 /*
@@ -279,7 +284,8 @@ static size_t carry(uintptr_t from, uintptr_t to, size_t size) {
 }
 
 bool cb_large_keeps(size_t old, size_t size) {
-    return size > CB_MEDIUM_MAX / 2 || to_pages(size) == old || (size <= old && size >= old - old / 4);
+    return size > CB_MEDIUM_MAX / 2 || to_pages(size) == old ||
+           (size <= old && size >= old - old / CB_KEPT_PART);
 }
 
 /* Brings a claimed object to a place where it has `size` bytes. NULL: no memory, it is as it was. */
@@ -303,7 +309,7 @@ void *cb_large_resize(uintptr_t p, size_t size) {
         return NULL;
     }
     size = to_pages(size);
-    if (size <= old && old - size <= old / 4 && old - size <= KEPT_MOST) {
+    if (size <= old && old - size <= old / CB_KEPT_PART && old - size <= KEPT_MOST) {
         return (void *)p;
     }
     if (size > old && !may_be_granted(size)) {

@@ -16,7 +16,8 @@
 
 #include <string.h>
 
-#define LOOK_EVERY (CB_BLOCK_GRANULES / 8) /* granules freed in a block between two looks at its pages */
+/* Granules freed in a block between two looks at its pages. */
+#define LOOK_EVERY (CB_BLOCK_GRANULES / CB_SPARSE_PART)
 #define LIVE_BITS 0x4040404040404040ULL
 
 static struct {
@@ -114,6 +115,10 @@ static void look(struct cb_block *block) {
 
 bool cb_lost_is(const struct cb_heap *owner) {
     return owner == nobody || (owner != NULL && atomic_load_explicit(&owner->lost, memory_order_relaxed));
+}
+
+cb_lock *cb_lost_lock_of(struct cb_heap *owner) {
+    return cb_lost_is(owner) ? &lost.lock : &owner->lock;
 }
 
 bool cb_lost_free(uintptr_t p) {

@@ -21,6 +21,9 @@ bool cb_lost_any(void);
 /* True for the owner of a lost block. */
 bool cb_lost_is(const struct cb_heap *owner);
 
+/* The lock that guards the map of a block of this owner, which is a heap or what lost blocks have in place of one. */
+cb_lock *cb_lost_lock_of(struct cb_heap *owner);
+
 /* Frees the object at p, in a lost block. False when none lives there: another thread has freed it meanwhile. */
 bool cb_lost_free(uintptr_t p);
 

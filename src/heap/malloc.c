@@ -6,7 +6,7 @@
  *
  *   malloc -> (ring, or run: done) -> cb_malloc_slow -> (medium: ring, or run: done) -> malloc_medium_slow
  *                                                    -> malloc_rest: large, refill, first use of a thread
- *   free   -> (top of the run: done) -> cb_free_aside -> (small, own block: parked)
+ *   free   -> (top of the run: done) -> free_aside -> (small, own block: parked)
  *          -> cb_free_odd -> (own block: done) -> cb_free_far -> remote, large, foreign
  */
 #include "heap/malloc.h"
@@ -18,11 +18,12 @@
 #include "heap/large.h"
 #include "heap/lost.h"
 #include "heap/map.h"
+#include "heap/misuse.h"
+#include "heap/process.h"
 #include "heap/range.h"
 #include "heap/refill.h"
 #include "heap/release.h"
 #include "heap/remote.h"
-#include "heap/report.h"
 #include "heap/ring.h"
 #include "heap/thread.h"
 
@@ -33,6 +34,8 @@
 __attribute__((used)) static void *(*const cb_with_calloc)(size_t, size_t) = calloc;
 __attribute__((used)) static int (*const cb_with_trim)(size_t) = malloc_trim;
 #endif
+/* The start and the end of a process: nothing else refers to them. */
+__attribute__((used)) static void (*const cb_with_process)(void) = cb_process_start;
 
 CB_EXPORT void *CB_NAME(malloc)(size_t size) {
     struct cb_thread *t = &cb_thread;

@@ -47,7 +47,4 @@ void cb_free_odd(void *ptr);
 void cb_free_far(void *ptr);
 void cb_rewind_over_dead(uintptr_t p);
 
-/* Reports a pointer into our memory at which no live object starts (misuse.c). */
-void cb_bad_pointer(const char *function, uintptr_t p);
-
 #endif

@@ -14,8 +14,6 @@ void *cb_meta_take(size_t size);
 /* The same in whole pages. */
 void *cb_meta_take_pages(size_t size);
 
-/* A page of its own, for good. */
-void *cb_meta_take_page(void);
 
 /* Bytes mapped for metadata by this module. */
 size_t cb_meta_total(void);

@@ -8,12 +8,16 @@
 #include "heap/report.h"
 #include "os/os.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #define DEFAULT_WORD(name, value, ...) .name = (value),
 #define DEFAULT_OTHER(name, value) .name = (value),
-struct cb_options cb_options = {CB_OPTIONS(DEFAULT_WORD, DEFAULT_OTHER, DEFAULT_OTHER)};
+#define DEFAULT_WHEN(name) .name = CB_STATS_OFF,
+#define DEFAULT_PATH(name) .name = "",
+struct cb_options cb_options = {
+    CB_OPTIONS(DEFAULT_WORD, DEFAULT_OTHER, DEFAULT_OTHER, DEFAULT_WHEN, DEFAULT_PATH)};
 
 /* A stretch of the text. */
 struct part {
@@ -67,6 +71,60 @@ static bool parse_flag(struct part part, unsigned *value) {
     return parse_word(part, words, value);
 }
 
+/* Those whose only purpose can be to print something; not those that tell of faults, end or stop a process. */
+static const struct {
+    char name[7];
+    unsigned char number;
+} signals[] = {
+    {"ALRM", SIGALRM}, {"CONT", SIGCONT}, {"HUP", SIGHUP},       {"IO", SIGIO},
+    {"PROF", SIGPROF}, {"PWR", SIGPWR},   {"QUIT", SIGQUIT},     {"URG", SIGURG},
+    {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"VTALRM", SIGVTALRM}, {"WINCH", SIGWINCH},
+};
+
+static bool parse_signal(struct part part, unsigned *number) {
+    if (part.length > 3 && memcmp(part.start, "SIG", 3) == 0) {
+        part = (struct part){part.start + 3, part.length - 3};
+    }
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        if (is_word(part, signals[i].name)) {
+            *number = signals[i].number;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_when(struct part part, unsigned *value) {
+    unsigned number;
+    if (parse_flag(part, value)) {
+        return true;
+    }
+    if (is_word(part, "exit")) {
+        *value = CB_STATS_EXIT;
+        return true;
+    }
+    if (!parse_signal(part, &number)) {
+        return false;
+    }
+    *value = CB_STATS_SIGNAL + number;
+    return true;
+}
+
+/* Behind each % there is a letter that is known, or another %. */
+static bool parse_path(struct part part, char *value) {
+    if (part.length == 0 || part.length >= CB_OPTION_PATH) {
+        return false;
+    }
+    for (size_t i = 0; i < part.length; i++) {
+        if (part.start[i] == '%' && (++i == part.length || strchr("pt%", part.start[i]) == NULL)) {
+            return false;
+        }
+    }
+    memset(value, 0, CB_OPTION_PATH);
+    memcpy(value, part.start, part.length);
+    return true;
+}
+
 /* Unknown key: false, *known false. */
 static bool parse_one(struct cb_options *options, struct part key, struct part value, bool *known) {
     *known = true;
@@ -83,9 +141,29 @@ static bool parse_one(struct cb_options *options, struct part key, struct part v
     if (is_word(key, #name)) {                                                                               \
         return parse_flag(value, &options->name);                                                            \
     }
-    CB_OPTIONS(PARSE_WORD, PARSE_SIZE, PARSE_FLAG)
+#define PARSE_WHEN(name)                                                                                     \
+    if (is_word(key, #name)) {                                                                               \
+        return parse_when(value, &options->name);                                                            \
+    }
+#define PARSE_PATH(name)                                                                                     \
+    if (is_word(key, #name)) {                                                                               \
+        return parse_path(value, options->name);                                                             \
+    }
+    CB_OPTIONS(PARSE_WORD, PARSE_SIZE, PARSE_FLAG, PARSE_WHEN, PARSE_PATH)
     *known = false;
     return false;
+}
+
+static void complain(struct part key, struct part value, bool known) {
+    struct cb_line line = {.length = 0};
+    cb_line_string(&line, known ? "cutback: CUTBACK_OPTIONS: bad value "
+                                : "cutback: CUTBACK_OPTIONS: unknown option ");
+    if (known) {
+        cb_line_text(&line, value.start, value.length);
+        cb_line_string(&line, " for ");
+    }
+    cb_line_text(&line, key.start, key.length);
+    cb_line_write(&line);
 }
 
 unsigned cb_options_parse(struct cb_options *options, const char *text, bool quiet) {
@@ -100,7 +178,7 @@ unsigned cb_options_parse(struct cb_options *options, const char *text, bool qui
         if (length > 0 && !parse_one(options, key, value, &known)) {
             bad++;
             if (!quiet) {
-                cb_report_option(key.start, key.length, value.start, value.length, known);
+                complain(key, value, known);
             }
         }
         text += length;
@@ -110,12 +188,23 @@ unsigned cb_options_parse(struct cb_options *options, const char *text, bool qui
 }
 
 /* Not getenv, which somebody may interpose, and which a program like bash defines for itself. */
-void cb_options_init(void) {
+static void read_environment(void) {
     static const char name[] = "CUTBACK_OPTIONS=";
     for (char **entry = environ; entry != NULL && *entry != NULL && cb_os_is_trusted(); entry++) {
         if (strncmp(*entry, name, sizeof name - 1) == 0) {
             cb_options_parse(&cb_options, *entry + sizeof name - 1, false);
             break;
+        }
+    }
+}
+
+void cb_options_begin(void) {
+    static bool begun;
+    if (!begun && environ != NULL && cb_os_begin()) {
+        begun = true;
+        read_environment();
+        if (cb_options.stats != CB_STATS_OFF) {
+            cb_os_keep_stderr();
         }
     }
 }

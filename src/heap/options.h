@@ -14,10 +14,18 @@ enum cb_purge { CB_PURGE_NOW, CB_PURGE_LAZY, CB_PURGE_NEVER };
 enum cb_thp { CB_THP_DEFAULT, CB_THP_ALWAYS, CB_THP_NEVER };
 enum cb_deepbind { CB_DEEPBIND_DROP, CB_DEEPBIND_KEEP };
 enum cb_on_error { CB_ERROR_ABORT, CB_ERROR_WARN, CB_ERROR_IGNORE };
+enum cb_stats_format { CB_STATS_TEXT, CB_STATS_JSON };
 
-/* WORD(name, default, words...): one of some words. SIZE(name, default): bytes, with K, M, G. FLAG(name,
- * default) */
-#define CB_OPTIONS(WORD, SIZE, FLAG)                                                                         \
+/* When statistics are printed: CB_STATS_OFF, CB_STATS_EXIT, or CB_STATS_SIGNAL + the number of a signal. */
+enum { CB_STATS_OFF, CB_STATS_EXIT, CB_STATS_SIGNAL };
+
+#define CB_OPTION_PATH 512 /* bytes of a path, its end included */
+
+/*
+ * WORD(name, default, words...): one of some words. SIZE(name, default): bytes, with K, M, G. FLAG(name, default): 0 or
+ * 1. WHEN(name): 0, 1, exit, or the name of a signal. PATH(name): of a file, with %p and %t; empty unless it is given.
+ */
+#define CB_OPTIONS(WORD, SIZE, FLAG, WHEN, PATH)                                                             \
     WORD(on_error, CB_ERROR_ABORT, "abort", "warn", "ignore")                                                \
     WORD(purge, CB_PURGE_NOW, "now", "lazy", "never")                                                        \
     WORD(thp, CB_THP_DEFAULT, "default", "always", "never")                                                  \
@@ -25,16 +33,22 @@ enum cb_on_error { CB_ERROR_ABORT, CB_ERROR_WARN, CB_ERROR_IGNORE };
     SIZE(reserve, (size_t)1 << 20)                                                                           \
     SIZE(quarantine, (size_t)16 << 20) /* the debug variant's, as the next */                                \
     FLAG(leaks, 0)                                                                                           \
-    FLAG(stats, 0)
+    WHEN(stats)                                                                                              \
+    WORD(stats_format, CB_STATS_TEXT, "text", "json")                                                        \
+    PATH(stats_file)
 
 struct cb_options {
 #define CB_OPTION_WORD(name, value, ...) unsigned name;
 #define CB_OPTION_SIZE(name, value) size_t name;
 #define CB_OPTION_FLAG(name, value) unsigned name;
-    CB_OPTIONS(CB_OPTION_WORD, CB_OPTION_SIZE, CB_OPTION_FLAG)
+#define CB_OPTION_WHEN(name) unsigned name;
+#define CB_OPTION_TEXT(name) char name[CB_OPTION_PATH];
+    CB_OPTIONS(CB_OPTION_WORD, CB_OPTION_SIZE, CB_OPTION_FLAG, CB_OPTION_WHEN, CB_OPTION_TEXT)
 #undef CB_OPTION_WORD
 #undef CB_OPTION_SIZE
 #undef CB_OPTION_FLAG
+#undef CB_OPTION_WHEN
+#undef CB_OPTION_TEXT
 };
 
 extern struct cb_options cb_options;
@@ -54,7 +68,10 @@ static inline void cb_options_set_reserve(size_t bytes) {
  */
 unsigned cb_options_parse(struct cb_options *options, const char *text, bool quiet);
 
-/* Reads CUTBACK_OPTIONS, unless the process has more rights than its user (AT_SECURE). */
-void cb_options_init(void);
+/*
+ * Reads CUTBACK_OPTIONS, once, as soon as libc has an environment: at the first allocation, or in a constructor. Not where the
+ * process has more rights than its user (AT_SECURE).
+ */
+void cb_options_begin(void);
 
 #endif

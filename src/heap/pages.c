@@ -15,7 +15,6 @@
 #include <string.h>
 
 #define BINS 128       /* four per doubling of the number of pages */
-#define SCAN_LIMIT 16  /* extents looked at in the one bin where not all fit */
 #define BINS_SEEN 6    /* bins looked into */
 #define TAIL_OFFSET 16 /* the tail of a free extent begins this many map bytes before its end */
 
@@ -44,6 +43,8 @@ struct tail {
     uint16_t generation;
     uint8_t zero[4];
 };
+_Static_assert(offsetof(struct extent, start) == CB_EXTENT_START, "debuggers know where it is");
+_Static_assert(offsetof(struct extent, size) == CB_EXTENT_SIZE, "debuggers know where it is");
 _Static_assert(sizeof(struct tail) == TAIL_OFFSET, "a tail is the last map bytes of a page");
 _Static_assert(sizeof(struct extent) + sizeof(struct tail) <= 256, "an extent of one page has room for both");
 
@@ -116,20 +117,12 @@ static void move_end(uintptr_t end) {
     }
 }
 
-static uintptr_t lower(uintptr_t a, uintptr_t b) {
-    return a < b ? a : b;
-}
-
-static uintptr_t higher(uintptr_t a, uintptr_t b) {
-    return a > b ? a : b;
-}
-
 static const struct cb_dirty nothing = {0, 0, 0};
 
 /* What of it lies in [from, to); how much of that is dirty is an estimate where purged pages lie between
  * dirty ones. */
 static struct cb_dirty dirty_part(struct cb_dirty dirty, uintptr_t from, uintptr_t to) {
-    uintptr_t low = higher(dirty.from, from), high = lower(dirty.to, to);
+    uintptr_t low = cb_higher(dirty.from, from), high = cb_lower(dirty.to, to);
     if (low >= high) {
         return nothing;
     }
@@ -142,7 +135,7 @@ static struct cb_dirty dirty_both(struct cb_dirty a, struct cb_dirty b) {
     if (a.bytes == 0 || b.bytes == 0) {
         return a.bytes != 0 ? a : b;
     }
-    return (struct cb_dirty){lower(a.from, b.from), higher(a.to, b.to), a.bytes + b.bytes};
+    return (struct cb_dirty){cb_lower(a.from, b.from), cb_higher(a.to, b.to), a.bytes + b.bytes};
 }
 
 /* Makes [start, start+size) a free extent, and returns it. The map bytes are zero. */
@@ -295,7 +288,7 @@ static struct candidate find(size_t size, size_t align) {
     for (unsigned bin = filled_from(bin_of(size)); bin < BINS && bins < BINS_SEEN;
          bin = filled_from(bin + 1)) {
         int seen = 0;
-        for (struct extent *e = pages.bin[bin]; e != NULL && seen < SCAN_LIMIT; e = e->next, seen++) {
+        for (struct extent *e = pages.bin[bin]; e != NULL && seen < CB_SEARCH; e = e->next, seen++) {
             if (fits(e, size, align)) {
                 uintptr_t at = place(e, size, align);
                 struct candidate found = {e, at, dirty_part(e->dirty, at, at + size).bytes};
@@ -353,12 +346,12 @@ static size_t least_growth(size_t size, size_t align, size_t need) {
 static bool grow(size_t size, size_t align) {
     size_t total = cb_range_total();
     size_t need = align_up(size + align, CB_RANGE_STEP);
-    size_t wanted = align_up(total / 16 + ((size_t)2 << 20), CB_RANGE_STEP);
+    size_t wanted = align_up(total / CB_GROWTH_PART + CB_GROWTH, CB_RANGE_STEP);
     if (need < size) {
         return false;
     }
     size_t got, least = least_growth(size, align, need);
-    wanted = pages.refused ? least : higher(wanted, need);
+    wanted = pages.refused ? least : cb_higher(wanted, need);
     uintptr_t start = cb_range_grow(least, need, wanted, &got);
     pages.refused = start == 0;
     if (start == 0) {
@@ -434,7 +427,7 @@ uintptr_t cb_pages_take_block(struct cb_heap *owner, struct cb_dirty *dirty) {
         /* relaxed: readers that care are under the lock, see in_page_land */
         atomic_store_explicit(&cb_block_of(at)->owner, owner, memory_order_relaxed);
         pages.blocks++;
-        pages.blocks_most = higher(pages.blocks_most, pages.blocks);
+        pages.blocks_most = cb_higher(pages.blocks_most, pages.blocks);
     }
     cb_lock_drop(&pages.lock);
     return at;
@@ -488,10 +481,6 @@ static void purge_map(const struct extent *was, uintptr_t from, uintptr_t to) {
     }
 }
 
-#define PURGE_LEAST ((size_t)1 << 20)     /* bytes a call gives back, where there are as many ... */
-#define PURGE_EACH_MS ((size_t)128 << 10) /* ... and for each millisecond since the last ... */
-#define PURGE_MS_MOST 256                 /* ... of so many */
-
 /*
  * Purges about `excess` bytes of the extent that has been free the longest, from its end, since requests are
  * served from its start. The lock is held on entry and on return, but not during the system call, for which
@@ -503,7 +492,7 @@ static size_t purge_oldest(size_t excess) {
     }
     struct extent was = take_out(pages.oldest);
     size_t size = was.dirty.to - was.dirty.from;
-    size_t part = align_up(excess > PURGE_LEAST ? excess : PURGE_LEAST, cb_page_size);
+    size_t part = align_up(cb_higher(excess, CB_PURGE_STEP), cb_page_size);
     /* Nobody knows where in it the dirty pages are. Where few are, all of it goes. */
     bool dense = was.dirty.bytes >= size - size / 4;
     uintptr_t from = dense && size - size / 8 > part ? was.dirty.to - part : was.dirty.from;
@@ -593,8 +582,7 @@ static void give(uintptr_t start, size_t size, size_t dirty) {
  */
 static size_t take_share(void) {
     uint64_t now = cb_os_milliseconds(), passed = now - pages.purged_at;
-    size_t most =
-        pages.given + PURGE_LEAST + PURGE_EACH_MS * (passed < PURGE_MS_MOST ? passed : PURGE_MS_MOST);
+    size_t most = pages.given + CB_PURGE_STEP + CB_PURGE_PER_MS * cb_lower(passed, CB_PERIOD / 3);
     pages.purged_at = now;
     pages.given = 0;
     return most;
@@ -607,10 +595,10 @@ static void purge_excess(void) {
         pages.purging = false;
         return;
     }
-    size_t goal = keep - lower(keep / 8, PURGE_LEAST); /* some more, so that it is seldom */
+    size_t goal = keep - cb_lower(keep / 8, CB_PURGE_STEP); /* some more, so that it is seldom */
     size_t most = take_share(), down_to = pages.dirty > most ? pages.dirty - most : 0;
     bool over = pages.dirty > goal;
-    size_t got = purge_to(higher(goal, down_to));
+    size_t got = purge_to(cb_higher(goal, down_to));
     cb_reserve_purged(got);
     bool refused = got == 0 && over;
     pages.purge_from = refused ? pages.dirty * 2 : 0; /* locked memory, say: not at each free again */
@@ -662,14 +650,49 @@ bool cb_pages_purge_part(uintptr_t start, size_t size) {
     return purge_system(start, size, size);
 }
 
-void cb_pages_totals(struct cb_pages_totals *totals) {
-    enter();
+bool cb_pages_totals_until(struct cb_pages_totals *totals, uint64_t milliseconds) {
+    *totals = (struct cb_pages_totals){.mapped = cb_range_total(),
+                                       .purged = atomic_load_explicit(&purged_bytes, memory_order_relaxed),
+                                       .purges = atomic_load_explicit(&purge_calls, memory_order_relaxed)};
+    if (!cb_lock_until(&pages.lock, milliseconds)) {
+        return false;
+    }
     totals->mapped = cb_range_total();
     totals->free = pages.free;
     totals->dirty = pages.dirty;
     cb_lock_drop(&pages.lock);
-    totals->purged = atomic_load_explicit(&purged_bytes, memory_order_relaxed);
-    totals->purges = atomic_load_explicit(&purge_calls, memory_order_relaxed);
+    return true;
+}
+
+void cb_pages_totals(struct cb_pages_totals *totals) {
+    cb_fork_notice();
+    cb_pages_totals_until(totals, CB_LOCK_WAIT);
+}
+
+/* Under the lock: the bytes from p to the next place where a large object may start. */
+static size_t step_over(uintptr_t p, size_t (*visit)(uintptr_t p, void *context), void *context) {
+    if (!in_page_land(p)) {
+        return CB_BLOCK_SIZE - (p & (CB_BLOCK_SIZE - 1));
+    }
+    const struct extent *e = free_behind(p);
+    size_t size = e != NULL ? e->size : cb_map_get(cb_map_at(p)) == CB_LIVE ? visit(p, context) : 0;
+    return size != 0 ? size : cb_page_size;
+}
+
+bool cb_pages_each_large(size_t (*visit)(uintptr_t p, void *context), void *context, uint64_t milliseconds) {
+    if (!cb_lock_until(&pages.lock, milliseconds)) {
+        return false;
+    }
+    uint32_t count = atomic_load_explicit(&cb_range_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        uintptr_t start = atomic_load_explicit(&cb_ranges[i].start, memory_order_relaxed);
+        uintptr_t end = start + atomic_load_explicit(&cb_ranges[i].size, memory_order_acquire);
+        for (uintptr_t p = start; p < end;) {
+            p += step_over(p, visit, context);
+        }
+    }
+    cb_lock_drop(&pages.lock);
+    return true;
 }
 
 void cb_pages_after_fork(void) {

@@ -19,6 +19,10 @@ struct cb_dirty {
     size_t bytes;
 };
 
+/* Where in the node of a free extent its start and its size are; for debuggers. */
+#define CB_EXTENT_START 8
+#define CB_EXTENT_SIZE 16
+
 struct cb_pages_totals {
     size_t mapped; /* bytes */
     size_t free;   /* bytes in free extents */
@@ -70,6 +74,15 @@ bool cb_pages_purge_part(uintptr_t start, size_t size);
 bool cb_pages_are_free(uintptr_t p);
 
 void cb_pages_totals(struct cb_pages_totals *totals);
+
+/* The same in a process that needs no repair, if the lock is to be had until then (see cb_lock_until). */
+bool cb_pages_totals_until(struct cb_pages_totals *totals, uint64_t milliseconds);
+
+/*
+ * Under the lock, as above: calls `visit` for the start of each large object, which returns the bytes of it, or 0 if
+ * none is there after all.
+ */
+bool cb_pages_each_large(size_t (*visit)(uintptr_t p, void *context), void *context, uint64_t milliseconds);
 
 /* In a forked child: repairs or abandons what another thread was doing at the time. */
 void cb_pages_after_fork(void);

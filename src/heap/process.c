@@ -1,35 +1,28 @@
 /*
- * process.c: what happens once per process: options before main, the report at exit. Nothing is torn down.
+ * process.c: what happens once per process: options before main, the statistics at exit. Nothing is torn down.
  *
- * Layer: heap, above the options and the statistics. Threads: at start and at exit.
+ * Layer: heap, above the options and what prints the statistics. Threads: at start and at exit.
  */
 #include "heap/process.h"
 
+#include "heap/layout.h"
 #include "heap/options.h"
-#include "heap/stats.h"
+#include "heap/print.h"
 #include "heap/thread.h"
-#include "os/os.h"
 
-#include <unistd.h>
+/* Sees to it that a program linked with the archive gets it. */
+static __attribute__((used)) const struct cb_layout *const with_layout = &cutback_layout;
 
-void cb_process_begin(void) {
-    static bool begun;
-    if (!begun && environ != NULL && cb_os_begin()) {
-        begun = true;
-        cb_options_init();
-        if (cb_options.stats) {
-            cb_os_keep_stderr();
-        }
+__attribute__((constructor)) void cb_process_start(void) {
+    cb_options_begin();
+    cb_thread_before_main();
+    if (cb_options.stats >= CB_STATS_SIGNAL) {
+        cb_print_on_signal((int)(cb_options.stats - CB_STATS_SIGNAL));
     }
 }
 
-static __attribute__((constructor)) void process_start(void) {
-    cb_process_begin();
-    cb_thread_before_main();
-}
-
 static __attribute__((destructor)) void process_end(void) {
-    if (cb_options.stats) {
-        cb_stats_report();
+    if (cb_options.stats == CB_STATS_EXIT) {
+        cb_print_at_exit();
     }
 }

@@ -1,15 +1,15 @@
 /*
  * process.h: what happens once per process.
  *
- * Layer: heap. Threads: one, at start.
+ * Layer: heap, above the statistics. Threads: one, at start.
  */
 #ifndef CB_HEAP_PROCESS_H
 #define CB_HEAP_PROCESS_H
 
 /*
- * Reads the options, as soon as libc has an environment: at the first allocation, or in a constructor. Being
- * called by the first allocation also sees to it that a program linked with the archive gets this file.
+ * A constructor: the options are read, if the first allocation has not done so; what must happen before main happens.
+ * malloc.c names it, so that a program linked with the archive gets this file.
  */
-void cb_process_begin(void);
+void cb_process_start(void);
 
 #endif

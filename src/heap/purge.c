@@ -45,7 +45,6 @@ static uint64_t units_of_page(void) {
  * share, and then half of them, of the emptiest blocks first. What the reserve lets stay besides is the same for both.
  */
 #define LONG_UNITS 4
-#define MORE ((size_t)256) /* units that go besides what is too much, at most, so that it is seldom */
 
 /* Classes of blocks, in the order in which their pages go back. */
 enum { HAS_LONG, HALF_DEAD, QUARTER_DEAD, EIGHTH_DEAD, LESS_DEAD };
@@ -145,7 +144,7 @@ bool cb_purge_is_due(struct cb_heap *heap) {
     }
     size_t room = cb_reserve_room(heap->held) >> CB_UNIT_SHIFT, share = share_units(heap, false),
            share_long = share_units(heap, true);
-    size_t kept = room - (room / 8 < MORE ? room / 8 : MORE);
+    size_t kept = room - cb_lower(room / 8, CB_PURGE_STEP >> CB_UNIT_SHIFT);
     if (heap->purge_goal == 0 && dead > share + room) {
         heap->purge_goal = share / 2 + kept;
     } else if (dead <= heap->purge_goal) {

@@ -28,11 +28,8 @@
  * What they hold was in use lately; what is behind the end of a run was not. Every SMALL_STEPS of them that
  * come from a fresh part a sweep is tried first, as before each step in the medium space.
  */
-#define FRESH_STEP ((size_t)32 << 10)
-#define SMALL_STEP ((size_t)2 << 10)
-#define SMALL_STEPS (FRESH_STEP / SMALL_STEP)
-#define STRETCH_MOST                                                                                         \
-    (SMALL_STEP >> CB_GRANULE_SHIFT) /* granules: of a longer stretch, the first dead runs will do */
+#define SMALL_STEPS (CB_STEP / CB_STEP_SMALL)
+#define STRETCH_MOST CB_TO_GRANULES(CB_STEP_SMALL) /* of a longer stretch, the first dead runs will do */
 
 #define PAGE ((size_t)256) /* granules; in an object's alignment */
 
@@ -48,7 +45,7 @@ struct request {
  * place would be touched by nobody, but count as if it were.
  */
 static size_t step_for(const struct request *wanted) {
-    size_t step = wanted->space == CB_SMALL ? SMALL_STEP : wanted->align <= PAGE ? FRESH_STEP : 0;
+    size_t step = wanted->space == CB_SMALL ? CB_STEP_SMALL : wanted->align <= PAGE ? CB_STEP : 0;
     step >>= CB_GRANULE_SHIFT;
     return step > wanted->granules ? step : wanted->granules;
 }
@@ -120,6 +117,7 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
     size_t length = 0;
     heap->space[CB_SMALL].run_block = block;
     heap->space[CB_SMALL].run_is_fresh = false;
+    cb_count(&heap->sweeps, 1);
     struct cb_scan scan = cb_scan_begin(begin, end, limit);
     while ((m = cb_scan_next(&scan, STRETCH_MOST, &length)) != NULL) {
         if (CB_UNLIKELY(length > STRETCH_MOST)) {
@@ -134,12 +132,13 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
             uintptr_t p = cb_map_address(m);
             cb_block_revive(heap, block, p, length);
             set_run(heap, CB_SMALL, block, p, p + (length << CB_GRANULE_SHIFT), false);
-            heap->swept += (size_t)(m + length - begin);
+            cb_count(&heap->swept, (size_t)(m + length - begin));
+            cb_count(&heap->revived, length);
             return true;
         }
         cb_block_pass_over(heap, block, length);
     }
-    heap->swept += end > begin ? (size_t)(end - begin) : 0;
+    cb_count(&heap->swept, end > begin ? (size_t)(end - begin) : 0);
     heap->space[CB_SMALL].run_block = NULL;
     cb_block_settle_swept(heap, block);
     return false;

@@ -8,9 +8,8 @@
 #include "heap/block.h"
 #include "heap/fork.h"
 
-#define UNITS_MORE 64 /* of blocks, that one call gives back besides those that have died since ... */
-#define OWN_MOST 64   /* ... as many at most in the owner's own calls: the rest is for the next */
-#define ORDER_MOST 32 /* units of an order: as many system calls at worst, fewer where stretches are long */
+/* Units: at worst as many system calls, fewer where stretches are long. */
+#define WORK (CB_WORK >> CB_UNIT_SHIFT)
 
 /* One order, if there is any. Returns the units that went back; 0: no more. */
 static size_t release_one(struct cb_heap *heap, size_t most, bool all) {
@@ -35,10 +34,10 @@ static size_t release_one(struct cb_heap *heap, size_t most, bool all) {
 /* How many units this call may give back: those that have died lately, and some more, so that there are fewer each time. */
 static size_t take_share(struct cb_heap *heap) {
     cb_lock_take(&heap->lock);
-    size_t died = heap == cb_thread.heap && heap->purge_died > OWN_MOST ? OWN_MOST : heap->purge_died;
+    size_t died = heap == cb_thread.heap && heap->purge_died > WORK ? WORK : heap->purge_died;
     heap->purge_died -= died;
     cb_lock_drop(&heap->lock);
-    return died + UNITS_MORE;
+    return died + WORK;
 }
 
 static bool is_due(struct cb_heap *heap) {
@@ -51,28 +50,24 @@ static bool is_due(struct cb_heap *heap) {
 void cb_release_some(struct cb_heap *heap) {
     size_t share = take_share(heap), got = 1;
     for (size_t units = 0; units < share && got != 0; units += got) {
-        got = is_due(heap) ? release_one(heap, ORDER_MOST, false) : 0;
+        got = is_due(heap) ? release_one(heap, WORK / 2, false) : 0;
     }
     cb_pages_release_excess();
 }
 
-#define WATCH_MOST 16 /* frees after a slow path that come by here ... */
-#define WATCH_EACH 4  /* ... and of so many, one asks what time it is */
+#define WATCH_EACH 8 /* of so many frees that come by here, one asks what time it is */
 
 void cb_heap_watch(struct cb_heap *heap) {
-    if (heap == cb_thread.heap && heap->tag != CB_NO_TAG) {
-        heap->watch = WATCH_MOST;
+    if (heap == cb_thread.heap) {
         cb_thread.tag = CB_NO_TAG;
     }
 }
 
 void cb_heap_watched(struct cb_heap *heap) {
-    heap->watch--;
-    if (heap->watch % WATCH_EACH == 0 && cb_reserve_look() && cb_fork_lock(heap)) {
-        heap->watch = WATCH_MOST;
+    if (heap->watched++ % WATCH_EACH == 0 && cb_reserve_look() && cb_fork_lock(heap)) {
         cb_heap_unlock(heap);
     }
-    if (heap->watch == 0 || !cb_reserve_is_idle()) {
+    if (!cb_reserve_is_idle()) {
         cb_thread.tag = heap->tag;
     }
 }

@@ -20,16 +20,12 @@
 #include "heap/ring.h"
 
 /*
- * Units pending from which on others let them die: 512 KiB, less where there are many heaps, or where little lives in the
+ * Units pending from which on others let them die; less where there are many heaps, or where little lives in the
  * owner's blocks and each object may keep a page, or a block.
  */
-#define COLLECT_FROM 128
-#define COLLECT_LEAST 8
-#define COLLECT_SPARSE 1
-#define COLLECT_FULL 4  /* heaps for which the first figure holds */
-#define ASLEEP_AFTER 20 /* milliseconds without a slow path */
-#define AWAKE_FROM 32   /* units pending from which on it does not matter: 128 KiB */
-#define LAST_BIT 62     /* the last two units of a block share it */
+#define COLLECT_FROM (CB_COLLECT >> CB_UNIT_SHIFT)
+#define AWAKE_FROM (COLLECT_FROM / 4) /* units pending from which on it does not matter */
+#define LAST_BIT 62                   /* the last two units of a block share it */
 
 static void push(struct cb_heap *owner, struct cb_block *block) {
     uint32_t head = atomic_load_explicit(&owner->inbox, memory_order_relaxed);
@@ -86,8 +82,10 @@ static bool take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m
         return true;
     }
     if (own) {
+        cb_count(&heap->taken_in, 1);
         cb_ring_park_locked(heap, cb_ring_of(cb_map_length(m)), granule);
     } else {
+        cb_count(&heap->collected, 1);
         die(heap, block, m);
     }
     return true;
@@ -161,7 +159,7 @@ static bool is_asleep(struct cb_heap *owner) {
         atomic_store_explicit(&owner->activity_seen, activity, memory_order_relaxed);
         return false;
     }
-    return now - atomic_load_explicit(&owner->seen_at, memory_order_relaxed) >= ASLEEP_AFTER;
+    return now - atomic_load_explicit(&owner->seen_at, memory_order_relaxed) >= CB_QUIET;
 }
 
 void cb_remote_take_in_much(struct cb_heap *heap) {
@@ -193,10 +191,8 @@ static void collect_for(struct cb_heap *owner, const struct cb_block *block, uin
 /* Units that may be pending. */
 static uint32_t collect_from(const struct cb_heap *owner) {
     size_t heaps = cb_reserve_heaps();
-    size_t share = heaps <= COLLECT_FULL ? COLLECT_FROM : COLLECT_FROM * COLLECT_FULL / heaps;
-    return cb_heap_is_sparse(owner) ? COLLECT_SPARSE
-           : share < COLLECT_LEAST  ? COLLECT_LEAST
-                                    : (uint32_t)share;
+    size_t share = heaps <= CB_SHARE_HEAPS ? COLLECT_FROM : COLLECT_FROM * CB_SHARE_HEAPS / heaps;
+    return cb_heap_is_sparse(owner) ? 1 : (uint32_t)cb_higher(share, CB_STEP >> CB_UNIT_SHIFT);
 }
 
 /*
@@ -240,6 +236,7 @@ static bool free_of_parked(struct cb_heap *owner, struct cb_block *block, uintpt
     if (done) {
         *was_live = cb_map_claim(cb_map_at(p), byte);
         if (*was_live) {
+            cb_count(&owner->collected, 1);
             die(owner, block, cb_map_at(p));
         }
     }

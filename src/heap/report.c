@@ -5,8 +5,6 @@
  */
 #include "heap/report.h"
 
-#include "heap/options.h"
-
 #include <string.h>
 
 void cb_line_text(struct cb_line *line, const char *text, size_t length) {
@@ -53,38 +51,4 @@ void cb_line_write(struct cb_line *line) {
 
 void cb_line_print(struct cb_line *line) {
     end_line(line, cb_os_print);
-}
-
-void cb_report_misuse(const char *function, const char *what, uintptr_t address, size_t bytes) {
-    if (cb_options.on_error != CB_ERROR_IGNORE) {
-        struct cb_line line = {.length = 0};
-        cb_line_string(&line, "cutback: ");
-        cb_line_string(&line, function);
-        cb_line_string(&line, "(): ");
-        cb_line_string(&line, what);
-        cb_line_string(&line, " ");
-        cb_line_address(&line, address);
-        if (bytes != 0) {
-            cb_line_string(&line, " (");
-            cb_line_number(&line, bytes);
-            cb_line_string(&line, " bytes)");
-        }
-        cb_line_write(&line);
-    }
-    if (cb_options.on_error == CB_ERROR_ABORT) {
-        cb_os_abort();
-    }
-}
-
-void cb_report_option(const char *key, size_t key_length, const char *value, size_t value_length,
-                      bool known) {
-    struct cb_line line = {.length = 0};
-    cb_line_string(&line, known ? "cutback: CUTBACK_OPTIONS: bad value "
-                                : "cutback: CUTBACK_OPTIONS: unknown option ");
-    if (known) {
-        cb_line_text(&line, value, value_length);
-        cb_line_string(&line, " for ");
-    }
-    cb_line_text(&line, key, key_length);
-    cb_line_write(&line);
 }

@@ -25,12 +25,4 @@ void cb_line_write(struct cb_line *line);
 /* The same to descriptor 2, whatever it is: the program has asked for the line. */
 void cb_line_print(struct cb_line *line);
 
-/*
- * The program did something it must not: `cutback: FUNCTION(): WHAT of ADDRESS (N bytes)`, then, as the
- * option on_error says, aborts, or returns. bytes 0 leaves the bytes out.
- */
-CB_COLD void cb_report_misuse(const char *function, const char *what, uintptr_t address, size_t bytes);
-
-void cb_report_option(const char *key, size_t key_length, const char *value, size_t value_length, bool known);
-
 #endif

@@ -21,17 +21,8 @@
 #include "heap/options.h"
 #include "os/os.h"
 
-#define PERIOD 750    /* milliseconds */
-#define LOOK_MOST 375 /* milliseconds that may pass between two looks */
-#define QUIET 8       /* milliseconds between two looks, from which on a program does little */
-#define IDLE_LEAST                                                                                           \
-    ((size_t)1 << 20) /* bytes that are held, for a program to have done what it needed them for */
-#define FADED 4096    /* bytes of regret that are none */
-#define FULL_SHARES 8 /* heaps that have a quarter of the option each; more share what those have */
-#define PART 64       /* of what is in use, or resident in blocks, one part may stay */
-#define PART_SCATTERED                                                                                       \
-    8 /* with what is dead in short stretches: it costs as many calls, and may well get longer */
-#define PART_LAZY 4 /* with purge=lazy, of any kind */
+#define LOOK_MOST (CB_PERIOD / 2) /* milliseconds that count of those that pass between two looks */
+#define FADED CB_KIB(4)           /* bytes of regret that are none */
 
 static struct {
     _Atomic size_t heaps;
@@ -46,15 +37,9 @@ static struct {
     _Atomic size_t most_then;   /* ... and in those before, less a quarter for each that has passed */
     _Atomic size_t elapsed;     /* milliseconds of this period */
     _Atomic uint64_t looked_at; /* milliseconds */
+    _Atomic size_t again;       /* bytes by which the regret was to rise, ever */
+    _Atomic size_t most_ever;   /* in use */
 } reserve = {.heaps = 1};
-
-static size_t lower(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static size_t higher(size_t a, size_t b) {
-    return a > b ? a : b;
-}
 
 static size_t get(_Atomic size_t *figure) {
     return atomic_load_explicit(figure, memory_order_relaxed);
@@ -92,20 +77,37 @@ size_t cb_reserve_heaps(void) {
 }
 
 static size_t part_of(size_t bytes, size_t part) {
-    return bytes / (cb_options.purge == CB_PURGE_LAZY ? PART_LAZY : part);
+    return bytes / (cb_options.purge == CB_PURGE_LAZY ? CB_SHARE_PART_LAZY : part);
 }
 
 size_t cb_reserve_pages_share(size_t in_use) {
-    return cb_options_reserve() / 2 + part_of(in_use, PART);
+    return cb_options_reserve() / 2 + part_of(in_use, CB_SHARE_PART);
 }
 
 size_t cb_reserve_floor(void) {
     size_t heaps = cb_reserve_heaps(), floor = cb_options_reserve() / 4;
-    return heaps <= FULL_SHARES ? floor : floor / heaps * FULL_SHARES;
+    return heaps <= CB_SHARE_HEAPS ? floor : floor / heaps * CB_SHARE_HEAPS;
 }
 
 size_t cb_reserve_heap_share(size_t resident, bool in_long) {
-    return cb_reserve_floor() + part_of(resident, in_long ? PART : PART_SCATTERED);
+    return cb_reserve_floor() + part_of(resident, in_long ? CB_SHARE_PART : CB_SHARE_PART_SCATTERED);
+}
+
+/*
+ * A floor and a part of what lives; less where the blocks are mostly dead, since a parked object there keeps a page that
+ * could go back. A heap that has been big may keep less of nothing than one that is small all along, for which the floor
+ * is most of the speed.
+ */
+size_t cb_reserve_bins_share(const struct cb_reserve_bins *of) {
+    size_t floor = of->used_most > CB_BIN_BIG ? of->floor / CB_BIN_PART : of->floor;
+    size_t share = floor + of->in_use / CB_BIN_PART; /* what is parked counts as in use: close enough */
+    if (of->draining) {
+        share = cb_lower(share, CB_DRAIN / 2);
+    }
+    if (of->in_use < of->used / 2) {
+        share = share * (of->in_use * 512 / of->used) / 256;
+    }
+    return cb_higher(share, CB_KIB(4));
 }
 
 void cb_reserve_report(size_t *part, size_t held) {
@@ -134,11 +136,11 @@ bool cb_reserve_is_over(void) {
 
 bool cb_reserve_is_idle(void) {
     size_t held = get(&reserve.held);
-    return held > IDLE_LEAST && held > get(&reserve.in_use) / 2;
+    return held > CB_PURGE_STEP && held > get(&reserve.in_use) / 2;
 }
 
 static size_t regret_most(void) {
-    size_t most = higher(get(&reserve.most_in_use), get(&reserve.most_then));
+    size_t most = cb_higher(get(&reserve.most_in_use), get(&reserve.most_then));
     return cb_options_reserve() != 0 ? most + most / 8 : 0;
 }
 
@@ -146,6 +148,9 @@ void cb_reserve_in_use(size_t bytes) {
     set(&reserve.in_use, bytes);
     if (bytes > get(&reserve.most_in_use)) {
         set(&reserve.most_in_use, bytes);
+    }
+    if (bytes > get(&reserve.most_ever)) {
+        set(&reserve.most_ever, bytes);
     }
 }
 
@@ -158,15 +163,17 @@ void cb_reserve_fetched(size_t bytes) {
     size_t again = reduce(&reserve.missed_then, bytes);
     again += reduce(&reserve.missed, bytes - again);
     if (again != 0) {
+        atomic_fetch_add_explicit(&reserve.again, again, memory_order_relaxed);
         raise(&reserve.regret, again, regret_most());
     }
 }
 
 static void end_period(void) {
     size_t low = get(&reserve.low), high = get(&reserve.high), regret = get(&reserve.regret);
-    size_t lasting = lower(regret, get(&reserve.regret_then)), unused = lasting > high ? lasting - high : 0;
+    size_t lasting = cb_lower(regret, get(&reserve.regret_then)),
+           unused = lasting > high ? lasting - high : 0;
     size_t then = get(&reserve.most_then);
-    set(&reserve.most_then, higher(get(&reserve.most_in_use), then - then / 4));
+    set(&reserve.most_then, cb_higher(get(&reserve.most_in_use), then - then / 4));
     set(&reserve.most_in_use, get(&reserve.in_use));
     size_t bound = regret_most();
     size_t less = low / 2 + unused / 8, more = regret > bound ? regret - bound : 0;
@@ -189,11 +196,19 @@ bool cb_reserve_look(void) {
     }
     size_t passed = now - before < LOOK_MOST ? (size_t)(now - before) : LOOK_MOST;
     size_t elapsed = atomic_fetch_add_explicit(&reserve.elapsed, passed, memory_order_relaxed) + passed;
-    if (elapsed >= PERIOD && atomic_compare_exchange_strong_explicit(
-                                 &reserve.elapsed, &elapsed, 0, memory_order_relaxed, memory_order_relaxed)) {
+    if (elapsed >= CB_PERIOD &&
+        atomic_compare_exchange_strong_explicit(&reserve.elapsed, &elapsed, 0, memory_order_relaxed,
+                                                memory_order_relaxed)) {
         end_period();
     }
-    return passed >= QUIET;
+    return passed >= CB_QUIET;
+}
+
+void cb_reserve_read(struct cb_reserve_figures *figures) {
+    *figures = (struct cb_reserve_figures){.regret = get(&reserve.regret),
+                                           .held = get(&reserve.held),
+                                           .again = get(&reserve.again),
+                                           .most_in_use = get(&reserve.most_ever)};
 }
 
 void cb_reserve_after_fork(void) {

@@ -1,5 +1,5 @@
 /*
- * reserve.h: how many pages without anything live may stay resident, in free extents and in blocks alike.
+ * reserve.h: how much of what is free may stay: objects in bins, pages without anything live in blocks, free extents.
  *
  * Layer: heap, below the page allocator. Threads: any; without locks.
  *
@@ -24,6 +24,15 @@ size_t cb_reserve_floor(void);
 
 /* ... and of one that has `resident` bytes in blocks: in all, or, smaller, as far as it is in long stretches. */
 size_t cb_reserve_heap_share(size_t resident, bool in_long);
+
+/* ... and of the bins of a space of a heap. */
+struct cb_reserve_bins {
+    size_t floor; /* CB_BIN_SMALL or CB_BIN_MEDIUM */
+    size_t in_use, used,
+        used_most; /* bytes of the heap: live or parked; in runs and objects; the most ever in use */
+    bool draining; /* the program frees, and does not allocate */
+};
+size_t cb_reserve_bins_share(const struct cb_reserve_bins *of);
 
 /* A holder, which has reported *part, has `held` bytes beyond its share now. Under the lock that guards *part. */
 void cb_reserve_report(size_t *part, size_t held);
@@ -54,6 +63,15 @@ bool cb_reserve_look(void);
 
 /* Forgets all regret: the program has asked for everything to go back. */
 void cb_reserve_forget(void);
+
+/* For statistics, in bytes. */
+struct cb_reserve_figures {
+    size_t regret, held;
+    size_t again;       /* given back and fetched again soon after, ever: what has raised the regret */
+    size_t most_in_use; /* of extents, ever */
+};
+
+void cb_reserve_read(struct cb_reserve_figures *figures);
 
 /* In a forked child: nobody has reported anything. */
 void cb_reserve_after_fork(void);

@@ -10,25 +10,14 @@
 #include "heap/pages.h"
 #include "heap/purge.h"
 #include "heap/release.h"
+#include "heap/reserve.h"
 
 #include <string.h>
 
-#define SMALL_FLOOR ((size_t)80 << 10)  /* granules: 1.25 MiB */
-#define MEDIUM_FLOOR ((size_t)32 << 10) /* granules: 512 KiB */
-#define SHARE 32                        /* of what is in use, one part */
-#define BIG ((size_t)1 << 20)           /* granules: 16 MiB */
-#define BIG_LESS 32                     /* the floor is divided by it from then on */
-#define LEAST ((size_t)1 << 8)          /* granules */
-#define LEAST_ENTRIES 8
-#define LEAST_BYTES 16384
-#define LEAST_SPARSE 1
-#define WORK_ENTRIES 4096              /* of a ring, that die in one call */
-#define WORK_BYTES ((size_t)256 << 10) /* and bytes of them */
-#define DRAIN_FROM ((size_t)40 << 10)  /* granules: 640 KiB */
-#define DRAIN_SHARE 256                /* and of what is in use, one part */
-#define DRAIN_MOST ((size_t)20 << 10)  /* granules: 320 KiB */
-#define DRAIN_RING ((size_t)2 << 10)   /* granules of one ring: 32 KiB */
-#define PURGE_SLOTS_EVERY 1000         /* milliseconds */
+/* In granules: so much has died in rings for it to be a drain, and so much may be parked in one, and in one ring. */
+#define DRAIN_FROM CB_TO_GRANULES(CB_DRAIN)
+#define DRAIN_MOST CB_TO_GRANULES(CB_DRAIN / 2)
+#define DRAIN_RING CB_TO_GRANULES(CB_STEP)
 
 /*
  * So much died in full rings, without anything allocated but from rings, that what is parked only keeps pages and
@@ -36,7 +25,7 @@
  * by side dies together, and goes back whole.
  */
 static bool is_draining(const struct cb_heap *heap) {
-    return heap->flushed > DRAIN_FROM + cb_heap_in_use(heap) / DRAIN_SHARE;
+    return heap->flushed > DRAIN_FROM;
 }
 
 /*
@@ -45,10 +34,10 @@ static bool is_draining(const struct cb_heap *heap) {
  */
 static size_t least_bound(const struct cb_heap *heap, unsigned index) {
     if (cb_heap_is_sparse(heap)) {
-        return index < CB_MEDIUM_RING && !is_draining(heap) ? LEAST_SPARSE : 0;
+        return index < CB_MEDIUM_RING && !is_draining(heap) ? 1 : 0;
     }
-    size_t entries = LEAST_BYTES / (cb_ring_granules(index) << CB_GRANULE_SHIFT);
-    return entries < 1 ? 1 : entries > LEAST_ENTRIES ? LEAST_ENTRIES : entries;
+    size_t entries = CB_TO_GRANULES(CB_STEP / 2) / cb_ring_granules(index);
+    return entries < 1 ? 1 : cb_lower(entries, CB_BIN_ENTRIES);
 }
 
 static void set_bound(struct cb_heap *heap, unsigned index, size_t bound) {
@@ -114,26 +103,14 @@ static void begin(struct cb_heap *heap, unsigned index) {
     set_bound(heap, index, least_bound(heap, index));
 }
 
-/*
- * Granules that the rings of a space may hold: a floor and a share of what lives, less where the blocks are
- * mostly dead, since a parked object there keeps a page that could go back. Medium objects need less: what
- * dies of them is listed and found again at once, and fits other sizes then. A heap that has been big may
- * keep less of nothing than one that is small all along, for which the floor is most of the speed.
- */
+/* Granules that the rings of a space may hold. */
 static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
-    size_t in_use = cb_heap_in_use(heap); /* what is parked counts too: close enough */
-    size_t floor = space == CB_SMALL ? SMALL_FLOOR : MEDIUM_FLOOR;
-    if (heap->used_most > BIG) {
-        floor /= BIG_LESS;
-    }
-    size_t share = floor + in_use / SHARE;
-    if (is_draining(heap) && share > DRAIN_MOST) {
-        share = DRAIN_MOST;
-    }
-    if (in_use < heap->used / 2) {
-        share = share * (in_use * 512 / heap->used) / 256;
-    }
-    return share > LEAST ? share : LEAST;
+    struct cb_reserve_bins of = {.floor = space == CB_SMALL ? CB_BIN_SMALL : CB_BIN_MEDIUM,
+                                 .in_use = cb_heap_in_use(heap) << CB_GRANULE_SHIFT,
+                                 .used = heap->used << CB_GRANULE_SHIFT,
+                                 .used_most = heap->used_most << CB_GRANULE_SHIFT,
+                                 .draining = is_draining(heap)};
+    return CB_TO_GRANULES(cb_reserve_bins_share(&of));
 }
 
 static size_t parked(const struct cb_heap *heap, enum cb_space_kind space) {
@@ -159,6 +136,7 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
     uint8_t *map = cb_map;
     struct cb_block *blocks = cb_blocks;
     cb_count(&heap->dead, count * granules);
+    cb_count(&heap->overflowed, count);
     heap->flushed += count * granules;
     for (size_t i = 0; i < count; i++) {
         size_t granule = slot[i];
@@ -215,12 +193,7 @@ static void shrink(struct cb_heap *heap, unsigned index, size_t count) {
 
 /* How many entries of a ring may die in one call: the rest follows in the next calls. */
 static size_t work_most(unsigned index) {
-    size_t fit = WORK_BYTES / (cb_ring_granules(index) << CB_GRANULE_SHIFT);
-    return fit < WORK_ENTRIES ? fit : WORK_ENTRIES;
-}
-
-static size_t least_of(size_t a, size_t b) {
-    return a < b ? a : b;
+    return CB_TO_GRANULES(CB_WORK) / cb_ring_granules(index);
 }
 
 /* The ring of the space whose turn it is. */
@@ -239,7 +212,7 @@ static unsigned next_in_turn(struct cb_heap *heap, enum cb_space_kind space) {
 static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
     for (unsigned tries = first_of(space); tries < end_of(space); tries++) {
         unsigned index = next_in_turn(heap, space);
-        size_t count = least_of((cb_ring_count(heap, index) + 1) / 2, work_most(index));
+        size_t count = cb_lower((cb_ring_count(heap, index) + 1) / 2, work_most(index));
         if (count != 0) {
             shrink(heap, index, count);
             return count * cb_ring_granules(index);
@@ -257,7 +230,7 @@ static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
         return;
     }
     uint64_t now = cb_os_milliseconds();
-    if (now - heap->slots_at[space] < PURGE_SLOTS_EVERY) {
+    if (now - heap->slots_at[space] < CB_PERIOD) {
         return;
     }
     for (unsigned i = first_of(space); i < end_of(space); i++) {
@@ -284,7 +257,7 @@ static void empty_some(struct cb_heap *heap, enum cb_space_kind space) {
     }
     for (size_t died = 0; heap->to_empty[space] != 0 && died < DRAIN_MOST / 2; heap->to_empty[space]--) {
         unsigned index = next_in_turn(heap, space);
-        size_t count = least_of(cb_ring_count(heap, index), work_most(index));
+        size_t count = cb_lower(cb_ring_count(heap, index), work_most(index));
         shrink(heap, index, count);
         died += count * cb_ring_granules(index);
     }
@@ -321,7 +294,7 @@ static void make_room(struct cb_heap *heap, unsigned index) {
         empty_some(heap, space);
         if (cb_heap_is_sparse(heap)) {
             if (cb_ring_bound(heap, index) != 0) {
-                shrink(heap, index, least_of(cb_ring_count(heap, index), work_most(index)));
+                shrink(heap, index, cb_lower(cb_ring_count(heap, index), work_most(index)));
             }
             return; /* a ring that may hold nothing: the object dies, and nothing else is to be done */
         }
@@ -342,7 +315,7 @@ static void make_room(struct cb_heap *heap, unsigned index) {
     }
     if (cb_ring_is_full(heap, index)) {
         count = cb_ring_count(heap, index);
-        flush(heap, index, least_of(draining ? count : (count + 1) / 2, work_most(index)));
+        flush(heap, index, cb_lower(draining ? count : (count + 1) / 2, work_most(index)));
     }
 }
 
@@ -355,6 +328,7 @@ static bool room_or_death(struct cb_heap *heap, unsigned index, size_t granule) 
     size_t granules = cb_ring_granules(index);
     struct cb_block *block = cb_block_of_granule(granule);
     heap->flushed += granules;
+    cb_count(&heap->overflowed, 1);
     if (CB_LIKELY(block->space == CB_SMALL)) {
         cb_count(&heap->dead, granules);
         cb_block_die_small(heap, block, cb_map + granule, granule, granules);

@@ -130,13 +130,22 @@ bool cb_room_give_back(void) {
     return any;
 }
 
-size_t cb_room_total(void) {
-    size_t total = 0;
-    enter();
+bool cb_room_total_until(size_t *total, uint64_t milliseconds) {
+    *total = 0;
+    if (!cb_lock_until(&rooms.lock, milliseconds)) {
+        return false;
+    }
     for (const struct cb_large *node = rooms.all; node != NULL; node = node->next) {
-        total += cb_room_extent(node).room;
+        *total += cb_room_extent(node).room;
     }
     cb_lock_drop(&rooms.lock);
+    return true;
+}
+
+size_t cb_room_total(void) {
+    size_t total;
+    cb_fork_notice();
+    cb_room_total_until(&total, CB_LOCK_WAIT);
     return total;
 }
 

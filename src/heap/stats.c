@@ -1,17 +1,17 @@
 /*
- * stats.c: figures for malloc_stats, malloc_info, mallinfo, and the report at exit; malloc_trim and mallopt.
+ * stats.c: figures for malloc_info, mallinfo, and the report that print.c writes; malloc_trim and mallopt.
  *
  * Layer: heap, and public functions. Threads: any.
  */
 #include "heap/stats.h"
 
+#include "heap/foreign.h"
+#include "heap/fork.h"
 #include "heap/malloc.h"
 #include "heap/meta.h"
 #include "heap/options.h"
-#include "heap/range.h"
 #include "heap/release.h"
 #include "heap/remote.h"
-#include "heap/report.h"
 #include "heap/reserve.h"
 #include "heap/ring.h"
 #include "heap/room.h"
@@ -20,8 +20,10 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <string.h>
 
-#define MAP_PART 16 /* of what is free and dirty, its map: a byte per granule */
+#define MAP_PART 16      /* of what is free and dirty, its map: a byte per granule */
+#define STATUS_MOST 1024 /* bytes of /proc/self/status, in which what is resident comes about the 20th */
 
 static size_t read_figure(const size_t *figure) {
     return __atomic_load_n(figure, __ATOMIC_RELAXED); /* partner: cb_count */
@@ -33,51 +35,84 @@ static void add_heap(struct cb_heap *heap, void *context) {
     stats->dead += read_figure(&heap->dead) << CB_GRANULE_SHIFT;
     stats->dead_pages += read_figure(&heap->dead_pages) << 12;
     stats->heaps++;
+    stats->running += atomic_load_explicit(&heap->state, memory_order_relaxed) == CB_HEAP_RUNNING;
+    stats->swept += read_figure(&heap->swept) << CB_GRANULE_SHIFT;
+    stats->revived += read_figure(&heap->revived) << CB_GRANULE_SHIFT;
+    stats->sweeps += read_figure(&heap->sweeps);
+    stats->overflowed += read_figure(&heap->overflowed);
+    stats->taken_in += read_figure(&heap->taken_in);
+    stats->collected += read_figure(&heap->collected);
 }
 
-void cb_stats_read(struct cb_stats *stats) {
+/* False where a lock was not to be had: then all that is taken counts as in use. */
+static bool read_totals(struct cb_stats *stats, uint64_t milliseconds) {
     *stats = (struct cb_stats){.heaps = 0};
-    cb_pages_totals(&stats->pages);
-    stats->rooms = cb_room_total();
+    bool whole = cb_pages_totals_until(&stats->pages, milliseconds);
+    whole = cb_room_total_until(&stats->rooms, milliseconds) && whole;
     cb_heaps_each(add_heap, stats);
     stats->metadata = cb_meta_total() + (stats->pages.mapped >> CB_GRANULE_SHIFT) +
                       (stats->pages.mapped >> CB_BLOCK_SHIFT) * sizeof(struct cb_block);
+    stats->taken = stats->pages.mapped - stats->pages.free;
+    size_t unused = stats->dead + stats->rooms;
+    stats->in_use = stats->taken > unused ? stats->taken - unused : 0;
+    stats->free = stats->pages.mapped - stats->in_use;
+    stats->trimmable = stats->pages.dirty + stats->pages.dirty / MAP_PART + stats->dead_pages;
+    stats->foreign = cb_foreign_frees();
+    return whole;
 }
 
-/* Bytes in objects: live, or parked in a ring for the next request of their size. */
-static size_t in_use(const struct cb_stats *stats) {
-    size_t taken = stats->pages.mapped - stats->pages.free, unused = stats->dead + stats->rooms;
-    return taken > unused ? taken - unused : 0;
+void cb_stats_read(struct cb_stats *stats) {
+    cb_fork_notice();
+    read_totals(stats, CB_LOCK_WAIT);
 }
 
-static struct cb_line figures(void) {
-    struct cb_stats stats;
-    struct cb_line line = {.length = 0};
-    cb_stats_read(&stats);
-    cb_line_string(&line, "cutback: mapped: ");
-    cb_line_number(&line, stats.pages.mapped >> 10);
-    cb_line_string(&line, " KiB, in use: ");
-    cb_line_number(&line, in_use(&stats) >> 10);
-    cb_line_string(&line, " KiB, metadata: ");
-    cb_line_number(&line, stats.metadata >> 10);
-    cb_line_string(&line, " KiB, threads' heaps: ");
-    cb_line_number(&line, stats.heaps);
-    cb_line_string(&line, ", returned to the system: ");
-    cb_line_number(&line, stats.pages.purged >> 10);
-    cb_line_string(&line, " KiB in ");
-    cb_line_number(&line, stats.pages.purges);
-    cb_line_string(&line, " calls");
-    return line;
+/* The bytes that a line of /proc/self/status tells in kB. 0: it does not. */
+static size_t read_line(const char *text, const char *name) {
+    const char *at = strstr(text, name);
+    size_t kib = 0;
+    if (at == NULL) {
+        return 0;
+    }
+    for (at += strlen(name); *at == ' ' || *at == '\t'; at++) {
+    }
+    for (; *at >= '0' && *at <= '9'; at++) {
+        kib = kib * 10 + (size_t)(*at - '0');
+    }
+    return kib << 10;
 }
 
-void cb_stats_report(void) {
-    struct cb_line line = figures();
-    cb_line_write(&line);
+/* Not getrusage, whose peak is also that of what the process was before exec. */
+static void read_resident(struct cb_stats *stats) {
+    char text[STATUS_MOST + 1];
+    text[cb_os_load("/proc/self/status", text, STATUS_MOST)] = '\0';
+    stats->resident = read_line(text, "\nVmRSS:");
+    stats->resident_most = read_line(text, "\nVmHWM:");
 }
 
-CB_EXPORT void CB_NAME(malloc_stats)(void) {
-    struct cb_line line = figures();
-    cb_line_print(&line);
+static unsigned left_out(const struct cb_stats *stats, bool totals) {
+    return (totals ? 0U : CB_LEFT_OUT_PAGES) |
+           (stats->census.blocks_left_out != 0 ? CB_LEFT_OUT_BLOCKS : 0U) |
+           (stats->census.large_left_out ? CB_LEFT_OUT_LARGE : 0U) |
+           (stats->resident == 0 || stats->resident_most == 0 ? CB_LEFT_OUT_RESIDENT : 0U);
+}
+
+void cb_stats_read_all(struct cb_stats *stats, uint64_t milliseconds, bool interrupting) {
+    if (!interrupting) {
+        cb_fork_notice();
+    } else if (!cb_fork_is_settled()) {
+        *stats = (struct cb_stats){.left_out = CB_LEFT_OUT_PAGES | CB_LEFT_OUT_BLOCKS | CB_LEFT_OUT_LARGE |
+                                               CB_LEFT_OUT_RESIDENT};
+        return;
+    }
+    bool totals = read_totals(stats, milliseconds);
+    cb_reserve_read(&stats->reserve);
+    cb_os_tally(&stats->system);
+    if (stats->taken > stats->reserve.most_in_use) {
+        stats->reserve.most_in_use = stats->taken; /* something is being given back at this moment */
+    }
+    read_resident(stats);
+    cb_census_take(&stats->census, milliseconds);
+    stats->left_out = left_out(stats, totals);
 }
 
 CB_EXPORT int CB_NAME(malloc_info)(int options, FILE *stream) {
@@ -103,8 +138,8 @@ CB_EXPORT int CB_NAME(malloc_info)(int options, FILE *stream) {
             "<aspace type=\"total\" size=\"%zu\"/>\n"
             "<aspace type=\"mprotect\" size=\"%zu\"/>\n"
             "</malloc>\n",
-            stats.pages.mapped - in_use(&stats), stats.pages.mapped - in_use(&stats), stats.pages.mapped,
-            stats.pages.mapped, stats.pages.mapped, stats.pages.mapped);
+            stats.free, stats.free, stats.pages.mapped, stats.pages.mapped, stats.pages.mapped,
+            stats.pages.mapped);
     pthread_setcancelstate(cancelling, NULL);
     return 0;
 }
@@ -114,9 +149,9 @@ CB_EXPORT struct mallinfo2 CB_NAME(mallinfo2)(void) {
     cb_stats_read(&stats);
     return (struct mallinfo2){.arena = stats.pages.mapped,
                               .ordblks = 1,
-                              .uordblks = in_use(&stats),
-                              .fordblks = stats.pages.mapped - in_use(&stats),
-                              .keepcost = stats.pages.dirty + stats.pages.dirty / MAP_PART + stats.dead_pages};
+                              .uordblks = stats.in_use,
+                              .fordblks = stats.free,
+                              .keepcost = stats.trimmable};
 }
 
 static int to_int(size_t n) {

@@ -21,13 +21,14 @@
 #include "heap/lost.h"
 #include "heap/map.h"
 #include "heap/meta.h"
+#include "heap/options.h"
 #include "heap/pages.h"
-#include "heap/process.h"
 #include "heap/refill.h"
 #include "heap/release.h"
 #include "heap/remote.h"
 #include "heap/reserve.h"
 #include "heap/ring.h"
+#include "heap/room.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -36,9 +37,6 @@
 #define LOOKS_TO_TAKE 8 /* marks looked at before a heap is made ... */
 #define LOOKS_TO_PARK 2 /* ... and when one is parked */
 #define LOOKS_ALL UINT_MAX
-
-_Thread_local struct cb_thread cb_thread CB_TLS_MODEL = {.run = {(size_t)1 << 62, (size_t)1 << 62},
-                                                         .tag = CB_NO_TAG};
 
 static struct {
     cb_lock lock;                 /* rank 1 */
@@ -51,6 +49,8 @@ static struct {
     pthread_key_t key;          /* valid while key_state is KEY_TAKEN */
     _Atomic uint32_t key_state; /* release and acquire in take_key */
 } heaps;
+
+struct cb_heap *_Atomic *const cb_heaps_list = &heaps.all;
 
 enum { KEY_NONE = 0, KEY_IN_HAND = 1, KEY_TAKEN = 2 };
 
@@ -94,11 +94,11 @@ static struct cb_heap *take_idle(void) {
 }
 
 /*
- * A running heap was somebody's who is gone, or the calling thread's, or that of a thread that will call
- * cb_thread_came_over: it is frozen until then. A parked heap is idle, whatever the list of those looked like; unless
+ * A running heap was somebody's who is gone, or the calling thread's, or that of a thread that will
+ * come over: it is frozen until then. A parked heap is idle, whatever the list of those looked like; unless
  * another thread was letting objects of it die.
  */
-void cb_thread_after_fork(void) {
+static void after_fork(void) {
     heaps.made += cb_lock_is_held(&heaps.lock); /* a lost thread may have been using the next tag */
     heaps.warm = heaps.cold = NULL;
     for (struct cb_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
@@ -119,7 +119,11 @@ void cb_thread_after_fork(void) {
     cb_lock_reset(&heaps.lock);
 }
 
-void cb_thread_came_over(bool was_there) {
+/*
+ * The calling thread of a child that has been repaired has its heap back, if it came over the fork, or has to leave it.
+ * `was_there`: it is known to have come over the fork.
+ */
+static void came_over(bool was_there) {
     struct cb_heap *mine = cb_thread.heap;
     bool frozen = mine != NULL && state_of(mine) == CB_HEAP_FROZEN;
     if (frozen && mine->torn) {
@@ -136,6 +140,16 @@ void cb_thread_came_over(bool was_there) {
         }
     }
 }
+
+/* From the reserve up: what is repaired later may use what was repaired before. */
+static void (*const repair[])(void) = {cb_reserve_after_fork,
+                                       cb_room_after_fork,
+                                       cb_pages_after_fork,
+                                       cb_meta_after_fork,
+                                       cb_lost_after_fork,
+                                       after_fork,
+                                       NULL};
+static const struct cb_fork_parts fork_parts = {repair, came_over};
 
 /* Takes what the thread has in cb_thread into the heap and leaves the thread without one. */
 static void detach(struct cb_heap *heap) {
@@ -303,7 +317,7 @@ static void take_key(void) {
  * Were ours among them, it would be set in the midst of that allocation, and be lost.
  */
 void cb_thread_before_main(void) {
-    cb_fork_begin();
+    cb_fork_begin(&fork_parts);
     cb_fork_notice();
     take_key();
     cb_fork_watch();
@@ -314,11 +328,11 @@ void cb_thread_before_main(void) {
 }
 
 static bool start(void) {
-    cb_process_begin();
+    cb_options_begin();
     if (!cb_pages_init()) {
         return false;
     }
-    cb_fork_begin();
+    cb_fork_begin(&fork_parts);
     heaps.started = true;
     return true;
 }
@@ -393,12 +407,9 @@ bool cb_thread_ready(void) {
 }
 
 void cb_heaps_each(void (*visit)(struct cb_heap *heap, void *context), void *context) {
-    cb_fork_notice();
-    cb_lock_take(&heaps.lock);
     for (struct cb_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
         if (state_of(heap) != CB_HEAP_FROZEN) {
             visit(heap, context);
         }
     }
-    cb_lock_drop(&heaps.lock);
 }

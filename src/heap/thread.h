@@ -21,20 +21,17 @@ void cb_thread_before_main(void);
  */
 void cb_heaps_trim(void);
 
-/* In a forked child, once: sorts out whose heaps are whose. */
-void cb_thread_after_fork(void);
-
-/*
- * In a forked child that has been repaired: the calling thread has its heap back, if it came over the fork, or
- * has to leave it. `was_there`: it is known to have come over the fork.
- */
-void cb_thread_came_over(bool was_there);
+/* Where the first heap's address is, which has that of the next; for debuggers. */
+extern struct cb_heap *_Atomic *const cb_heaps_list CB_HIDDEN;
 
 /* Before the page allocator is used: the process has been started, and repaired after a fork. False: no
  * memory. */
 bool cb_thread_ready(void);
 
-/* Calls `visit` for every heap of the process that is not frozen by a fork; for statistics. */
+/*
+ * Calls `visit` for every heap of the process that is not frozen by a fork; for statistics. Without a lock: heaps are
+ * only ever added, and threads may take and leave them meanwhile.
+ */
 void cb_heaps_each(void (*visit)(struct cb_heap *heap, void *context), void *context);
 
 #endif

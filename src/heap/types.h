@@ -37,7 +37,7 @@
  *     dead run.
  *   - An entry of a ring is parked, and every parked object is in exactly one ring.
  *
- * Lock ranks, in the order of taking: heaps.lock (1), a heap's lock (2) or lost.lock (2), grow_lock (3), rooms.lock or pages.lock (4, one of
+ * Lock ranks, in the order of taking: report.holder (0), heaps.lock (1), a heap's lock (2) or lost.lock (2), grow_lock (3), rooms.lock or pages.lock (4, one of
  * the two at a time), meta.lock (5). No other locks exist.
  */
 #ifndef CB_HEAP_TYPES_H
@@ -47,6 +47,7 @@
  * it. */
 #define CB_HIDDEN __attribute__((visibility("hidden")))
 
+#include "heap/tune.h"
 #include "os/alive.h"
 #include "os/lock.h"
 
@@ -71,7 +72,7 @@
 #define CB_RING_FIRST 64         /* entries a ring has room for at first */
 #define CB_RING_MOST 4096        /* and at most */
 #define CB_RING_MOST_MEDIUM 1024 /* and those of the medium space */
-#define CB_BLOCK_BINS 8
+#define CB_BLOCK_BINS CB_SPARSE_PART /* waiting for a sweep, by how much of them is dead */
 #define CB_BLOCK_QUEUES (CB_BLOCK_BINS + CB_SMALL_GRANULES)
 #define CB_HOLES_UNIT 64 /* granules */
 #define CB_RUN_LEAST 64  /* granules of a dead run of the medium space that is in a list */
@@ -80,6 +81,9 @@
 #define CB_NEAR ((size_t)1 << 16) /* entries of cb_near */
 #define CB_TAG_SHIFT 50           /* a block's number is below 1 << CB_TAG_SHIFT, whatever the address */
 #define CB_TAGS ((uint64_t)1 << (64 - CB_TAG_SHIFT))
+
+/* Bytes as granules. */
+#define CB_TO_GRANULES(bytes) ((bytes) >> CB_GRANULE_SHIFT)
 
 #define CB_LIKELY(x) __builtin_expect(!!(x), 1)
 #define CB_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -150,7 +154,9 @@ struct cb_run {
 };
 
 /* No run: no object fits, and no address, NULL included, is just below the cursor. */
-#define CB_NO_RUN ((struct cb_run){(size_t)1 << 62, (size_t)1 << 62})
+#define CB_NO_RUN_VALUES                                                                                     \
+    { (size_t)1 << 62, (size_t)1 << 62 }
+#define CB_NO_RUN ((struct cb_run)CB_NO_RUN_VALUES)
 
 /* One of the two spaces of a heap. The small space's run lives in cb_thread while a thread has the heap. */
 struct cb_space {
@@ -208,7 +214,7 @@ struct cb_heap {
     size_t purge_died;             /* pages that have died since some were last given back */
     bool purge_due;                /* pages have died since there was last nothing to give back */
     size_t purge_from;             /* after a failure: dead pages from which on purging is tried again */
-    unsigned watch;                /* frees that are still to come by the slow path: see cb_heap_watch */
+    unsigned watched;              /* frees that came by the slow path for it: see cb_heap_watch */
     size_t held;                   /* bytes of dead pages beyond the heap's share, as they were last reported */
     unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
     unsigned to_empty[CB_SPACES];  /* rings that are still to be emptied in a drain */
@@ -220,7 +226,12 @@ struct cb_heap {
     unsigned sweep_most;                    /* what is swept has no longer holes, so far as is known */
     bool tight;                             /* the system has refused a block ... */
     size_t tight_in_use;                    /* ... when so many granules were in use */
-    size_t swept;         /* granules whose map bytes sweeps have gone over, ever: for tests */
+    size_t swept;         /* granules whose map bytes sweeps have gone over, ever */
+    size_t sweeps;        /* parts of blocks that were swept, ever, as the next ... */
+    size_t revived;       /* ... and granules that became runs by it */
+    size_t overflowed;    /* objects that died in rings */
+    size_t taken_in;      /* objects that others freed, parked by the owner ... */
+    size_t collected;     /* ... and let die at once by another thread */
     uint64_t tag;         /* its number << CB_TAG_SHIFT, or CB_NO_TAG; constant once linked */
     struct cb_heap *next; /* in heaps.all; constant once linked */
     bool warm;            /* idle, and as its thread left it; guarded by heaps.lock, as is the next */
@@ -277,9 +288,17 @@ static inline size_t cb_heap_in_use(const struct cb_heap *heap) {
     return __atomic_load_n(&heap->used, __ATOMIC_RELAXED) - __atomic_load_n(&heap->dead, __ATOMIC_RELAXED);
 }
 
-/* Less than an eighth of what the blocks hold lives: an object that is kept may keep a page, or a block. */
+/* Little of what the blocks hold lives: an object that is kept may keep a page, or a block. */
 static inline bool cb_heap_is_sparse(const struct cb_heap *heap) {
-    return cb_heap_in_use(heap) < __atomic_load_n(&heap->used, __ATOMIC_RELAXED) / 8;
+    return cb_heap_in_use(heap) < __atomic_load_n(&heap->used, __ATOMIC_RELAXED) / CB_SPARSE_PART;
+}
+
+static inline size_t cb_lower(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static inline size_t cb_higher(size_t a, size_t b) {
+    return a > b ? a : b;
 }
 
 /* The bit of cb_thread.asked for the ring of so many granules. */

@@ -19,3 +19,17 @@ void cb_lock_slow(cb_lock *lock) {
         cb_os_wait(&lock->state, 2);
     }
 }
+
+bool cb_lock_until(cb_lock *lock, uint64_t milliseconds) {
+    if (milliseconds == CB_LOCK_WAIT) {
+        cb_lock_take(lock);
+        return true;
+    }
+    while (!cb_lock_try(lock)) {
+        if (cb_os_milliseconds() >= milliseconds) {
+            return false;
+        }
+        cb_os_yield();
+    }
+    return true;
+}

@@ -32,6 +32,10 @@ static inline void cb_lock_take(cb_lock *lock) {
     }
 }
 
+/* Takes the lock, or gives up at this time of cb_os_milliseconds: false. CB_LOCK_WAIT: never. */
+#define CB_LOCK_WAIT UINT64_MAX
+bool cb_lock_until(cb_lock *lock, uint64_t milliseconds);
+
 static inline void cb_lock_drop(cb_lock *lock) {
     /* release: publishes what was done under the lock to the next cb_lock_take */
     if (atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2) {

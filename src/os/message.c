@@ -1,5 +1,5 @@
 /*
- * message.c: writes to standard error.
+ * message.c: writes to standard error, and to files of the user's choice.
  *
  * Layer: os. Threads: any; which file standard error is, is noted at start.
  *
@@ -134,7 +134,8 @@ static void take_back(signals set) {
     }
 }
 
-static void send(int descriptor, const char *text, size_t length) {
+/* 0, or the error. */
+static int send(int descriptor, const char *text, size_t length) {
     const signals fatal = SIGNAL(SIGPIPE) | SIGNAL(SIGXFSZ);
     signals old, pending = 0;
     bool masked = mask_signals(SIG_BLOCK, &fatal, &old);
@@ -147,6 +148,7 @@ static void send(int descriptor, const char *text, size_t length) {
         }
         mask_signals(SIG_SETMASK, &old, NULL);
     }
+    return error;
 }
 
 void cb_os_message(const char *text, size_t length) {
@@ -160,4 +162,16 @@ void cb_os_message(const char *text, size_t length) {
 
 void cb_os_print(const char *text, size_t length) {
     send(STDERR_FILENO, text, length);
+}
+
+/* Not blocking: a pipe that nobody reads is an error, and no place to wait. */
+bool cb_os_save(const char *path, const char *text, size_t length) {
+    int how = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    long file = cb_syscall(SYS_openat, AT_FDCWD, path, how, 0666);
+    if (file < 0) {
+        return false;
+    }
+    int error = send((int)file, text, length);
+    cb_syscall(SYS_close, file);
+    return error == 0;
 }

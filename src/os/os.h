@@ -125,6 +125,12 @@ bool cb_os_append(const char *path, const char *text, size_t length);
 /* Notes which file standard error is. cb_os_begin does it, before the second thread. */
 void cb_os_note_stderr(void);
 
+/* Adds the text to the end of a file, which is made if it is not there, in one write if it can. False: it could not. */
+bool cb_os_save(const char *path, const char *text, size_t length);
+
+/* Reads the first `room` bytes of a file, or fewer. Returns how many; 0 where it cannot be read. */
+size_t cb_os_load(const char *path, char *text, size_t room);
+
 /* Keeps a copy of standard error, closed by exec, for messages that come after the program has closed it. */
 void cb_os_keep_stderr(void);
 
@@ -133,6 +139,20 @@ _Noreturn void cb_os_abort(void);
 
 /* Milliseconds of a clock that never goes back and moves in steps of up to 10. Mostly no system call. */
 uint64_t cb_os_milliseconds(void);
+
+/* Seconds since 1970. */
+uint64_t cb_os_time(void);
+
+/* Calls of one kind that succeeded in this process, and in those that it was forked from before that. */
+struct cb_os_count {
+    size_t calls, bytes;
+};
+
+struct cb_os_tally {
+    struct cb_os_count map, unmap, purge, move;
+};
+
+void cb_os_tally(struct cb_os_tally *tally);
 
 /*
  * Fault injection, in the build with prefixed names only: after `calls` more system calls that can run out of

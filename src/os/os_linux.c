@@ -179,6 +179,25 @@ uint64_t cb_os_random(void) {
     return seed >> 32;
 }
 
+enum kind { MAP, UNMAP, PURGE, MOVE, KINDS };
+
+/* relaxed: figures for people */
+static struct { _Atomic size_t calls, bytes; } tally[KINDS];
+
+static void count(enum kind kind, size_t bytes) {
+    atomic_fetch_add_explicit(&tally[kind].calls, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&tally[kind].bytes, bytes, memory_order_relaxed);
+}
+
+static struct cb_os_count counted(enum kind kind) {
+    return (struct cb_os_count){atomic_load_explicit(&tally[kind].calls, memory_order_relaxed),
+                                atomic_load_explicit(&tally[kind].bytes, memory_order_relaxed)};
+}
+
+void cb_os_tally(struct cb_os_tally *out) {
+    *out = (struct cb_os_tally){counted(MAP), counted(UNMAP), counted(PURGE), counted(MOVE)};
+}
+
 #define USABLE (PROT_READ | PROT_WRITE)
 #define FRESH (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
@@ -196,21 +215,31 @@ void *cb_os_map(uintptr_t where, size_t size) {
         return NULL;
     }
     assume_mapped((ptrdiff_t)size);
+    count(MAP, size);
     return (void *)got;
 }
 
 void cb_os_unmap(void *start, size_t size) {
     cb_syscall(SYS_munmap, start, size);
     assume_mapped(-(ptrdiff_t)size);
+    count(UNMAP, size);
 }
 
 bool cb_os_purge(void *start, size_t size) {
-    return !injected() && cb_syscall(SYS_madvise, start, size, MADV_DONTNEED) == 0;
+    bool done = !injected() && cb_syscall(SYS_madvise, start, size, MADV_DONTNEED) == 0;
+    if (done) {
+        count(PURGE, size);
+    }
+    return done;
 }
 
 bool cb_os_move(void *from, void *to, size_t size) {
     int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
-    return !injected() && !cb_syscall_failed(cb_syscall(SYS_mremap, from, size, size, flags, to));
+    bool done = !injected() && !cb_syscall_failed(cb_syscall(SYS_mremap, from, size, size, flags, to));
+    if (done) {
+        count(MOVE, size);
+    }
+    return done;
 }
 
 bool cb_os_renew(void *start, size_t size) {
@@ -287,6 +316,12 @@ void cb_os_yield(void) {
 
 _Noreturn void cb_os_abort(void) {
     abort();
+}
+
+uint64_t cb_os_time(void) {
+    struct timespec now = {0, 0};
+    cb_syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec;
 }
 
 /* The coarse clock is a word in the kernel's image: it never takes a system call, whatever the hardware. */

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The header compiles without a warning in every language that it is for, with each compiler, expanded and as calls; a
-# layout of another size is refused; the version is the project's; and gcc warns of wrong uses.
+# The headers compile without a warning in every language that they are for, with each compiler, expanded and as calls; a
+# layout of another size is refused; the version is the project's; and compilers warn of wrong uses.
 #
 # Usage: check_header.sh SOURCE_DIRECTORY ARCHIVE VERSION. Exit status 0, 1, 77 (skipped: the archive is instrumented).
 set -eu
@@ -56,6 +56,28 @@ for standard in c++11 c++14 c++17 c++20; do
   done
 done
 
+# cutback.hpp: and each result that must not be dropped is one that compilers warn of.
+echo '#include "cutback.hpp"' >"$work/alone.cpp"
+cat >"$work/dropped.cpp" <<'END'
+#include "cutback.hpp"
+void dropped(cutback::arena<64> &arena, cutback::allocator<int> allocator, cutback::scope (*open)()) {
+    arena.allocate(8);
+    allocator.allocate(2);
+    cutback::create<int>(arena);
+    cutback::make_unique<int>(arena);
+    cutback::scope(arena).is_open();
+    open();
+}
+END
+for compiler in g++ clang++; do
+  command -v "$compiler" >/dev/null || continue
+  # shellcheck disable=SC2086
+  "$compiler" -std=c++20 -fno-rtti -fno-exceptions $warnings -I"$source" -fsyntax-only "$work/alone.cpp" ||
+    fail "$compiler -std=c++20: cutback.hpp does not compile"
+  said=$("$compiler" -std=c++17 -I"$source" -fsyntax-only "$work/dropped.cpp" 2>&1 | grep -c 'warning: ignoring return')
+  [ "$said" = 6 ] || fail "$compiler warns of $said dropped results, not of 6"
+done
+
 # Another number of scopes than the library's: neither way of initialising gives an arena.
 cat >"$work/scopes.c" <<'END'
 #define CUTBACK_SCOPES 8
@@ -85,7 +107,7 @@ warned() {
   flag=$1
   what=$2
   shift 2
-  { echo '#include <stdlib.h>'; echo '#include "cutback.h"'; cat; } >"$work/wrong.c"
+  { echo '#include <stdlib.h>'; echo '#include "cutback_chain.h"'; cat; } >"$work/wrong.c"
   gcc "$@" -Wall -I"$source" -c "$work/wrong.c" -o "$work/wrong.o" 2>"$work/said" || true
   grep -q -e "$flag" "$work/said" || { cat "$work/said"; fail "gcc does not warn of $what"; }
 }
@@ -98,6 +120,9 @@ void wrong(cutback_arena *arena) { void *p = cutback_alloc(arena, 8, 8); free(p)
 END
   warned -Wmismatched-dealloc 'cutback_free() of memory of malloc' -DCUTBACK_CALLS <<'END'
 void wrong(cutback_arena *arena) { void *p = malloc(8); cutback_free(arena, p, 8); }
+END
+  warned -Wmismatched-dealloc 'cutback_free() of a block of a chain' -DCUTBACK_CALLS <<'END'
+void wrong(cutback_arena *arena, cutback_chain *chain) { void *p = cutback_chain_alloc(chain, 8, 8); cutback_free(arena, p, 8); }
 END
   warned -Wfree-nonheap-object 'a free inside a block' -DCUTBACK_CALLS -O2 <<'END'
 void wrong(cutback_arena *arena) { char *p = (char *)cutback_alloc(arena, 8, 8); cutback_free(arena, p + 4, 4); }

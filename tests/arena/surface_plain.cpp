@@ -31,12 +31,14 @@ bool check(bool well, const char *what) {
     return well;
 }
 
-bool full_arena_aborts() {
+struct large {
+    char bytes[1000];
+};
+
+template <class Allocate> bool aborts(Allocate allocate) {
     pid_t child = fork();
     if (child == 0) {
-        cutback::resource resource(arena);
-        void *volatile got =
-            resource.allocate(2 * sizeof memory, 8); /* never NULL, says the library: not compared */
+        void *volatile got = allocate(); /* never NULL, says the library: not compared */
         static_cast<void>(got);
         _exit(0);
     }
@@ -48,7 +50,7 @@ bool full_arena_aborts() {
 
 int main() {
     bool well = check(cutback_init(&arena, memory, sizeof memory, ring, 16), "the arena is initialised");
-    cutback::resource resource(arena), other(arena);
+    cutback::memory_resource resource(arena), other(arena);
     {
         cutback::scope scope(arena);
         std::pmr::vector<int> numbers({1, 2, 3}, &resource), moved(&other);
@@ -59,6 +61,17 @@ int main() {
     well &= check(cutback_used(&arena) == 0, "the scope gave everything back");
     well &= check(resource == resource, "a resource is equal to itself");
     well &= check(!(resource == *std::pmr::new_delete_resource()), "and not to one of another kind");
-    well &= check(full_arena_aborts(), "a full arena ends in abort()");
+    well &= check(aborts([] { return cutback::memory_resource(arena).allocate(2 * sizeof memory, 8); }),
+                  "a resource whose arena is full ends in abort()");
+    well &= check(aborts([] { return cutback::allocator<int>(arena).allocate(sizeof memory); }),
+                  "and so does an allocator");
+    {
+        static cutback::arena<256> own;
+        auto object = cutback::make_unique<int>(own, 7);
+        std::vector<int, cutback::allocator<int>> numbers(3, *object, own);
+        well &= check(*object == 7 && own.owns(object.get()) && own.owns(numbers.data()),
+                      "objects are the arena's");
+        well &= check(cutback::create<large>(own) == nullptr, "an object that does not fit is nullptr");
+    }
     return well ? 0 : 1;
 }

@@ -172,8 +172,26 @@ static void calloc_of_nothing_is_an_empty_block(void **state) {
     assert_used(arena, 0);
 }
 
+/* Compilers must not take for granted that a block is no part of an object they know. */
+static void a_block_is_part_of_the_memory(void **state) {
+    (void)state;
+    static unsigned char memory[64];
+    cutback_slot ring[2];
+    cutback_arena arena = {0};
+    assert_true(cutback_init(&arena, memory, sizeof memory, ring, 2));
+    unsigned char *block = cutback_alloc(&arena, 64, 1);
+    bool same = block == memory;
+    assert_true(same);
+    memory[5] = 1;
+    block[5] = 2;
+    assert_int_equal(memory[5], 2);
+    cutback_free(&arena, block, 64);
+    cb_hook_show(memory, sizeof memory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_block_is_part_of_the_memory),
         cmocka_unit_test(blocks_follow_each_other),
         cmocka_unit_test(padding_comes_before_the_block),
         cmocka_unit_test(every_power_of_two_is_an_alignment),

@@ -6,6 +6,10 @@
  */
 #include "bed.h"
 
+#ifndef ROUNDS
+#define ROUNDS 600
+#endif
+
 enum { MISUSE_BLOCKS = 256, MISUSE_MARKS = 64 };
 
 static uint32_t misuse_state;
@@ -25,7 +29,7 @@ static unsigned misuse_recent(unsigned count, unsigned reach, unsigned limit) {
 static void frees_of_what_was_freed_before_leave_the_invariants(void **state) {
     (void)state;
     static const size_t lengths[] = {1, 2, 3, 8, 16, 33};
-    for (uint32_t seed = 1; seed <= 600; seed++) {
+    for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
         cutback_arena *arena = bed_make(BED_MEMORY, lengths[seed % 6]);
         void *blocks[MISUSE_BLOCKS];
         size_t sizes[MISUSE_BLOCKS];

@@ -11,7 +11,11 @@
 #include "bed.h"
 #include "pair.h"
 
-enum { ROUNDS = 1000, STEPS = 200 };
+#ifndef ROUNDS
+#define ROUNDS 1000
+#endif
+
+enum { STEPS = 200 };
 
 static uint64_t seed;
 
@@ -55,7 +59,7 @@ static void random_scripts_agree_with_the_model(void **state) {
 static void few_slots_many_scopes_agree_with_the_model(void **state) {
     (void)state;
     static struct pair pair;
-    for (int round = 0; round < 100; round++) {
+    for (int round = 0; round < ROUNDS / 10; round++) {
         uint8_t bytes[PAIR_HEAD];
         random_bytes(bytes, sizeof bytes);
         bytes[1] = (uint8_t)(round % 3);

@@ -6,10 +6,12 @@
  */
 #include "bed.h"
 
+#include "heap/misuse.h"
 #include "heap/options.h"
 #include "heap/report.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -28,7 +30,31 @@ static void words_are_understood(void **state) {
     assert_int_equal(parse("deepbind=keep", 0).deepbind, CB_DEEPBIND_KEEP);
     assert_int_equal(parse("deepbind=keep,deepbind=drop", 0).deepbind, CB_DEEPBIND_DROP);
     assert_int_equal(parse("purge=never", 0).purge, CB_PURGE_NEVER);
-    assert_int_equal(parse("stats=1", 0).stats, 1);
+    assert_int_equal(parse("stats_format=json", 0).stats_format, CB_STATS_JSON);
+    assert_int_equal(parse("stats_format=json,stats_format=text", 0).stats_format, CB_STATS_TEXT);
+}
+
+static void statistics_come_at_exit_or_on_a_signal(void **state) {
+    (void)state;
+    assert_int_equal(parse("", 0).stats, CB_STATS_OFF);
+    assert_int_equal(parse("stats=1", 0).stats, CB_STATS_EXIT);
+    assert_int_equal(parse("stats=exit", 0).stats, CB_STATS_EXIT);
+    assert_int_equal(parse("stats=exit,stats=0", 0).stats, CB_STATS_OFF);
+    assert_int_equal(parse("stats=USR1", 0).stats, CB_STATS_SIGNAL + SIGUSR1);
+    assert_int_equal(parse("stats=SIGUSR2", 0).stats, CB_STATS_SIGNAL + SIGUSR2);
+    assert_int_equal(parse("stats=SIGVTALRM", 0).stats, CB_STATS_SIGNAL + SIGVTALRM);
+}
+
+static void paths_are_taken_as_they_are(void **state) {
+    (void)state;
+    static char longest[CB_OPTION_PATH + 16] = "stats_file=";
+    assert_string_equal(parse("", 0).stats_file, "");
+    assert_string_equal(parse("stats_file=/tmp/a b.%p.%t.100%%", 0).stats_file, "/tmp/a b.%p.%t.100%%");
+    assert_string_equal(parse("stats_file=longer,stats_file=x=y", 0).stats_file, "x=y");
+    memset(longest + 11, 'a', CB_OPTION_PATH - 1);
+    assert_int_equal(strlen(parse(longest, 0).stats_file), CB_OPTION_PATH - 1);
+    longest[11 + CB_OPTION_PATH - 1] = 'a';
+    assert_string_equal(parse(longest, 1).stats_file, "");
 }
 
 static void sizes_are_understood(void **state) {
@@ -58,6 +84,21 @@ static void bad_values_change_nothing(void **state) {
                                       "deepbind=1",
                                       "stats=2",
                                       "stats=yes",
+                                      "stats=",
+                                      "stats=SIG",
+                                      "stats=usr1",
+                                      "stats=SIGSIGUSR1",
+                                      "stats=USR11",
+                                      "stats=KILL",
+                                      "stats=TERM",
+                                      "stats=SEGV",
+                                      "stats=10",
+                                      "stats_format=xml",
+                                      "stats_file",
+                                      "stats_file=",
+                                      "stats_file=%",
+                                      "stats_file=a%x",
+                                      "stats_file=%p%",
                                       "=",
                                       "=1",
                                       "nothing"};
@@ -76,7 +117,7 @@ static void several_are_read_in_order(void **state) {
 
 /* What goes to standard error while `what` runs, with another standard error than the process started with. */
 static const char *written(void (*what)(void)) {
-    static char text[1024];
+    static char text[4096];
     int ends[2], saved = dup(STDERR_FILENO);
     assert_int_equal(pipe(ends), 0);
     dup2(ends[1], STDERR_FILENO);
@@ -143,6 +184,33 @@ static void what_is_not_ours_is_told(void **state) {
     assert_non_null(strstr(text, "cutback: malloc_usable_size(): unaligned pointer 0x"));
 }
 
+/* The run is in the middle of a block, in what has died there, and a live object follows it at once. */
+static void free_behind_a_run(void) {
+    enum { OBJECTS = 4000, FROM = 1000, TO = 2000 };
+    static char *object[OBJECTS], *other;
+    unsigned saved = cb_options.on_error;
+    for (int i = 0; i < OBJECTS; i++) {
+        object[i] = cb_malloc(48);
+    }
+    for (int i = FROM; i < TO; i++) {
+        cb_free(object[i]);
+    }
+    cb_malloc_trim(0);
+    do {
+        other = cb_malloc(100);
+        assert_non_null(other);
+    } while (other < object[FROM] || other >= object[TO]);
+    cb_options.on_error = CB_ERROR_WARN;
+    cb_free(object[TO + 1000] + 16);
+    cb_options.on_error = saved;
+}
+
+static void what_follows_a_run_is_told_as_what_it_is(void **state) {
+    (void)state;
+    const char *text = written(free_behind_a_run);
+    assert_ptr_equal(strstr(text, "cutback: free(): pointer into the middle of an object: 0x"), text);
+}
+
 static void a_long_line_is_cut(void **state) {
     (void)state;
     struct cb_line line = {.length = 0};
@@ -169,12 +237,16 @@ static void statistics(void) {
     cb_malloc_stats();
 }
 
-static void statistics_are_one_line(void **state) {
+static void every_line_of_the_statistics_says_whose_it_is(void **state) {
     (void)state;
     cb_free(cb_malloc(10));
     const char *text = written(statistics);
-    assert_ptr_equal(strstr(text, "cutback: "), text);
-    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+    unsigned lines = 0;
+    for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1, lines++) {
+        assert_ptr_equal(strstr(line, "cutback: "), line);
+        assert_non_null(strchr(line, '\n'));
+    }
+    assert_true(lines >= 10);
 }
 
 static void mallopt_sets_the_reserve(void **state) {
@@ -191,15 +263,18 @@ static void mallopt_sets_the_reserve(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_understood),
+        cmocka_unit_test(statistics_come_at_exit_or_on_a_signal),
+        cmocka_unit_test(paths_are_taken_as_they_are),
         cmocka_unit_test(sizes_are_understood),
         cmocka_unit_test(bad_values_change_nothing),
         cmocka_unit_test(several_are_read_in_order),
         cmocka_unit_test(bad_options_are_told_in_a_line_each),
         cmocka_unit_test(misuse_is_told_as_documented),
         cmocka_unit_test(what_is_not_ours_is_told),
+        cmocka_unit_test(what_follows_a_run_is_told_as_what_it_is),
         cmocka_unit_test(a_long_line_is_cut),
         cmocka_unit_test(numbers_are_written_in_full),
-        cmocka_unit_test(statistics_are_one_line),
+        cmocka_unit_test(every_line_of_the_statistics_says_whose_it_is),
         cmocka_unit_test(mallopt_sets_the_reserve),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

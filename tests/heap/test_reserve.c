@@ -11,7 +11,7 @@
 
 #define MIB ((size_t)1 << 20)
 
-enum { PERIOD = 750, LOOK = 375, SEQUENCES = 400, STEPS = 300, QUARTER = 4 };
+enum { PERIOD = CB_PERIOD, LOOK = CB_PERIOD / 2, SEQUENCES = 400, STEPS = 300, QUARTER = 4 };
 
 static int64_t now;
 static size_t part; /* what the one holder has reported */

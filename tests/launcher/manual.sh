@@ -6,9 +6,9 @@ page=${CUTBACK_MANUAL:?the manual page}
 completion=${CUTBACK_COMPLETION:?the completion of bash}
 
 # by_help: "--rounds ROUNDS", "--check", ... sorted; by_page: the same, as the list of options has them.
-by_help=$("$run" --help | sed -nE 's/^  (-(.), )?(--[a-z-]+)( ([A-Z=,.]+))? .*/\3 \5/p' | sed 's/ *$//' | sort)
+by_help=$("$run" --help | sed -nE 's/^  (-(.), )?(--[a-z-]+)(\[=[A-Z]+\])?( ([A-Z=,.]+))? .*/\3 \4\6/p' | sed 's/ *$//' | sort)
 by_page=$(sed -nE 's/^\.It (Fl [a-z] Ar [a-z]+ , )?Fl -/--/p' "$page" |
-    sed -E 's/ Ns = Ns Ar /=/; s/ , Ns Ar \.\.\./,.../; s/ Ar / /' | tr '[:lower:]' '[:upper:]' | sort)
+    sed -E 's/ Ns Op = Ns Ar ([a-z]+)/ [=\1]/; s/ Ns = Ns Ar /=/; s/ , Ns Ar \.\.\./,.../; s/ Ar / /' | tr '[:lower:]' '[:upper:]' | sort)
 [ "$(tr '[:lower:]' '[:upper:]' <<<"$by_help")" = "$by_page" ] || {
     wrong "the manual page has other options than --help"
     diff <(tr '[:lower:]' '[:upper:]' <<<"$by_help") <(echo "$by_page") >&2
@@ -34,8 +34,8 @@ if command -v man >/dev/null && man --version 2>/dev/null | grep -q '^man [0-9]'
     quiet
 fi
 if command -v mandoc >/dev/null; then
-    # it may have no index of the pages that this one refers to, which is no fault of this one
-    mandoc -Tlint "$page" 2>&1 | grep -v 'mandoc\.db' >err
+    # it may have no index of the pages that this one refers to, which is no fault of this one; nor are ours installed
+    mandoc -Tlint "$page" 2>&1 | grep -v -e 'mandoc\.db' -e 'not found: Xr cutback' >err
     tried="mandoc -Tlint"
     quiet
 fi
@@ -60,6 +60,8 @@ complete_words --option x=1 mktem | grep -qx mktemp || wrong "a program is not c
 complete_words -- mktem | grep -qx mktemp || wrong "a program is not completed after --"
 : >some-file
 [ "$(complete_words --json some)" = some-file ] || wrong "a file is not completed"
+[ "$(complete_words --stats --stats-file some)" = some-file ] || wrong "a file for statistics is not completed"
+[ "$(complete_words --stats=j)" = json ] || wrong "--stats=j is completed as: $(complete_words --stats=j)"
 [ "$(complete_words cat some)" = some-file ] || wrong "an argument of the program is not completed"
 [ "$(complete_words cat --)" = '' ] || wrong "options are offered after the program: $(complete_words cat --)"
 

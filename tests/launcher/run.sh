@@ -54,7 +54,17 @@ echo "options of the heap"
 try 0 env CUTBACK_OPTIONS=purge=lazy "$run" --option reserve=2M --option on_error=warn sh -c 'echo "$CUTBACK_OPTIONS"'
 [ "$(cat out)" = purge=lazy,reserve=2M,on_error=warn ] || wrong "CUTBACK_OPTIONS is $(cat out)"
 try 0 "$run" --stats cat /dev/null
-told 'cutback: '
+told ', at exit'
+try 0 "$run" --stats=text --stats-file 'stats-%p.%%' bash -c 'echo $$; cd /'
+quiet
+grep -q "process $(cat out) (bash), at exit" stats-*.% || wrong "no statistics in $(echo stats-*)"
+try 0 "$run" --stats=json --stats-file "$PWD/stats" bash -c 'cat /dev/null; exit'
+[ "$(grep -c '^{"version":1,.*"program":"\(bash\|cat\)".*}$' stats)" = 2 ] || wrong "in the file: $(cat stats)"
+try 0 "$run" --option stats=1 --option stats_format=json true
+told '"program":"true"'
+try 125 "$run" --stats --stats-file /no/such/folder/file true
+one_line
+told '/no/such/folder/file cannot be written to'
 for option in stat=1 stats=maybe stats =1 '' reserve=1X purge=now,stats=1; do
     try 2 "$run" --option "$option" true
     one_line
@@ -74,7 +84,8 @@ one_line
 told 'which program?'
 for words in --nonsense -x --check=1 --rounds '--rounds 0 --compare true' '--rounds 1001 --compare true' '-n 3x --compare true' \
     '-n -1 --compare true' '-n 3 true' '--json x true' '--prepare x true' '--check --compare true' --option --check \
-    '--compare --debug true' '--compare --stats true' '--check --only a true'; do
+    '--stats=xml true' '--stats= true' '--stats-file x true' '--stats --stats-file' '--stats --stats-file a,b true' \
+    '--stats --stats-file %x true' '--compare --debug true' '--compare --stats true' '--check --only a true'; do
     # shellcheck disable=SC2086
     try 2 "$run" $words
     one_line

@@ -3,10 +3,11 @@
 
     readme.py SOURCE-FOLDER BUILD-FOLDER
 
-Blocks of C and C++ are whole programs that must compile without a warning, in strict mode, and end with status 0. Of
-blocks of shell, each line must be of a form that is known here, and is run: /path/to becomes the installed tree, PID a
-process. The tables of options must say what src/heap/options.h says, links must lead somewhere, and what is said of
-tools/dev must be in its help. Nothing is left out silently: a block or line of an unknown kind is a failure.
+Blocks of C and C++ are whole programs that must compile without a warning, in strict mode, and end with status 0; or, if
+they begin with the name of a program of examples/, a part of it. Of blocks of shell, each line must be of a form that is
+known here, and is run: /path/to becomes the installed tree, PID a process. The tables of options must say what
+src/heap/options.h says, links must lead somewhere, and what is said of tools/dev must be in its help. Nothing is left out
+silently: a block or line of an unknown kind is a failure.
 """
 
 import os
@@ -106,6 +107,15 @@ def compiled(where, language, text):
                 count("programs compiled and run")
 
 
+def quoted(where, text):
+    """A part of a program of examples/, which tests/examples builds and runs: it must stand there as it stands here."""
+    name, _, part = text.partition("\n")
+    source = SOURCE / re.fullmatch(r"/\* (examples/\w+\.c) \*/", name)[1]
+    if not source.exists() or part not in source.read_text():
+        fail(where, f"{source.name} does not contain these lines")
+    count("parts of examples")
+
+
 # ---- shell ------------------------------------------------------------------------------------------------------
 
 
@@ -114,12 +124,12 @@ def shell(command, **more):
 
 
 def preloaded(where, command, match):
-    """The program says whose malloc it has, and with stats=1 the library says so."""
+    """The program says whose malloc it has, and with stats=1 or stats=exit the library says so."""
     result = shell(command.replace("/path/to", str(LIBRARIES)), env=environment())
     spoke = re.search(r"^cutback: .*returned to the system", result.stderr, re.M) is not None
     if result.returncode != 0 or Path(result.stdout.strip()).name != match["library"]:
         fail(where, f"status {result.returncode}, malloc is in {result.stdout}{result.stderr}")
-    if spoke != ("stats=1" in command) or (result.stderr and not spoke):
+    if spoke != (re.search("stats=(1|exit) ", command) is not None) or (result.stderr and not spoke):
         fail(where, f"on standard error: {result.stderr!r}")
 
 
@@ -145,6 +155,21 @@ def looked_at(where, command, _):
             process.stdin.close()
         if result.returncode != expected:
             fail(where, f"{command}: status {result.returncode} with LD_PRELOAD={preload}")
+
+
+def signalled(where, command, _):
+    """With stats=USR1 a process that gets the signal prints its statistics, and goes on."""
+    with subprocess.Popen([SCRATCH / "program", "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True,
+                          env=environment(LD_PRELOAD=str(LIBRARIES / "libcutback_preload.so"),
+                                          CUTBACK_OPTIONS="stats=USR1")) as process:
+        process.stdout.readline()
+        shell(command.replace("PID", str(process.pid)), env=environment())
+        line = process.stderr.readline()
+        process.stdin.close()
+        process.stderr.read()
+    if not line.endswith(", on a signal\n") or process.returncode != 0:
+        fail(where, f"{command}: status {process.returncode}, {line!r}")
 
 
 def copy_of_tree():
@@ -207,7 +232,7 @@ def installed(where, command, _):
                           "libcutback_preload.so", "libcutback_preload_debug.so", "libcutback_only.so")
               if not (LIBRARIES / n).exists()]
     absent += [n for n in ("cutback.h", "cutback.hpp") if not (INCLUDE / n).exists()]
-    absent += [n for n in ("bin/cutback-run", "cutback-run.1") if not any((SCRATCH / "root").rglob(n))]
+    absent += [n for n in ("bin/cutback-run", "cutback-run.1", "cutback.7") if not any((SCRATCH / "root").rglob(n))]
     if absent:
         fail(where, f"{command} does not install {', '.join(absent)}")
 
@@ -217,6 +242,7 @@ SHELL = [
     (r"cc program\.c -l(?P<library>cutback(_malloc)?)", linked),
     (r"c\+\+ -std=c\+\+17 program\.cpp -l(?P<library>cutback)", linked),
     (r"grep libcutback /proc/PID/maps", looked_at),
+    (r"kill -USR1 PID", signalled),
     (r"\./tools/dev run (?P<program>gcc --version)", dev_runs),
     (r"\./tools/dev (?P<verb>test)", dev_knows),
     (r"\./tools/dev (?P<verb>cost|bench)(?P<options>( --[a-z]+( [A-Za-z,.]+)?)*)", dev_takes),
@@ -249,7 +275,7 @@ def size(text):
 
 
 def options_of_header():
-    """{name: (words or None, default as the parser takes it, or a number)}"""
+    """{name: (words or None, default as the parser takes it, or a number)}; of a path, the default is empty"""
     text = (SOURCE / "src" / "heap" / "options.h").read_text()
     enums = [e.replace(" ", "").split(",") for e in re.findall(r"enum cb_\w+ \{ (.*?) \}", text)]
     found = {}
@@ -261,7 +287,12 @@ def options_of_header():
         else:
             shift = re.fullmatch(r"(?:\(size_t\))?(\d+)(?: << (\d+))?", rest)
             found[name] = (["0", "1"] if kind == "FLAG" else None, int(shift[1]) << int(shift[2] or 0))
+    found.update({name: (["0", "1", "exit", "SIGNAL"], "0") for name in re.findall(r"^    WHEN\((\w+)\)", text, re.M)})
+    found.update({name: (["PATH"], "") for name in re.findall(r"^    PATH\((\w+)\)", text, re.M)})
     return found
+
+
+PLACEHOLDERS = {"BYTES": "1M", "SIZE": "1M", "SIGNAL": "USR1", "PATH": "/dev/null"}
 
 
 def option_row(where, cells, known, documented):
@@ -274,6 +305,8 @@ def option_row(where, cells, known, documented):
         words, default = known[name]
         documented.setdefault(name, set()).update(values.replace("\\", "").split("|") if values else [])
         given = re.findall(r"`([^`]+)`", cells[1])
+        if default == "" and given:
+            fail(where, f"{name} has no default")
         if given and (size(given[0]) if isinstance(default, int) else given[0]) != default:
             fail(where, f"the default of {name} is not {given[0]}")
         if "|" in values and set(values.replace("\\", "").split("|")) != set(words or []):
@@ -309,7 +342,7 @@ def options(pages):
             fail("options", f"{name} is in no table of options")
             continue
         for value in sorted(documented[name] | set(words or ["1M"])):
-            if not takes(f"{name}={'1M' if value in ('BYTES', 'SIZE') else value}"):
+            if not takes(f"{name}={PLACEHOLDERS.get(value, value)}"):
                 fail("options", f"{name}={value} is not taken")
             count("options")
 
@@ -357,7 +390,9 @@ def main():
         hidden_blocks(page, rest)
         pages.append((page, rest))
         for line, language, text in found:
-            if language in ("c", "cpp"):
+            if text.startswith("/* examples/"):
+                quoted(f"{page.name}:{line}", text)
+            elif language in ("c", "cpp"):
                 compiled(f"{page.name}:{line}", language, text)
             elif language == "sh":
                 shell_lines(page.name, line, text)

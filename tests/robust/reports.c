@@ -90,7 +90,7 @@ static void asked_for(void) {
     int file = open_file();
     CHECK(dup2(file, STDERR_FILENO) == STDERR_FILENO);
     malloc_stats();
-    CHECK(pread(file, text, sizeof text - 1, 0) > 0 && strstr(text, "cutback: mapped: ") == text);
+    CHECK(pread(file, text, sizeof text - 1, 0) > 0 && strstr(text, "cutback: process ") == text);
     _exit(0);
 }
 

@@ -42,11 +42,11 @@ CB_EXPORT void *CB_NAME(calloc)(size_t count, size_t size) {
     if (CB_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
         return no_memory();
     }
-    if (CB_LIKELY(bytes - 1 < CB_SMALL_MAX)) {
-        size_t granules = cb_granules(bytes);
-        void *p = cb_fast_alloc(&cb_thread, granules);
+    size_t less_one = cb_fast_size(bytes);
+    if (CB_LIKELY(less_one < CB_SMALL_GRANULES)) {
+        void *p = cb_fast_alloc(&cb_thread, less_one);
         if (CB_LIKELY(p != NULL)) {
-            return memset(p, 0, granules << CB_GRANULE_SHIFT); /* all that malloc_usable_size counts */
+            return memset(p, 0, (less_one + 1) << CB_GRANULE_SHIFT); /* all that malloc_usable_size counts */
         }
     }
     return calloc_slow(bytes);
@@ -101,10 +101,9 @@ static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_
     return true;
 }
 
-/* Whether an object of `old` granules should stay where it is for a request of `new`: same, or only somewhat
- * less. */
+/* Whether an object of `old` granules should stay where it is for a request of `new`: same, or only somewhat less. */
 static bool good_enough(size_t old, size_t new) {
-    return new == old || (new < old &&new >= old - old / CB_KEPT_PART);
+    return old - new <= old / CB_KEPT_PART; /* where `new` is more, the difference is more than anything */
 }
 
 static void *realloc_by_copy(void *ptr, size_t old, size_t size) {
@@ -159,29 +158,48 @@ static CB_NOINLINE void *realloc_slow(void *ptr, size_t size) {
     return realloc_by_copy(ptr, old, size);
 }
 
+/* A small object of an own block grows, to another place, of so many granules. */
+static CB_NOINLINE void *move_small(void *ptr, size_t old, size_t new) {
+    void *to = cb_fast_alloc(&cb_thread, new - 1);
+    if (CB_UNLIKELY(to == NULL)) {
+        to = cb_malloc_slow(new << CB_GRANULE_SHIFT);
+        if (to == NULL) {
+            return NULL;
+        }
+    }
+    memcpy(to, ptr, old << CB_GRANULE_SHIFT);
+    CB_NAME(free)(ptr);
+    return to;
+}
+
 /*
  * Done here, without a call: the first allocation of what grows later, and a small object of an own block that
  * can stay where it is, because its length is right, or nearly, or because it is on top of the run.
  */
 CB_EXPORT void *CB_NAME(realloc)(void *ptr, size_t size) {
     struct cb_thread *t = &cb_thread;
-    uintptr_t p = (uintptr_t)ptr;
-    size_t granule = cb_granule_of(p), want = cb_granules(size);
     if (ptr == NULL) {
-        void *fresh = size - 1 < CB_SMALL_MAX ? cb_fast_alloc(t, want) : NULL;
+        size_t less_one = cb_fast_size(size);
+        void *fresh = less_one < CB_SMALL_GRANULES ? cb_fast_alloc(t, less_one) : NULL;
         return CB_LIKELY(fresh != NULL) ? fresh : cb_malloc_slow(size);
     }
+    size_t granule = cb_granule_of((uintptr_t)ptr);
     if (CB_LIKELY(cb_near_is_of(t->tag, cb_block_number_of(granule)))) {
         uint8_t *m = t->map + granule;
-        size_t have = (size_t)cb_map_get(m) - CB_LIVE;
-        if (have - 1 < CB_SMALL_GRANULES && want - 1 < CB_SMALL_GRANULES) {
+        size_t have = (size_t)cb_map_get(m) - CB_LIVE, want = cb_granules(size);
+        if (CB_LIKELY(have - 1 < CB_SMALL_GRANULES)) {
             if (good_enough(have, want)) {
                 return ptr;
             }
-            if (granule + have == t->run.cursor && granule + want <= t->run.limit) {
-                cb_map_set(m, CB_LIVE | want);
-                t->run.cursor = granule + want;
-                return ptr;
+            if (CB_LIKELY(want - 1 < CB_SMALL_GRANULES)) {
+                if (granule + have == t->run.cursor && granule + want <= t->run.limit) {
+                    cb_map_set(m, CB_LIVE | want);
+                    t->run.cursor = granule + want;
+                    return ptr;
+                }
+                if (CB_LIKELY(want > have)) {
+                    return move_small(ptr, have, want);
+                }
             }
         }
     }

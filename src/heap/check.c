@@ -198,7 +198,7 @@ static const char *check_rings(struct cb_heap *heap, size_t parked) {
         if (ring->slot == NULL ? ring->room != 0 || count != 0 : (ring->room == CB_RING_FIRST) != near) {
             return "a ring has more or less room than its place says";
         }
-        if (i < CB_MEDIUM_RING && (cb_thread.asked >> cb_ring_granules(i) & 1) != 0 && count == 0) {
+        if (i < CB_MEDIUM_RING && (cb_thread.asked & cb_asked_bit(cb_ring_granules(i))) != 0 && count == 0) {
             return "malloc is to look into an empty ring";
         }
         entries += count;

@@ -15,25 +15,36 @@ static inline size_t cb_granules(size_t size) {
     return (size + CB_GRANULE - 1) >> CB_GRANULE_SHIFT;
 }
 
-/* An object of 1 to 63 granules from its ring or from the run; 0 when neither has one. */
-static inline __attribute__((always_inline)) void *cb_fast_alloc(struct cb_thread *t, size_t granules) {
+/*
+ * The granules of a request less one, which is one instruction less than the granules: below CB_SMALL_GRANULES exactly
+ * for what is small, and not 0 bytes.
+ */
+static inline size_t cb_fast_size(size_t size) {
+    size_t less_one = (size - 1) >> CB_GRANULE_SHIFT;
+    __asm__("" : "+r"(less_one)); /* or compilers compare the bytes instead, and compute both */
+    return less_one;
+}
+
+/* An object of size + 1 granules, 1 to 63, from its ring or from the run; NULL when neither has one. */
+static inline __attribute__((always_inline)) void *cb_fast_alloc(struct cb_thread *t, size_t size) {
     size_t at; /* the number of the object's first granule */
-    if (CB_UNLIKELY(t->asked >> granules & 1)) {
+    if (CB_UNLIKELY(t->asked >> size & 1)) {
         struct cb_rings *rings = t->rings;
-        size_t *top = rings->top[CB_SMALL_RING + granules] - 1;
-        rings->top[CB_SMALL_RING + granules] = top;
+        size_t *top = rings->top[CB_RING_BEGIN + size] - 1;
+        rings->top[CB_RING_BEGIN + size] = top;
         at = *top;
-        if (CB_UNLIKELY((uint32_t)(uintptr_t)top == rings->ends[CB_SMALL_RING + granules].empty)) {
-            t->asked &= ~((uint64_t)1 << granules);
+        if (CB_UNLIKELY((uint32_t)(uintptr_t)top == rings->ends[CB_RING_BEGIN + size].empty)) {
+            t->asked &= ~((uint64_t)1 << size);
         }
     } else {
         at = t->run.cursor;
-        if (CB_UNLIKELY(at + granules > t->run.limit)) {
+        size_t end = at + size + 1;
+        if (CB_UNLIKELY(end > t->run.limit)) {
             return NULL;
         }
-        t->run.cursor = at + granules;
+        t->run.cursor = end;
     }
-    cb_map_set(t->map + at, CB_LIVE | granules);
+    cb_map_set(t->map + at, CB_LIVE + 1 + size);
     if (at << CB_GRANULE_SHIFT == 0) {
         __builtin_unreachable(); /* spares the callers' test for failure */
     }

@@ -6,7 +6,7 @@
  *
  *   malloc -> (ring, or run: done) -> cb_malloc_slow -> (medium: ring, or run: done) -> malloc_medium_slow
  *                                                    -> malloc_rest: large, refill, first use of a thread
- *   free   -> (top of the run: done) -> cb_free_aside -> (small, own block: parked)
+ *   free   -> (top of the run: done) -> free_aside -> (small, own block: parked)
  *          -> cb_free_odd -> (own block: done) -> cb_free_far -> remote, large, foreign
  */
 #include "heap/malloc.h"
@@ -39,38 +39,14 @@ __attribute__((used)) static void (*const cb_with_process)(void) = cb_process_st
 
 CB_EXPORT void *CB_NAME(malloc)(size_t size) {
     struct cb_thread *t = &cb_thread;
-    if (CB_LIKELY(size - 1 < CB_SMALL_MAX)) {
-        void *p = cb_fast_alloc(t, cb_granules(size));
+    size_t less_one = cb_fast_size(size);
+    if (CB_LIKELY(less_one < CB_SMALL_GRANULES)) {
+        void *p = cb_fast_alloc(t, less_one);
         if (CB_LIKELY(p != NULL)) {
             return p;
         }
     }
     return cb_malloc_slow(size);
-}
-
-/*
- * An object is on top of the run when it is live and ends at the cursor. The first comparison rejects what is
- * unaligned or too far from the top, and the second checks state and length: the map byte of the object on top
- * is live with just the length that leads to the cursor.
- */
-CB_EXPORT void CB_NAME(free)(void *ptr) {
-    struct cb_thread *t = &cb_thread;
-    uintptr_t p = (uintptr_t)ptr;
-    size_t granule = cb_granule_of(p);
-    size_t granules = t->run.cursor - granule;
-    if (CB_LIKELY(granules <= CB_SMALL_GRANULES)) {
-        uint8_t *m = t->map + granule;
-        if (CB_LIKELY(cb_map_get(m) == (granules | CB_LIVE))) {
-            cb_map_set(m, CB_NONE);
-            if (CB_UNLIKELY(cb_map_get(m - 1) >= CB_DEAD)) {
-                cb_rewind_over_dead(p);
-                return;
-            }
-            t->run.cursor = granule;
-            return;
-        }
-    }
-    cb_free_aside(ptr, granule);
 }
 
 /* The cursor falls back to p and over the dead runs that end there. */
@@ -129,8 +105,7 @@ static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
  * ring are done here, without a call. `granule` is the address rotated, as in free: what is not a multiple of
  * a granule gives no block's number. What is not a live small object has a map byte whose ring is full.
  */
-CB_NOINLINE void cb_free_aside(void *ptr, size_t granule) {
-    struct cb_thread *t = &cb_thread;
+static inline __attribute__((always_inline)) void free_aside(struct cb_thread *t, void *ptr, size_t granule) {
     if (t->asked != 0) {
         /* Malloc asks the rings: the next request of this size will write to the object. */
         __builtin_prefetch(ptr, 1);
@@ -141,7 +116,7 @@ CB_NOINLINE void cb_free_aside(void *ptr, size_t granule) {
         uint8_t *m = t->map + granule;
         size_t byte = cb_map_get(m);
         if (CB_LIKELY(cb_ring_push(rings, byte, granule))) {
-            cb_map_set(m, byte - (CB_LIVE - CB_PARKED));
+            cb_map_park(m);
             return;
         }
         if (byte == CB_LIVE) {
@@ -152,10 +127,38 @@ CB_NOINLINE void cb_free_aside(void *ptr, size_t granule) {
     cb_free_odd(cb_granule_pointer(granule)); /* rather than keep ptr, for which a register would be copied */
 }
 
+/*
+ * An object is on top of the run when it is live and ends at the cursor. The first comparison rejects what is
+ * unaligned or too far from the top, and the second checks state and length: the map byte of the object on top
+ * is live with just the length that leads to the cursor.
+ */
+CB_EXPORT void CB_NAME(free)(void *ptr) {
+    struct cb_thread *t = &cb_thread;
+    uintptr_t p = (uintptr_t)ptr;
+    size_t granule = cb_granule_of(p);
+    size_t granules = t->run.cursor - granule;
+    if (CB_LIKELY(granules <= CB_SMALL_GRANULES)) {
+        uint8_t *m = t->map + granule;
+        if (CB_LIKELY(cb_map_is(m, (uint8_t)(granules | CB_LIVE)))) {
+            cb_map_set(m, CB_NONE);
+            if (CB_UNLIKELY(cb_map_is_dead(m - 1))) {
+                cb_rewind_over_dead(p);
+                return;
+            }
+            t->run.cursor = granule;
+            return;
+        }
+    }
+    free_aside(t, ptr, granule);
+}
+
 /* Full rings, blocks that are not in cb_near, and what is not ours to free. */
 CB_NOINLINE void cb_free_odd(void *ptr) {
     uintptr_t p = (uintptr_t)ptr;
     struct cb_heap *heap = cb_thread.heap;
+    if (p == 0) {
+        return;
+    }
     if (heap == NULL || !cb_range_owns(p) ||
         atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) != heap) {
         cb_free_far(ptr);
@@ -179,9 +182,6 @@ CB_NOINLINE void cb_free_odd(void *ptr) {
 /* Neither on top nor in an own block. */
 CB_NOINLINE void cb_free_far(void *ptr) {
     uintptr_t p = (uintptr_t)ptr;
-    if (p == 0) {
-        return;
-    }
     if (!cb_range_owns(p)) {
         cb_foreign_free(ptr);
         return;
@@ -280,7 +280,7 @@ static CB_NOINLINE void *malloc_rest(size_t size) {
         return cb_malloc_medium(heap, size);
     }
     size_t granules = cb_granules(size);
-    uint64_t bit = (uint64_t)1 << granules;
+    uint64_t bit = cb_asked_bit(granules);
     cb_remote_take_in(heap);
     if (!cb_ring_is_empty(heap, cb_small_ring(granules))) {
         cb_thread.asked |= bit;

@@ -24,6 +24,15 @@
 
 #include <string.h>
 
+/* The thread sanitizer sees no more than what the compiler makes. */
+#if defined(__SANITIZE_THREAD__)
+#define CB_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CB_THREAD_SANITIZER 1
+#endif
+#endif
+
 enum { CB_NONE = 0x00, CB_LIVE = 0x40, CB_REMOTE = 0x80, CB_DEAD = 0xC0, CB_STATE = 0xC0, CB_LENGTH = 0x3F };
 #define CB_PARKED CB_NONE /* with a length, which nothing but a first byte has in this state */
 
@@ -100,6 +109,40 @@ static inline void cb_map_set(uint8_t *m, size_t value) {
     __atomic_store_n(m, (uint8_t)value, __ATOMIC_RELAXED);
 }
 
+/*
+ * Whether the byte is this one; whether it is of a dead run; and: the object of up to 63 granules, which is live, is parked
+ * from now on. Each is one instruction on the byte where it is: of atomic accesses compilers make several.
+ */
+#if defined(__x86_64__) && defined(__GCC_ASM_FLAG_OUTPUTS__) && !defined(CB_THREAD_SANITIZER)
+static inline __attribute__((always_inline)) bool cb_map_is(const uint8_t *m, uint8_t value) {
+    bool is;
+    __asm__ volatile("cmpb %2, %1" : "=@cce"(is) : "m"(*m), "qi"(value));
+    return is;
+}
+
+static inline __attribute__((always_inline)) bool cb_map_is_dead(const uint8_t *m) {
+    bool is;
+    __asm__ volatile("cmpb %2, %1" : "=@ccae"(is) : "m"(*m), "i"((int8_t)CB_DEAD));
+    return is;
+}
+
+static inline __attribute__((always_inline)) void cb_map_park(uint8_t *m) {
+    __asm__ volatile("andb %1, %0" : "+m"(*m) : "i"(CB_LENGTH) : "cc");
+}
+#else
+static inline bool cb_map_is(const uint8_t *m, uint8_t value) {
+    return cb_map_get(m) == value;
+}
+
+static inline bool cb_map_is_dead(const uint8_t *m) {
+    return cb_map_get(m) >= CB_DEAD;
+}
+
+static inline void cb_map_park(uint8_t *m) {
+    cb_map_set(m, cb_map_get(m) & CB_LENGTH);
+}
+#endif
+
 /* The three bytes of a length above 63; `m` is the lowest of them. */
 static inline size_t cb_map_digits(const uint8_t *m) {
     return (size_t)cb_map_get(m) | (size_t)cb_map_get(m + 1) << 6 | (size_t)cb_map_get(m + 2) << 12;
@@ -168,7 +211,7 @@ static inline void cb_map_dead_tag_short(uint8_t *m, size_t granules) {
  * The end of the stretch of dead runs, short ones all, that starts at m; or of its first so many that have at
  * least `most` granules together. The byte behind a block is zero.
  */
-static inline uint8_t *cb_map_dead_end(uint8_t *m, size_t most) {
+static inline const uint8_t *cb_map_dead_end(const uint8_t *m, size_t most) {
     const uint8_t *enough = m + most;
     do {
         m += cb_map_get(m) & CB_LENGTH;

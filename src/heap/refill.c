@@ -21,6 +21,7 @@
 #include "heap/release.h"
 #include "heap/remote.h"
 #include "heap/ring.h"
+#include "heap/scan.h"
 
 /*
  * Bytes that become a run at a time: short ones in the small space, so that the rings are asked again soon.
@@ -28,6 +29,7 @@
  * come from a fresh part a sweep is tried first, as before each step in the medium space.
  */
 #define SMALL_STEPS (CB_STEP / CB_STEP_SMALL)
+#define STRETCH_MOST CB_TO_GRANULES(CB_STEP_SMALL) /* of a longer stretch, the first dead runs will do */
 
 #define PAGE ((size_t)256) /* granules; in an object's alignment */
 
@@ -110,28 +112,31 @@ static void retire_medium(struct cb_heap *heap) {
 
 /* Sweeps a block from `from`. True when there is a run now; the block is then the run's. False at the end of the block. */
 static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, size_t granules) {
-    uint8_t *begin = cb_map_at(from),
-            *end = cb_map_at(cb_block_start(block)) + cb_block_sweep_end(heap, block);
+    const uint8_t *map = cb_map_at(cb_block_start(block)), *begin = cb_map_at(from), *m;
+    const uint8_t *end = map + cb_block_sweep_end(heap, block), *limit = map + block->fresh;
+    size_t length = 0;
     heap->space[CB_SMALL].run_block = block;
     heap->space[CB_SMALL].run_is_fresh = false;
     cb_count(&heap->sweeps, 1);
-    for (uint8_t *m = cb_map_find_dead(begin, end); m < end; m = cb_map_find_dead(m, end)) {
-        uintptr_t p = cb_map_address(m);
-        uint8_t *behind = cb_map_dead_end(m, CB_TO_GRANULES(CB_STEP_SMALL));
-        size_t length = (size_t)(behind - m);
-        if (!cb_purge_may_use(block, p, length)) {
-            m = behind; /* no hole: the block is looked at again when the pages have gone, see cb_block_purged */
+    struct cb_scan scan = cb_scan_begin(begin, end, limit);
+    while ((m = cb_scan_next(&scan, STRETCH_MOST, &length)) != NULL) {
+        if (CB_UNLIKELY(length > STRETCH_MOST)) {
+            length = (size_t)(cb_map_dead_end(m, STRETCH_MOST) - m);
+        }
+        if (CB_UNLIKELY(block->purging != 0) && !cb_purge_may_use(block, cb_map_address(m), length)) {
+            /* no hole: the block is looked at again when the pages have gone, see cb_block_purged */
+            scan = cb_scan_begin(m + length, end, limit);
             continue;
         }
         if (length >= granules) {
+            uintptr_t p = cb_map_address(m);
             cb_block_revive(heap, block, p, length);
             set_run(heap, CB_SMALL, block, p, p + (length << CB_GRANULE_SHIFT), false);
-            cb_count(&heap->swept, (size_t)(behind - begin));
+            cb_count(&heap->swept, (size_t)(m + length - begin));
             cb_count(&heap->revived, length);
             return true;
         }
         cb_block_pass_over(heap, block, length);
-        m = behind;
     }
     cb_count(&heap->swept, end > begin ? (size_t)(end - begin) : 0);
     heap->space[CB_SMALL].run_block = NULL;

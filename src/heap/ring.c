@@ -148,8 +148,8 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
             die(heap, granule, granules);
         }
     }
-    if (count != 0 && index < CB_MEDIUM_RING) { /* it overflows: malloc need not ask it */
-        cb_thread.asked &= ~((uint64_t)1 << granules);
+    if (index < CB_MEDIUM_RING) { /* it overflows: malloc need not ask it */
+        cb_thread.asked &= ~cb_asked_bit(granules);
     }
     size_t left = cb_ring_count(heap, index) - count;
     memmove(slot, slot + count, left * sizeof *slot);
@@ -179,7 +179,9 @@ static void shrink(struct cb_heap *heap, unsigned index, size_t count) {
     if (heap->rings->ring[index].slot == NULL) {
         return;
     }
-    flush(heap, index, count);
+    if (count != 0) {
+        flush(heap, index, count);
+    }
     size_t left = cb_ring_count(heap, index), least = least_bound(heap, index);
     size_t bound = left > least ? left : least;
     if (bound <= CB_RING_FIRST && heap->rings->ring[index].room != CB_RING_FIRST) {
@@ -291,8 +293,10 @@ static void make_room(struct cb_heap *heap, unsigned index) {
     if (draining) {
         empty_some(heap, space);
         if (cb_heap_is_sparse(heap)) {
-            shrink(heap, index, cb_lower(cb_ring_count(heap, index), work_most(index)));
-            return;
+            if (cb_ring_bound(heap, index) != 0) {
+                shrink(heap, index, cb_lower(cb_ring_count(heap, index), work_most(index)));
+            }
+            return; /* a ring that may hold nothing: the object dies, and nothing else is to be done */
         }
     }
     size_t limit = budget(heap, space), held = parked(heap, space);
@@ -321,9 +325,16 @@ static bool room_or_death(struct cb_heap *heap, unsigned index, size_t granule) 
     if (!cb_ring_is_full(heap, index)) {
         return true;
     }
-    heap->flushed += cb_ring_granules(index);
+    size_t granules = cb_ring_granules(index);
+    struct cb_block *block = cb_block_of_granule(granule);
+    heap->flushed += granules;
     cb_count(&heap->overflowed, 1);
-    die(heap, granule, cb_ring_granules(index));
+    if (CB_LIKELY(block->space == CB_SMALL)) {
+        cb_count(&heap->dead, granules);
+        cb_block_die_small(heap, block, cb_map + granule, granule, granules);
+    } else {
+        die(heap, granule, granules);
+    }
     return false;
 }
 
@@ -345,7 +356,7 @@ static void park(struct cb_heap *heap, unsigned index, size_t granule, bool over
     if (index >= CB_MEDIUM_RING) {
         heap->parked_medium += cb_ring_granules(index);
     } else if (!overflowed && !is_draining(heap)) { /* malloc need not ask one that overflows: see flush */
-        cb_thread.asked |= (uint64_t)1 << cb_ring_granules(index);
+        cb_thread.asked |= cb_asked_bit(cb_ring_granules(index));
     }
 }
 
@@ -369,7 +380,7 @@ uintptr_t cb_ring_take(struct cb_heap *heap, unsigned index, size_t entry) {
     if (index >= CB_MEDIUM_RING) {
         heap->parked_medium -= cb_ring_granules(index);
     } else if (cb_ring_is_empty(heap, index)) {
-        cb_thread.asked &= ~((uint64_t)1 << cb_ring_granules(index));
+        cb_thread.asked &= ~cb_asked_bit(cb_ring_granules(index));
     }
     return granule << CB_GRANULE_SHIFT;
 }

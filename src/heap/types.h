@@ -274,7 +274,7 @@ static inline void cb_heap_is_active(struct cb_heap *heap) {
  */
 struct cb_thread {
     struct cb_run run; /* the small space's */
-    uint64_t asked;    /* bit g: ring g has an entry, and malloc takes it rather than advance the cursor */
+    uint64_t asked;    /* bit g - 1: ring g has an entry, and malloc takes it rather than advance the cursor */
     uint8_t *map;      /* cb_map, or NULL without a heap */
     struct cb_rings *rings; /* the heap's */
     struct cb_heap *heap;
@@ -299,6 +299,11 @@ static inline size_t cb_lower(size_t a, size_t b) {
 
 static inline size_t cb_higher(size_t a, size_t b) {
     return a > b ? a : b;
+}
+
+/* The bit of cb_thread.asked for the ring of so many granules. */
+static inline uint64_t cb_asked_bit(size_t granules) {
+    return (uint64_t)1 << (granules - 1);
 }
 
 #define CB_TLS_MODEL __attribute__((tls_model("initial-exec")))

@@ -93,7 +93,7 @@ static void a_ring_that_grows_keeps_its_order(void **state) {
         assert_true(heap->rings->ring[ring].slot[i] == (uintptr_t)object[i] >> CB_GRANULE_SHIFT);
     }
     for (size_t i = RING; i > RING / 2; i--) {
-        cb_thread.asked |= (uint64_t)1 << SIZE / 16; /* as if the run were used up */
+        cb_thread.asked |= cb_asked_bit(SIZE / 16); /* as if the run were used up */
         assert_ptr_equal(cb_malloc(SIZE), object[i - 1]);
     }
     cb_ring_empty_all(heap);

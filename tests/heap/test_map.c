@@ -1,5 +1,5 @@
 /*
- * The granule map: every length is written, read and erased again; dead runs are found.
+ * The granule map: every length is written, read and erased again; dead runs are found, one by one and side by side.
  *
  * Layer:     tests.
  * Threading: none.
@@ -7,11 +7,17 @@
 #include "bed.h"
 
 #include "heap/map.h"
+#include "heap/scan.h"
 
 enum { ROOM = CB_BLOCK_GRANULES, LONGEST = CB_BLOCK_GRANULES - 1, BEFORE = 8 };
 
-static _Alignas(8) uint8_t bytes[BEFORE + ROOM + 8];
+static _Alignas(CB_SCAN_BYTES) uint8_t bytes[BEFORE + ROOM + 8];
 static uint8_t *const map = bytes + BEFORE;
+
+/* As the map of a block: what a scan reads are whole words of 64 bytes. */
+static _Alignas(CB_SCAN_BYTES) uint8_t block[ROOM];
+
+static uint64_t seed = 1;
 
 static bool all_zero(void) {
     for (size_t i = 0; i < sizeof bytes; i++) {
@@ -100,6 +106,75 @@ static void a_dead_run_behind_the_end_is_not_found(void **state) {
     memset(bytes, 0, sizeof bytes);
 }
 
+/* Objects and dead runs of the small space, up to `end`; `sparse`: of so many, one is an object. */
+static void fill_block(size_t end, unsigned sparse) {
+    static const size_t states[] = {CB_LIVE, CB_PARKED, CB_REMOTE};
+    memset(block, 0, sizeof block);
+    for (size_t at = 0, length; at < end; at += length) {
+        length = 1 + bed_random(&seed) % (bed_random(&seed) % 2 != 0 ? CB_SMALL_GRANULES : 3);
+        length = length < end - at ? length : end - at;
+        if (bed_random(&seed) % sparse == 0) {
+            cb_map_set(block + at, states[bed_random(&seed) % 3] | length);
+        } else {
+            cb_map_dead_tag_short(block + at, length);
+        }
+    }
+}
+
+/* Goes through [from, end) by scanning, and run by run. */
+static void compare_scan(size_t from, size_t end, size_t limit, size_t most) {
+    const uint8_t *found;
+    uint8_t *m = block + from, *last = block + end;
+    size_t length = 0;
+    struct cb_scan scan = cb_scan_begin(m, last, block + limit);
+    for (m = cb_map_find_dead(m, last); m < last; m = cb_map_find_dead(m, last)) {
+        size_t whole = (size_t)(cb_map_dead_end(m, ROOM) - m), part = (size_t)(cb_map_dead_end(m, most) - m);
+        found = cb_scan_next(&scan, most, &length);
+        assert_ptr_equal(found, m);
+        if (whole <= most) {
+            assert_int_equal(length, whole);
+            m += whole;
+        } else {
+            assert_true(length > most);
+            m += part;
+            scan = cb_scan_begin(m, last, block + limit);
+        }
+    }
+    assert_null(cb_scan_next(&scan, most, &length));
+}
+
+static void a_scan_finds_the_dead_stretches_that_a_walk_finds(void **state) {
+    (void)state;
+    static const unsigned sparse[] = {1, 2, 5, 100};
+    for (unsigned round = 0; round < 200; round++) {
+        size_t limit = 1 + bed_random(&seed) % (round % 2 != 0 ? ROOM - 1 : 300);
+        fill_block(limit, sparse[round % 4]);
+        for (size_t from = 0; from < limit; from += cb_map_length(block + from)) {
+            if (from % 8 == 0 || from < 200) {
+                size_t most = from % 3 == 0 ? 128 : bed_random(&seed) % 300;
+                compare_scan(from, from + bed_random(&seed) % 500 % (limit - from), limit, most);
+            }
+        }
+        compare_scan(0, limit, limit, 128);
+        compare_scan(limit, limit, limit, 128);
+    }
+}
+
+static void bytes_are_told_apart_alike_with_and_without_vectors(void **state) {
+    (void)state;
+    for (unsigned round = 0; round < 1000; round++) {
+        for (unsigned i = 0; i < CB_SCAN_BYTES; i++) {
+            block[i] = round < 256 ? (uint8_t)(round + i) : (uint8_t)bed_random(&seed);
+        }
+        uint64_t dead = cb_scan_dead(block), used = cb_scan_used(block);
+        assert_true(dead == cb_scan_dead_plain(block) && used == cb_scan_used_plain(block));
+        for (unsigned i = 0; i < CB_SCAN_BYTES; i++) {
+            assert_int_equal(dead >> i & 1, block[i] >= CB_DEAD);
+            assert_int_equal(used >> i & 1, block[i] != 0);
+        }
+    }
+}
+
 static void addresses_and_places_in_the_map_belong_together(void **state) {
     (void)state;
     uintptr_t p = (uintptr_t)cb_malloc(100);
@@ -116,6 +191,8 @@ int main(void) {
         cmocka_unit_test(a_dead_run_is_found_at_every_place),
         cmocka_unit_test(nothing_is_found_among_objects),
         cmocka_unit_test(a_dead_run_behind_the_end_is_not_found),
+        cmocka_unit_test(a_scan_finds_the_dead_stretches_that_a_walk_finds),
+        cmocka_unit_test(bytes_are_told_apart_alike_with_and_without_vectors),
         cmocka_unit_test(addresses_and_places_in_the_map_belong_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
  */
 #include "debug.h"
 
-#include "heap/report.h"
+#include "heap/line.h"
 #include "os/os.h"
 
 #include <string.h>

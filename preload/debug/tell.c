@@ -7,7 +7,7 @@
 #include "debug.h"
 
 #include "heap/options.h"
-#include "heap/report.h"
+#include "heap/line.h"
 #include "os/os.h"
 
 #include <dlfcn.h>
@@ -129,7 +129,7 @@ void cb_tell_damage(const char *where, const struct cb_record *object, struct cb
     }
 }
 
-void cb_debug_report_misuse(const char *function, const char *what, uintptr_t address, size_t bytes) {
+void cb_debug_misuse_report(const char *function, const char *what, uintptr_t address, size_t bytes) {
     char where[32];
     size_t length = strnlen(function, sizeof where - 3);
     memcpy(where, function, length);

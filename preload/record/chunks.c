@@ -8,7 +8,7 @@
 #include "record.h"
 
 #include "heap/options.h"
-#include "heap/report.h"
+#include "heap/line.h"
 #include "os/file.h"
 #include "os/os.h"
 

@@ -16,7 +16,7 @@
 #include "heap/refill.h"
 #include "heap/release.h"
 #include "heap/remote.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 #include "heap/thread.h"
 
 #include <errno.h>
@@ -66,8 +66,7 @@ static size_t live_size(uintptr_t p) {
 
 /* What malloc would give a request of this many bytes, in granules; up to CB_MEDIUM_MAX. */
 static size_t granules_for(size_t size) {
-    return size <= CB_SMALL_MAX ? cb_granules(size)
-                                : cb_medium_size(cb_medium_ring(size)) >> CB_GRANULE_SHIFT;
+    return size <= CB_SMALL_MAX ? cb_granules(size) : cb_medium_size(cb_medium_bin(size)) >> CB_GRANULE_SHIFT;
 }
 
 /* The run on top of which an object of an own block ends; NULL when it is not on top. */
@@ -78,7 +77,7 @@ static struct cb_run *run_above(struct cb_heap *heap, size_t end) {
 
 /*
  * Resizes an object of an own block where it is: on top both ways, elsewhere only down. Objects keep to the
- * lengths that malloc gives, so that they fit the rings; a length of more than 63 granules stays out of the
+ * lengths that malloc gives, so that they fit the bins; a length of more than 63 granules stays out of the
  * small space, where a map byte of "live, length elsewhere" must not occur.
  */
 static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_t new) {
@@ -116,7 +115,7 @@ static void *realloc_by_copy(void *ptr, size_t old, size_t size) {
 }
 
 static void *realloc_large(void *ptr, size_t old, size_t size) {
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     if (cb_large_keeps(old, size)) {
         void *to = cb_large_resize((uintptr_t)ptr, size);
         if (to == NULL && cb_refill_give_pages(size)) {
@@ -134,11 +133,11 @@ static CB_NOINLINE void *realloc_slow(void *ptr, size_t size) {
         return cb_foreign_realloc(ptr, size);
     }
     if (cb_thread.heap != NULL) {
-        cb_rings_note_free(cb_thread.rings, p >> CB_GRANULE_SHIFT); /* it may be resized where it is */
+        cb_bins_note_free(cb_thread.bins, p >> CB_GRANULE_SHIFT); /* it may be resized where it is */
     }
     size_t old = live_size(p);
     if (CB_UNLIKELY(old == 0)) {
-        cb_bad_pointer("realloc", p);
+        cb_misuse_pointer("realloc", p);
         return no_memory();
     }
     if (size == 0) {
@@ -184,7 +183,7 @@ CB_EXPORT void *CB_NAME(realloc)(void *ptr, size_t size) {
         return CB_LIKELY(fresh != NULL) ? fresh : cb_malloc_slow(size);
     }
     size_t granule = cb_granule_of((uintptr_t)ptr);
-    if (CB_LIKELY(cb_near_is_of(t->tag, cb_block_number_of(granule)))) {
+    if (CB_LIKELY(cb_owner_cache_is(t->tag, cb_block_number_of(granule)))) {
         uint8_t *m = t->map + granule;
         size_t have = (size_t)cb_map_get(m) - CB_LIVE, want = cb_granules(size);
         if (CB_LIKELY(have - 1 < CB_SMALL_GRANULES)) {
@@ -219,12 +218,12 @@ static uintptr_t align_up(uintptr_t p, size_t align) {
 }
 
 /*
- * An object from a ring among whose newest entries one happens to be aligned: the newest, of those that are aligned no
+ * An object from a bin among whose newest entries one happens to be aligned: the newest, of those that are aligned no
  * better than need be.
  */
-static void *aligned_from_ring(struct cb_heap *heap, unsigned index, size_t align) {
-    const size_t *slot = heap->rings->ring[index].slot;
-    size_t count = cb_ring_count(heap, index), seen = count < 2 * CB_SEARCH ? count : 2 * CB_SEARCH;
+static void *aligned_from_bin(struct cb_heap *heap, unsigned index, size_t align) {
+    const size_t *slot = heap->bins->bin[index].slot;
+    size_t count = cb_bin_count(heap, index), seen = count < 2 * CB_SEARCH ? count : 2 * CB_SEARCH;
     size_t best = count, least = SIZE_MAX, mask = (align >> CB_GRANULE_SHIFT) - 1;
     for (size_t i = count; i > count - seen && least != mask + 1; i--) {
         size_t alignment = slot[i - 1] & -slot[i - 1];
@@ -236,8 +235,8 @@ static void *aligned_from_ring(struct cb_heap *heap, unsigned index, size_t alig
     if (best == count) {
         return NULL;
     }
-    uintptr_t p = cb_ring_take(heap, index, best);
-    cb_map_set(cb_map_at(p), index < CB_MEDIUM_RING ? index : CB_LIVE);
+    uintptr_t p = cb_bin_take(heap, index, best);
+    cb_map_set(cb_map_at(p), index < CB_MEDIUM_BIN ? index : CB_LIVE);
     return (void *)p;
 }
 
@@ -264,7 +263,7 @@ static void *aligned(size_t align, size_t size) {
     if (size > CB_MEDIUM_MAX || align > CB_BLOCK_SIZE / 2) {
         return cb_malloc_large(size != 0 ? size : 1, align, false);
     }
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     struct cb_heap *heap = cb_thread_heap();
     if (heap == NULL) {
         return NULL;
@@ -275,9 +274,9 @@ static void *aligned(size_t align, size_t size) {
     if (space == CB_MEDIUM && granules < CB_RUN_LEAST) {
         granules = CB_RUN_LEAST; /* so that its place is found again when it has died */
     }
-    unsigned index = cb_ring_of(granules);
+    unsigned index = cb_bin_of(granules);
     for (;;) {
-        void *p = aligned_from_ring(heap, index, align);
+        void *p = aligned_from_bin(heap, index, align);
         if (p == NULL) {
             p = aligned_from_run(heap, space, granules, align);
         }
@@ -358,7 +357,7 @@ static CB_NOINLINE size_t usable_size_slow(uintptr_t p) {
     }
     size_t size = live_size(p);
     if (size == 0) {
-        cb_bad_pointer("malloc_usable_size", p);
+        cb_misuse_pointer("malloc_usable_size", p);
     }
     return size;
 }
@@ -367,7 +366,7 @@ static CB_NOINLINE size_t usable_size_slow(uintptr_t p) {
 CB_EXPORT size_t CB_NAME(malloc_usable_size)(void *ptr) {
     const struct cb_thread *t = &cb_thread;
     size_t granule = cb_granule_of((uintptr_t)ptr);
-    if (CB_LIKELY(cb_near_is_of(t->tag, cb_block_number_of(granule)))) {
+    if (CB_LIKELY(cb_owner_cache_is(t->tag, cb_block_number_of(granule)))) {
         size_t granules = (size_t)cb_map_get(t->map + granule) - CB_LIVE;
         if (CB_LIKELY(granules - 1 < CB_SMALL_GRANULES)) {
             return granules << CB_GRANULE_SHIFT;

@@ -16,19 +16,20 @@
 #define HOLES_LEAST CB_UNIT_GRANULES
 #define ALIGNED_SEEN_EACH 4 /* runs of a list, in search of one with an aligned place */
 
-static void set_near(const struct cb_heap *heap, const struct cb_block *block) {
+static void cache_owner(const struct cb_heap *heap, const struct cb_block *block) {
     size_t number = cb_block_number(block);
     uint64_t none = 0;
     if (heap->tag != CB_NO_TAG) {
-        atomic_compare_exchange_strong_explicit(&cb_near[number % CB_NEAR], &none, heap->tag + number,
-                                                memory_order_relaxed, memory_order_relaxed);
+        atomic_compare_exchange_strong_explicit(&cb_owner_cache[number % CB_OWNER_CACHE], &none,
+                                                heap->tag + number, memory_order_relaxed,
+                                                memory_order_relaxed);
     }
 }
 
-static void clear_near(const struct cb_heap *heap, const struct cb_block *block) {
+static void uncache_owner(const struct cb_heap *heap, const struct cb_block *block) {
     size_t number = cb_block_number(block);
-    if (cb_near_is_of(heap->tag, number)) {
-        atomic_store_explicit(&cb_near[number % CB_NEAR], 0, memory_order_relaxed);
+    if (cb_owner_cache_is(heap->tag, number)) {
+        atomic_store_explicit(&cb_owner_cache[number % CB_OWNER_CACHE], 0, memory_order_relaxed);
     }
 }
 
@@ -49,13 +50,13 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
         return NULL;
     }
     struct cb_block *block = cb_block_of(start);
-    set_near(heap, block);
+    cache_owner(heap, block);
     block->next = block->prev = block->all_prev = 0;
     block->all_next = heap->all;
     cb_purge_begin(block, dirty);
     block->dead = block->fresh = 0;
     no_holes(block, 0);
-    block->mark = heap->tight && space == CB_SMALL ? 0 : EIGHTH;
+    block->recheck_at = heap->tight && space == CB_SMALL ? 0 : EIGHTH;
     block->space = (uint8_t)space;
     block->queue = 0;
     /* release: partner of the acquire in announce in remote.c, which finds the owner then */
@@ -92,8 +93,8 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
     *(block->all_prev != 0 ? &cb_block_numbered(block->all_prev)->all_next : &heap->all) = block->all_next;
     heap->blocks--;
     cb_count(&heap->used, (size_t)0 - block->fresh);
-    clear_near(heap, block);
-    /* release: partner of the acquire in the page allocator's in_page_land: the map bytes are zero by now */
+    uncache_owner(heap, block);
+    /* release: partner of the acquire in the page allocator's outside_blocks: the map bytes are zero by now */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
     /* The map is dirty too; where something is purged its pages count as if they were the block's. */
     size_t dirty = ((64 - clean) << CB_UNIT_SHIFT) + (CB_BLOCK_SIZE >> CB_GRANULE_SHIFT);
@@ -112,8 +113,8 @@ static void unqueue(struct cb_heap *heap, struct cb_block *block) {
         prev->next = block->next;
     } else {
         heap->queue[block->queue] = next;
-        if (next == NULL && block->queue > CB_BLOCK_BINS) {
-            heap->holes &= ~((uint64_t)1 << (block->queue - CB_BLOCK_BINS));
+        if (next == NULL && block->queue > CB_SWEEP_QUEUES) {
+            heap->holes &= ~((uint64_t)1 << (block->queue - CB_SWEEP_QUEUES));
         }
     }
     block->next = block->prev = 0;
@@ -134,7 +135,7 @@ static void enqueue(struct cb_heap *heap, struct cb_block *block, unsigned queue
 static void enqueue_for_sweep(struct cb_heap *heap, struct cb_block *block) {
     unsigned eighths = block->dead / EIGHTH;
     if (block->space == CB_SMALL) {
-        enqueue(heap, block, 1 + (eighths < CB_BLOCK_BINS ? eighths : CB_BLOCK_BINS - 1));
+        enqueue(heap, block, 1 + (eighths < CB_SWEEP_QUEUES ? eighths : CB_SWEEP_QUEUES - 1));
     }
 }
 
@@ -160,13 +161,13 @@ bool cb_block_drop_if_empty(struct cb_heap *heap, struct cb_block *block) {
 }
 
 /* When the block must be looked at next: an eighth of it has died, or all; or anything, in a tight heap. */
-static void set_mark(const struct cb_heap *heap, struct cb_block *block) {
+static void set_recheck(const struct cb_heap *heap, struct cb_block *block) {
     if (heap->tight && block->space == CB_SMALL) {
-        block->mark = 0;
+        block->recheck_at = 0;
         return;
     }
     size_t next = (size_t)block->dead + EIGHTH;
-    block->mark = (uint16_t)(next < block->fresh || block->dead == block->fresh ? next : block->fresh);
+    block->recheck_at = (uint16_t)(next < block->fresh || block->dead == block->fresh ? next : block->fresh);
 }
 
 void cb_block_settle(struct cb_heap *heap, struct cb_block *block) {
@@ -176,13 +177,13 @@ void cb_block_settle(struct cb_heap *heap, struct cb_block *block) {
     if (block->queue == 0 && block->dead >= EIGHTH && !(heap->tight && block->space == CB_SMALL)) {
         enqueue_for_sweep(heap, block);
     }
-    set_mark(heap, block);
+    set_recheck(heap, block);
 }
 
 /* The block waits for objects of up to `most` granules; 0: it does not wait. */
 static void enqueue_holes(struct cb_heap *heap, struct cb_block *block, size_t most) {
     if (most != 0) {
-        enqueue(heap, block, CB_BLOCK_BINS + (unsigned)most);
+        enqueue(heap, block, CB_SWEEP_QUEUES + (unsigned)most);
         heap->holes |= (uint64_t)1 << most;
     }
 }
@@ -204,7 +205,7 @@ void cb_block_settle_swept(struct cb_heap *heap, struct cb_block *block) {
         block->holes_from = 0;
         enqueue_holes(heap, block, most);
     }
-    set_mark(heap, block);
+    set_recheck(heap, block);
 }
 
 void cb_block_put_back(struct cb_heap *heap, struct cb_block *block, uintptr_t from) {
@@ -218,7 +219,7 @@ void cb_block_put_back(struct cb_heap *heap, struct cb_block *block, uintptr_t f
     }
     size_t most = heap->sweep_most;
     enqueue_holes(heap, block, heap->tight && block->holes_rest > most ? block->holes_rest : most);
-    set_mark(heap, block);
+    set_recheck(heap, block);
 }
 
 /* The block that has a run may have holes of any length, wherever a sweep of it stands. */
@@ -228,7 +229,7 @@ void cb_block_become_tight(struct cb_heap *heap) {
     for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
         if (block->space == CB_SMALL) {
             bool running = block == heap->space[CB_SMALL].run_block;
-            block->mark = 0;
+            block->recheck_at = 0;
             unqueue(heap, block);
             no_holes(block, running ? CB_SMALL_GRANULES : 0);
             if (block->dead != 0 && !running) {
@@ -257,7 +258,7 @@ bool cb_block_still_tight(struct cb_heap *heap) {
 
 void cb_block_begin_fresh_run(struct cb_heap *heap, struct cb_block *block) {
     if (block->queue != 0) {
-        no_holes(block, block->queue > CB_BLOCK_BINS ? block->queue - CB_BLOCK_BINS : CB_SMALL_GRANULES);
+        no_holes(block, block->queue > CB_SWEEP_QUEUES ? block->queue - CB_SWEEP_QUEUES : CB_SMALL_GRANULES);
         unqueue(heap, block);
     }
 }
@@ -270,7 +271,7 @@ void cb_block_end_fresh_run(struct cb_heap *heap, struct cb_block *block) {
 
 /* A block of a tight heap is swept where what is long begins; all of it where nobody knows better. */
 static uintptr_t begin_tight_sweep(struct cb_heap *heap, struct cb_block *block) {
-    bool known = block->queue > CB_BLOCK_BINS && block->holes_from < cb_block_sweep_end(heap, block);
+    bool known = block->queue > CB_SWEEP_QUEUES && block->holes_from < cb_block_sweep_end(heap, block);
     if (!known) {
         no_holes(block, 0);
         block->holes_from = 0;
@@ -281,7 +282,7 @@ static uintptr_t begin_tight_sweep(struct cb_heap *heap, struct cb_block *block)
 
 struct cb_block *cb_block_to_sweep(struct cb_heap *heap, size_t granules, uintptr_t *from) {
     uint64_t fit = cb_block_holes_for(heap, granules);
-    unsigned queue = heap->tight && fit != 0 ? 0 : CB_BLOCK_BINS;
+    unsigned queue = heap->tight && fit != 0 ? 0 : CB_SWEEP_QUEUES;
     while (queue != 0 && heap->queue[queue] == NULL) {
         queue--;
     }
@@ -291,10 +292,10 @@ struct cb_block *cb_block_to_sweep(struct cb_heap *heap, size_t granules, uintpt
             return NULL;
         }
         heap->sweep_most = (unsigned)__builtin_ctzll(fit);
-        queue = CB_BLOCK_BINS + heap->sweep_most;
+        queue = CB_SWEEP_QUEUES + heap->sweep_most;
     }
     struct cb_block *block = heap->queue[queue];
-    bool part = queue > CB_BLOCK_BINS && block->holes_from < block->fresh;
+    bool part = queue > CB_SWEEP_QUEUES && block->holes_from < block->fresh;
     *from = heap->tight
                 ? begin_tight_sweep(heap, block)
                 : cb_block_start(block) + (part ? (uintptr_t)block->holes_from << CB_GRANULE_SHIFT : 0);
@@ -314,7 +315,7 @@ static void note_hole(struct cb_heap *heap, struct cb_block *block, size_t granu
         to += cb_map_get(to) & CB_LENGTH;
     }
     size_t length = to - from < CB_SMALL_GRANULES ? (size_t)(to - from) : CB_SMALL_GRANULES;
-    bool unknown = block->queue != 0 && block->queue <= CB_BLOCK_BINS;
+    bool unknown = block->queue != 0 && block->queue <= CB_SWEEP_QUEUES;
     if (unknown || length <= block->holes_rest) {
         return;
     }
@@ -326,15 +327,15 @@ static void note_hole(struct cb_heap *heap, struct cb_block *block, size_t granu
     size_t first = (size_t)(from - start), last = (size_t)(to - start - 1) / CB_HOLES_UNIT;
     block->holes_from = first < block->holes_from ? (uint16_t)first : block->holes_from;
     block->holes_to = last > block->holes_to ? (uint8_t)last : block->holes_to;
-    if (block->queue < CB_BLOCK_BINS + length) {
+    if (block->queue < CB_SWEEP_QUEUES + length) {
         unqueue(heap, block);
         enqueue_holes(heap, block, length);
     }
 }
 
 /* What is dead in a block has reached the mark. True when the block went back. */
-CB_NOINLINE bool cb_block_risen(struct cb_heap *heap, struct cb_block *block, size_t granule,
-                                size_t granules) {
+CB_NOINLINE bool cb_block_recheck(struct cb_heap *heap, struct cb_block *block, size_t granule,
+                                  size_t granules) {
     if (cb_block_drop_if_empty(heap, block)) {
         return true;
     }
@@ -348,7 +349,7 @@ CB_NOINLINE bool cb_block_risen(struct cb_heap *heap, struct cb_block *block, si
             enqueue_for_sweep(heap, block);
         }
     }
-    set_mark(heap, block);
+    set_recheck(heap, block);
     return false;
 }
 
@@ -504,8 +505,8 @@ struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, ui
     }
     block->dead = (uint16_t)(block->dead + granules);
     cb_count(&heap->dead, granules);
-    if (CB_UNLIKELY(block->dead >= block->mark) &&
-        cb_block_risen(heap, block, p >> CB_GRANULE_SHIFT, granules)) {
+    if (CB_UNLIKELY(block->dead >= block->recheck_at) &&
+        cb_block_recheck(heap, block, p >> CB_GRANULE_SHIFT, granules)) {
         return (struct cb_dead_run){0, 0};
     }
     if (CB_UNLIKELY(run.granules >= CB_UNIT_GRANULES) && block->space == CB_MEDIUM) {

@@ -18,7 +18,7 @@
 /*
  * Tight heaps. Where the system has refused a block, each request for which nothing is at hand would sweep every block
  * in search of holes. So a tight heap knows of all its blocks of the small space how long a hole may at most be:
- *   - A block in one of the first CB_BLOCK_BINS queues has not been swept since the heap became tight.
+ *   - A block in one of the first CB_SWEEP_QUEUES queues has not been swept since the heap became tight.
  *   - A block that waits with the length L has no hole of more than L granules (63: of any length); one that waits in
  *     no queue has none at all. This counts holes of every length, CB_HOLE_LEAST or not.
  *   - Whatever is longer than block->holes_rest begins between holes_from and holes_to.
@@ -47,7 +47,7 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space);
 struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
 /* The dead granules of the block have reached its mark, with these: looks at it. True when it went back. */
-bool cb_block_risen(struct cb_heap *heap, struct cb_block *block, size_t granule, size_t granules);
+bool cb_block_recheck(struct cb_heap *heap, struct cb_block *block, size_t granule, size_t granules);
 
 /*
  * cb_block_die for a whole object of the small space, whose map byte, at m, is that of an object. What the
@@ -59,8 +59,8 @@ static inline void cb_block_die_small(struct cb_heap *heap, struct cb_block *blo
     cb_map_set(m, CB_DEAD | granules);
     cb_purge_count_dead(heap, block, granule, granules);
     block->dead = (uint16_t)(block->dead + granules);
-    if (CB_UNLIKELY(block->dead >= block->mark)) {
-        cb_block_risen(heap, block, granule, granules);
+    if (CB_UNLIKELY(block->dead >= block->recheck_at)) {
+        cb_block_recheck(heap, block, granule, granules);
     }
 }
 

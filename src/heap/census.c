@@ -21,7 +21,7 @@ static void add_live(struct cb_census *census, size_t bytes) {
     add(&census->power[cb_census_power(bytes)], bytes);
 }
 
-/* The granules of a medium object that is in a ring and starts at m, where the byte is zero; 0: none does. */
+/* The granules of a medium object that is in a bin and starts at m, where the byte is zero; 0: none does. */
 static size_t parked_at(const struct cb_walk *walk, const uint8_t *m) {
     const uint8_t *end = m < walk->run_end ? walk->run_end : walk->end;
     size_t length = cb_map_digits(m + 1);
@@ -46,7 +46,7 @@ size_t cb_walk_length(const struct cb_walk *walk, const uint8_t *m) {
     return length <= (size_t)(walk->end - m) ? length : 0;
 }
 
-/* Counts what is next, and steps over it; the owner may just be changing it. Lost: nobody can have what is in rings. */
+/* Counts what is next, and steps over it; the owner may just be changing it. Lost: nobody can have what is in bins. */
 static void count_next(struct cb_census *census, struct cb_walk *walk, bool lost) {
     size_t state = cb_map_get(walk->next) & CB_STATE, length = cb_walk_length(walk, walk->next);
     size_t bytes = length << CB_GRANULE_SHIFT;

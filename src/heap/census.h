@@ -18,7 +18,7 @@ struct cb_census_count {
 
 struct cb_census {
     struct cb_census_count live, large; /* large ones are live, too */
-    struct cb_census_count parked;      /* in rings */
+    struct cb_census_count parked;      /* in bins */
     struct cb_census_count remote;      /* freed by threads that do not own them, not taken in yet */
     struct cb_census_count power[CB_CENSUS_POWERS]; /* live ones of up to 2^i bytes, and more than 2^(i-1) */
     size_t blocks;                                  /* that were looked at ... */
@@ -27,7 +27,7 @@ struct cb_census {
 };
 
 /*
- * A walk over the map of a block. In the medium space a byte of zero is the first of an object in a ring, or unused:
+ * A walk over the map of a block. In the medium space a byte of zero is the first of an object in a bin, or unused:
  * before the end of a run, where objects that follow the run may look like the length of one, it is unused if the object
  * would not end before that as well.
  */

@@ -9,7 +9,7 @@
 #include "heap/map.h"
 #include "heap/pages.h"
 #include "heap/refill.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 
 struct tally {
     size_t dead, parked, listed;
@@ -107,10 +107,10 @@ static struct longest longest_holes(struct cb_heap *heap, struct cb_block *block
 /* In a tight heap no hole is longer than it is said to be. */
 static bool holes_are_known(struct cb_heap *heap, struct cb_block *block) {
     if (!heap->tight || block->purging != 0 || block->space != CB_SMALL ||
-        (block->queue != 0 && block->queue <= CB_BLOCK_BINS)) {
+        (block->queue != 0 && block->queue <= CB_SWEEP_QUEUES)) {
         return true;
     }
-    size_t most = block->queue != 0 ? block->queue - CB_BLOCK_BINS : 0, from = block->holes_from;
+    size_t most = block->queue != 0 ? block->queue - CB_SWEEP_QUEUES : 0, from = block->holes_from;
     if (block == heap->space[CB_SMALL].run_block) {
         bool swept = !heap->space[CB_SMALL].run_is_fresh;
         struct cb_run run = *cb_run_of(heap, block->space);
@@ -118,7 +118,7 @@ static bool holes_are_known(struct cb_heap *heap, struct cb_block *block) {
         from = swept ? run.limit % CB_BLOCK_GRANULES : CB_BLOCK_GRANULES;
     }
     struct longest found = longest_holes(heap, block, from);
-    return block->mark == 0 && found.outside <= block->holes_rest && found.inside <= most;
+    return block->recheck_at == 0 && found.outside <= block->holes_rest && found.inside <= most;
 }
 
 static const char *check_block(struct cb_heap *heap, struct cb_block *block, struct tally *all) {
@@ -128,7 +128,7 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
     struct cb_run run = *cb_run_of(heap, block->space);
     bool running = heap->space[block->space].run_block == block;
     uint8_t *run_from = running ? cb_map + run.cursor : NULL, *run_to = running ? cb_map + run.limit : NULL;
-    const uint8_t *holes_from = map + (block->queue > CB_BLOCK_BINS ? block->holes_from : 0);
+    const uint8_t *holes_from = map + (block->queue > CB_SWEEP_QUEUES ? block->holes_from : 0);
     bool after_dead = false, holes_from_seen = false;
     uint64_t live = 0;
     uint16_t dead_of[64] = {0};
@@ -184,36 +184,36 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
                : "a page that holds something live counts as dead";
 }
 
-static const char *check_rings(struct cb_heap *heap, size_t parked) {
+static const char *check_bins(struct cb_heap *heap, size_t parked) {
     size_t entries = 0, medium = 0;
-    for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
-        const struct cb_ring *ring = &heap->rings->ring[i];
-        size_t count = cb_ring_count(heap, i), bound = cb_ring_bound(heap, i);
-        if (count > bound || bound > ring->room ||
-            heap->rings->ends[i].empty != (uint32_t)(uintptr_t)ring->slot) {
-            return "a ring holds more than its bound";
+    for (unsigned i = CB_BIN_BEGIN; i < CB_BINS; i = cb_bin_next(i)) {
+        const struct cb_bin *bin = &heap->bins->bin[i];
+        size_t count = cb_bin_count(heap, i), bound = cb_bin_bound(heap, i);
+        if (count > bound || bound > bin->room ||
+            heap->bins->ends[i].empty != (uint32_t)(uintptr_t)bin->slot) {
+            return "a bin holds more than its bound";
         }
         bool near =
-            (uintptr_t)ring->slot - (uintptr_t)heap->rings->first_slots < sizeof heap->rings->first_slots;
-        if (ring->slot == NULL ? ring->room != 0 || count != 0 : (ring->room == CB_RING_FIRST) != near) {
-            return "a ring has more or less room than its place says";
+            (uintptr_t)bin->slot - (uintptr_t)heap->bins->first_slots < sizeof heap->bins->first_slots;
+        if (bin->slot == NULL ? bin->room != 0 || count != 0 : (bin->room == CB_BIN_FIRST) != near) {
+            return "a bin has more or less room than its place says";
         }
-        if (i < CB_MEDIUM_RING && (cb_thread.asked & cb_asked_bit(cb_ring_granules(i))) != 0 && count == 0) {
-            return "malloc is to look into an empty ring";
+        if (i < CB_MEDIUM_BIN && (cb_thread.asked & cb_asked_bit(cb_bin_granules(i))) != 0 && count == 0) {
+            return "malloc is to look into an empty bin";
         }
         entries += count;
-        medium += i < CB_MEDIUM_RING ? 0 : count * cb_ring_granules(i);
+        medium += i < CB_MEDIUM_BIN ? 0 : count * cb_bin_granules(i);
         for (size_t k = 0; k < count; k++) {
-            const uint8_t *m = cb_map + ring->slot[k];
-            if ((cb_map_get(m) & CB_STATE) != CB_PARKED || cb_map_length(m) != cb_ring_granules(i)) {
-                return "a ring holds what is not parked";
+            const uint8_t *m = cb_map + bin->slot[k];
+            if ((cb_map_get(m) & CB_STATE) != CB_PARKED || cb_map_length(m) != cb_bin_granules(i)) {
+                return "a bin holds what is not parked";
             }
         }
     }
     if (medium != heap->parked_medium) {
         return "the count of what is parked is wrong";
     }
-    return entries == parked ? NULL : "objects are parked that are in no ring";
+    return entries == parked ? NULL : "objects are parked that are in no bin";
 }
 
 static const char *check_lists(struct cb_heap *heap, size_t listed) {
@@ -236,7 +236,7 @@ static const char *check_lists(struct cb_heap *heap, size_t listed) {
 static const char *check_queues(const struct cb_heap *heap, size_t queued) {
     size_t entries = 0;
     for (unsigned i = 1; i <= CB_BLOCK_QUEUES; i++) {
-        if (i > CB_BLOCK_BINS && (heap->holes >> (i - CB_BLOCK_BINS) & 1) != (heap->queue[i] != NULL)) {
+        if (i > CB_SWEEP_QUEUES && (heap->holes >> (i - CB_SWEEP_QUEUES) & 1) != (heap->queue[i] != NULL)) {
             return "the mask of blocks that wait with holes is wrong";
         }
         size_t prev = 0;
@@ -270,7 +270,7 @@ static const char *check_heap(struct cb_heap *heap) {
         purged_pages != heap->purged_pages) {
         return "a heap's totals are wrong";
     }
-    const char *wrong = check_rings(heap, tally.parked);
+    const char *wrong = check_bins(heap, tally.parked);
     wrong = wrong != NULL ? wrong : check_lists(heap, tally.listed);
     wrong = wrong != NULL ? wrong : check_queues(heap, queued);
     return wrong != NULL ? wrong : cb_pages_check() ? NULL : "the page allocator's lists are wrong";

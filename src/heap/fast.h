@@ -25,15 +25,15 @@ static inline size_t cb_fast_size(size_t size) {
     return less_one;
 }
 
-/* An object of size + 1 granules, 1 to 63, from its ring or from the run; NULL when neither has one. */
+/* An object of size + 1 granules, 1 to 63, from its bin or from the run; NULL when neither has one. */
 static inline __attribute__((always_inline)) void *cb_fast_alloc(struct cb_thread *t, size_t size) {
     size_t at; /* the number of the object's first granule */
     if (CB_UNLIKELY(t->asked >> size & 1)) {
-        struct cb_rings *rings = t->rings;
-        size_t *top = rings->top[CB_RING_BEGIN + size] - 1;
-        rings->top[CB_RING_BEGIN + size] = top;
+        struct cb_bins *bins = t->bins;
+        size_t *top = bins->top[CB_BIN_BEGIN + size] - 1;
+        bins->top[CB_BIN_BEGIN + size] = top;
         at = *top;
-        if (CB_UNLIKELY((uint32_t)(uintptr_t)top == rings->ends[CB_RING_BEGIN + size].empty)) {
+        if (CB_UNLIKELY((uint32_t)(uintptr_t)top == bins->ends[CB_BIN_BEGIN + size].empty)) {
             t->asked &= ~((uint64_t)1 << size);
         }
     } else {

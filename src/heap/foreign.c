@@ -144,7 +144,7 @@ static bool plausible(const char *function, void *ptr) {
         what = look_for_chunk(p);
     }
     if (what != NULL) {
-        cb_report_misuse(function, what, p, 0);
+        cb_misuse_report(function, what, p, 0);
     }
     return what == NULL;
 }

@@ -21,7 +21,7 @@ enum { CHILD = 0, REPAIRING = 1, AWAITED = 2 /* and somebody waits for it */, FI
 static const struct cb_fork_parts *_Atomic parts;
 
 static _Atomic uint32_t plain_word = FIRST;
-static _Atomic uint32_t *_Atomic word_at; /* release in cb_fork_watch, acquire in cb_fork_notice */
+static _Atomic uint32_t *_Atomic word_at; /* release in cb_fork_watch, acquire in cb_fork_repair_if_child */
 
 /* Written by the thread that repairs, before it releases the word; of a child, a copy. */
 static uint32_t generation = FIRST;
@@ -93,7 +93,7 @@ static CB_NOINLINE void look_closer(_Atomic uint32_t *word) {
     }
 }
 
-CB_NOINLINE void cb_fork_notice(void) {
+CB_NOINLINE void cb_fork_repair_if_child(void) {
     /* acquire: partner of the release in cb_fork_watch, and of that in repair */
     _Atomic uint32_t *word = atomic_load_explicit(&word_at, memory_order_acquire);
     uint32_t now = word != NULL ? atomic_load_explicit(word, memory_order_acquire) : cb_thread.generation;
@@ -118,7 +118,7 @@ static _Atomic uint32_t *get_word(void) {
 
 static void before_fork(void) {
     _Atomic uint32_t *word = get_word();
-    cb_fork_notice(); /* this process may be a child itself */
+    cb_fork_repair_if_child(); /* this process may be a child itself */
     if (!is_wiped(word)) {
         /* relaxed: it is for this thread, which forks, and whoever comes from it */
         forks = atomic_fetch_add_explicit(word, FORK_UNDER_WAY, memory_order_relaxed) & GENERATION;
@@ -143,7 +143,7 @@ static void in_child(void) {
     while (!is_wiped(word) && (now = atomic_load_explicit(word, memory_order_acquire)) >= FIRST &&
            (now & GENERATION) == forks && !try_repair(word, now)) {
     }
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     get_parts()->came_over(true);
 }
 
@@ -159,7 +159,7 @@ void cb_fork_begin(const struct cb_fork_parts *all) {
     } else {
         process = cb_os_process();
     }
-    /* release: partner of the acquire in cb_fork_notice */
+    /* release: partner of the acquire in cb_fork_repair_if_child */
     bool first = atomic_compare_exchange_strong_explicit(&word_at, &none, wiped ? word : &plain_word,
                                                          memory_order_release, memory_order_relaxed);
     if (word != NULL && (!first || !wiped)) {

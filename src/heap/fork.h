@@ -29,7 +29,7 @@ void cb_fork_watch(void);
  * process does not have left behind, once, whoever comes first. A thread that came over the fork while another
  * has repaired looks after its own heap here. Any thread.
  */
-void cb_fork_notice(void);
+void cb_fork_repair_if_child(void);
 
 /*
  * False in a child that has not been repaired, or is being: then locks may be held by threads that it does not have. Waits
@@ -43,7 +43,7 @@ bool cb_fork_is_settled(void);
  * its heap's lock, what it calls finds the process repaired.
  */
 static inline bool cb_fork_lock(struct cb_heap *heap) {
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     if (CB_UNLIKELY(cb_thread.heap != heap)) {
         return false;
     }

@@ -65,7 +65,7 @@ static void release(struct cb_block *block) {
     uintptr_t start = cb_block_start(block);
     memset(cb_map_at(start), 0, CB_BLOCK_GRANULES - 1);             /* the last one is zero */
     atomic_store_explicit(&block->remote, 0, memory_order_relaxed); /* as in drop in block.c */
-    /* release: partner of the acquire in the page allocator's in_page_land */
+    /* release: partner of the acquire in the page allocator's outside_blocks */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
     cb_pages_give_block(start, CB_BLOCK_SIZE);
 }
@@ -88,9 +88,9 @@ static void purge(struct cb_block *block, uint64_t live) {
     }
 }
 
-static void forget_near(const struct cb_heap *owner, size_t number) {
-    if (cb_near_is_of(owner->tag, number)) {
-        atomic_store_explicit(&cb_near[number % CB_NEAR], 0, memory_order_relaxed);
+static void uncache_owner(const struct cb_heap *owner, size_t number) {
+    if (cb_owner_cache_is(owner->tag, number)) {
+        atomic_store_explicit(&cb_owner_cache[number % CB_OWNER_CACHE], 0, memory_order_relaxed);
     }
 }
 
@@ -99,7 +99,7 @@ static void begin(const struct cb_heap *owner, struct cb_block *block) {
     uint64_t units;
     block->next = block->prev = count_live(block, &units);
     block->purged_pages = 0;
-    forget_near(owner, cb_block_number(block));
+    uncache_owner(owner, cb_block_number(block));
     atomic_store_explicit(&block->owner, nobody, memory_order_relaxed);
 }
 

@@ -4,10 +4,10 @@
  * Layer: the public functions of the heap. Threads: any. The fast paths touch one cache line of the thread
  * and one byte of the map; they take no lock, write nothing that another thread writes, and call nothing.
  *
- *   malloc -> (ring, or run: done) -> cb_malloc_slow -> (medium: ring, or run: done) -> malloc_medium_slow
+ *   malloc -> (bin, or run: done) -> cb_malloc_slow -> (medium: bin, or run: done) -> malloc_medium_slow
  *                                                    -> malloc_rest: large, refill, first use of a thread
  *   free   -> (top of the run: done) -> free_aside -> (small, own block: parked)
- *          -> cb_free_odd -> (own block: done) -> cb_free_far -> remote, large, foreign
+ *          -> cb_free_slow -> (own block: done) -> cb_free_not_own -> remote, large, foreign
  */
 #include "heap/malloc.h"
 
@@ -24,7 +24,7 @@
 #include "heap/refill.h"
 #include "heap/release.h"
 #include "heap/remote.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 #include "heap/thread.h"
 
 #include <errno.h>
@@ -90,32 +90,32 @@ static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
         rewind_medium(heap, granule << CB_GRANULE_SHIFT, granules);
         return;
     }
-    unsigned index = cb_medium_ring(granules << CB_GRANULE_SHIFT);
-    if (CB_LIKELY(cb_ring_push(heap->rings, index, granule))) {
+    unsigned index = cb_medium_bin(granules << CB_GRANULE_SHIFT);
+    if (CB_LIKELY(cb_bin_push(heap->bins, index, granule))) {
         heap->parked_medium += granules;
         cb_map_set(cb_map + granule, CB_PARKED);
         return;
     }
-    cb_ring_park(heap, index, granule << CB_GRANULE_SHIFT);
+    cb_bin_park(heap, index, granule << CB_GRANULE_SHIFT);
     cb_remote_take_in_much(heap);
 }
 
 /*
- * An object that is not on top: of an own block it is parked in its ring. Small objects with room in their
- * ring are done here, without a call. `granule` is the address rotated, as in free: what is not a multiple of
- * a granule gives no block's number. What is not a live small object has a map byte whose ring is full.
+ * An object that is not on top: of an own block it is parked in its bin. Small objects with room in their
+ * bin are done here, without a call. `granule` is the address rotated, as in free: what is not a multiple of
+ * a granule gives no block's number. What is not a live small object has a map byte whose bin is full.
  */
 static inline __attribute__((always_inline)) void free_aside(struct cb_thread *t, void *ptr, size_t granule) {
     if (t->asked != 0) {
-        /* Malloc asks the rings: the next request of this size will write to the object. */
+        /* Malloc asks the bins: the next request of this size will write to the object. */
         __builtin_prefetch(ptr, 1);
     }
-    if (CB_LIKELY(cb_near_is_of(t->tag, cb_block_number_of(granule)))) {
-        struct cb_rings *rings = t->rings;
-        cb_rings_note_free(rings, granule);
+    if (CB_LIKELY(cb_owner_cache_is(t->tag, cb_block_number_of(granule)))) {
+        struct cb_bins *bins = t->bins;
+        cb_bins_note_free(bins, granule);
         uint8_t *m = t->map + granule;
         size_t byte = cb_map_get(m);
-        if (CB_LIKELY(cb_ring_push(rings, byte, granule))) {
+        if (CB_LIKELY(cb_bin_push(bins, byte, granule))) {
             cb_map_park(m);
             return;
         }
@@ -124,7 +124,8 @@ static inline __attribute__((always_inline)) void free_aside(struct cb_thread *t
             return;
         }
     }
-    cb_free_odd(cb_granule_pointer(granule)); /* rather than keep ptr, for which a register would be copied */
+    cb_free_slow(
+        cb_granule_pointer(granule)); /* rather than keep ptr, for which a register would be copied */
 }
 
 /*
@@ -152,8 +153,8 @@ CB_EXPORT void CB_NAME(free)(void *ptr) {
     free_aside(t, ptr, granule);
 }
 
-/* Full rings, blocks that are not in cb_near, and what is not ours to free. */
-CB_NOINLINE void cb_free_odd(void *ptr) {
+/* Full bins, blocks that are not in cb_owner_cache, and what is not ours to free. */
+CB_NOINLINE void cb_free_slow(void *ptr) {
     uintptr_t p = (uintptr_t)ptr;
     struct cb_heap *heap = cb_thread.heap;
     if (p == 0) {
@@ -161,53 +162,53 @@ CB_NOINLINE void cb_free_odd(void *ptr) {
     }
     if (heap == NULL || !cb_range_owns(p) ||
         atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) != heap) {
-        cb_free_far(ptr);
+        cb_free_not_own(ptr);
         return;
     }
     if (CB_UNLIKELY(cb_thread.tag != heap->tag)) {
         cb_heap_watched(heap);
     }
-    cb_rings_note_free(heap->rings, p >> CB_GRANULE_SHIFT);
+    cb_bins_note_free(heap->bins, p >> CB_GRANULE_SHIFT);
     size_t byte = cb_map_get(cb_map_at(p));
     if (CB_UNLIKELY((byte & CB_STATE) != CB_LIVE || (p & (CB_GRANULE - 1)) != 0)) {
-        cb_bad_pointer("free", p);
+        cb_misuse_pointer("free", p);
     } else if (byte == CB_LIVE) {
         free_medium(heap, p >> CB_GRANULE_SHIFT);
     } else {
-        cb_ring_park(heap, (unsigned)byte, p);
+        cb_bin_park(heap, (unsigned)byte, p);
         cb_remote_take_in_much(heap);
     }
 }
 
 /* Neither on top nor in an own block. */
-CB_NOINLINE void cb_free_far(void *ptr) {
+CB_NOINLINE void cb_free_not_own(void *ptr) {
     uintptr_t p = (uintptr_t)ptr;
     if (!cb_range_owns(p)) {
         cb_foreign_free(ptr);
         return;
     }
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     struct cb_heap *owner = atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed);
     if (owner == NULL) {
         if (!cb_large_free(p)) {
-            cb_bad_pointer("free", p);
+            cb_misuse_pointer("free", p);
         }
         return;
     }
     uint8_t *m = cb_map_at(p);
     size_t byte = cb_map_get(m);
     if ((byte & CB_STATE) != CB_LIVE || (p & (CB_GRANULE - 1)) != 0) {
-        cb_bad_pointer("free", p);
+        cb_misuse_pointer("free", p);
         return;
     }
     if (CB_UNLIKELY(cb_lost_any()) && cb_lost_is(owner)) {
         if (!cb_lost_free(p)) {
-            cb_bad_pointer("free", p);
+            cb_misuse_pointer("free", p);
         }
         return;
     }
     if (!cb_remote_free(owner, p, (uint8_t)byte)) {
-        cb_bad_pointer("free", p); /* another thread frees it at the same moment */
+        cb_misuse_pointer("free", p); /* another thread frees it at the same moment */
     }
 }
 
@@ -222,26 +223,26 @@ static void *last_pages(size_t size) {
     return p != NULL ? p : no_memory();
 }
 
-/* Neither its ring nor the run has an object of this size. */
+/* Neither its bin nor the run has an object of this size. */
 static CB_NOINLINE void *malloc_medium_slow(struct cb_heap *heap, size_t size, size_t granules,
                                             unsigned index) {
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     if (CB_UNLIKELY(cb_thread.heap != heap)) {
         return cb_malloc_slow(size);
     }
     cb_remote_take_in(heap);
-    if (cb_ring_is_empty(heap, index) && !cb_refill(heap, CB_MEDIUM, granules, index)) {
+    if (cb_bin_is_empty(heap, index) && !cb_refill(heap, CB_MEDIUM, granules, index)) {
         return last_pages(size);
     }
     return cb_malloc_medium(heap, size);
 }
 
 CB_NOINLINE void *cb_malloc_medium(struct cb_heap *heap, size_t size) {
-    unsigned index = cb_medium_ring(size);
+    unsigned index = cb_medium_bin(size);
     size_t granules = cb_medium_size(index) >> CB_GRANULE_SHIFT;
     struct cb_run *run = &heap->space[CB_MEDIUM].run;
-    if (CB_LIKELY(!cb_ring_is_empty(heap, index))) {
-        size_t granule = *--heap->rings->top[index];
+    if (CB_LIKELY(!cb_bin_is_empty(heap, index))) {
+        size_t granule = *--heap->bins->top[index];
         heap->parked_medium -= granules;
         cb_map_set(cb_map + granule, CB_LIVE); /* its length is still there */
         return (void *)(granule << CB_GRANULE_SHIFT);
@@ -271,7 +272,7 @@ static CB_NOINLINE void *malloc_rest(size_t size) {
         void *p = cb_malloc_large(size, 0, false);
         return p != NULL ? p : no_memory();
     }
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     struct cb_heap *heap = cb_thread_heap();
     if (heap == NULL) {
         return no_memory();
@@ -282,10 +283,10 @@ static CB_NOINLINE void *malloc_rest(size_t size) {
     size_t granules = cb_granules(size);
     uint64_t bit = cb_asked_bit(granules);
     cb_remote_take_in(heap);
-    if (!cb_ring_is_empty(heap, cb_small_ring(granules))) {
+    if (!cb_bin_is_empty(heap, cb_small_bin(granules))) {
         cb_thread.asked |= bit;
     } else if (cb_thread.run.limit - cb_thread.run.cursor < granules &&
-               !cb_refill(heap, CB_SMALL, granules, cb_small_ring(granules))) {
+               !cb_refill(heap, CB_SMALL, granules, cb_small_bin(granules))) {
         return last_pages(size);
     }
     return CB_NAME(malloc)(size);

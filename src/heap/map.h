@@ -9,7 +9,7 @@
  * then follows in three bytes of six bits each (lowest first). Bytes inside an object or a dead run are below
  * 64, so only a first byte (or the last of a dead run) can look like one.
  *
- *   00 none    inside something, or never used; as the first byte of an object: parked in a ring
+ *   00 none    inside something, or never used; as the first byte of an object: parked in a bin
  *   01 live
  *   10 remote  freed by a thread that does not own the block; the owner has not seen it yet
  *   11 dead    first and last byte of a dead run; the last is preceded by the length where that is above 63
@@ -48,10 +48,11 @@ extern struct cb_block *cb_blocks CB_HIDDEN;
  * Relaxed: only the owner of a tag looks for it, and it has written what it looks for, or got the heap under
  * a lock from the thread that has.
  */
-extern _Atomic uint64_t cb_near[CB_NEAR] CB_HIDDEN;
+extern _Atomic uint64_t cb_owner_cache[CB_OWNER_CACHE] CB_HIDDEN;
 
-static inline bool cb_near_is_of(uint64_t tag, size_t number) {
-    return atomic_load_explicit(&cb_near[number % CB_NEAR], memory_order_relaxed) - number == tag;
+static inline bool cb_owner_cache_is(uint64_t tag, size_t number) {
+    return atomic_load_explicit(&cb_owner_cache[number % CB_OWNER_CACHE], memory_order_relaxed) - number ==
+           tag;
 }
 
 static inline uint8_t *cb_map_at(uintptr_t p) {

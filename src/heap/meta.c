@@ -20,8 +20,8 @@ static struct {
 
 /* In the child of a fork without handlers, the lock may be held by a thread that exists no more: that comes
  * first. */
-static void enter(void) {
-    cb_fork_notice();
+static void lock_meta(void) {
+    cb_fork_repair_if_child();
     cb_lock_take(&meta.lock);
 }
 
@@ -50,7 +50,7 @@ static bool refill(size_t size) {
 /* Small pieces from the start of the chunk, whole pages from its end: so neither wastes a part of a page. */
 static void *take(size_t size, bool pages) {
     void *memory = NULL;
-    enter();
+    lock_meta();
     if (meta.limit - meta.cursor >= size || refill(size)) {
         memory = (void *)(pages ? meta.limit - size : meta.cursor); /* fresh from the system: zero */
         *(pages ? &meta.limit : &meta.cursor) += pages ? 0 - size : size;

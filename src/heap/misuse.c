@@ -10,12 +10,12 @@
 #include "heap/map.h"
 #include "heap/options.h"
 #include "heap/pages.h"
-#include "heap/report.h"
+#include "heap/line.h"
 #include "os/os.h"
 
 #include <string.h>
 
-void cb_report_misuse(const char *function, const char *what, uintptr_t address, size_t bytes) {
+void cb_misuse_report(const char *function, const char *what, uintptr_t address, size_t bytes) {
     if (cb_options.on_error != CB_ERROR_IGNORE) {
         struct cb_line line = {.length = 0};
         cb_line_string(&line, "cutback: ");
@@ -56,10 +56,10 @@ static enum finding look_in_block(uintptr_t p, const struct cb_heap *owner, size
     return FREE;
 }
 
-CB_COLD void cb_bad_pointer(const char *function, uintptr_t p) {
+CB_COLD void cb_misuse_pointer(const char *function, uintptr_t p) {
     size_t bytes = 0;
     if ((p & (CB_GRANULE - 1)) != 0) {
-        cb_report_misuse(function, "unaligned pointer", p, 0);
+        cb_misuse_report(function, "unaligned pointer", p, 0);
         return;
     }
     const struct cb_heap *owner = atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed);
@@ -69,5 +69,5 @@ CB_COLD void cb_bad_pointer(const char *function, uintptr_t p) {
     const char *what = finding == INSIDE_LIVE          ? "pointer into the middle of an object:"
                        : strcmp(function, "free") == 0 ? "double free of"
                                                        : "use after free of";
-    cb_report_misuse(function, what, p, bytes);
+    cb_misuse_report(function, what, p, bytes);
 }

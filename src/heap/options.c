@@ -5,7 +5,7 @@
  */
 #include "heap/options.h"
 
-#include "heap/report.h"
+#include "heap/line.h"
 #include "os/os.h"
 
 #include <signal.h>

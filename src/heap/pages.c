@@ -77,8 +77,8 @@ static unsigned page_shift; /* log2 of cb_page_size */
 
 /* In the child of a fork without handlers, the lock may be held by a thread that exists no more: that comes
  * first. */
-static void enter(void) {
-    cb_fork_notice();
+static void lock_pages(void) {
+    cb_fork_repair_if_child();
     cb_lock_take(&pages.lock);
 }
 
@@ -195,14 +195,14 @@ static struct extent take_out(struct extent *e) {
 }
 
 /* True when the address is ours and in no block. */
-static bool in_page_land(uintptr_t p) {
+static bool outside_blocks(uintptr_t p) {
     /* acquire: partner of the release in drop in block.c, after which the block's map bytes are zero */
     return cb_range_owns(p) && atomic_load_explicit(&cb_block_of(p)->owner, memory_order_acquire) == NULL;
 }
 
 /* The free extent that ends at `start`, or NULL. */
 static struct extent *free_before(uintptr_t start) {
-    if (!in_page_land(start - 1)) {
+    if (!outside_blocks(start - 1)) {
         return NULL;
     }
     struct tail *tail = tail_of(start);
@@ -211,7 +211,7 @@ static struct extent *free_before(uintptr_t start) {
 
 /* The free extent that begins at `end`, or NULL. */
 static struct extent *free_behind(uintptr_t end) {
-    if (!in_page_land(end)) {
+    if (!outside_blocks(end)) {
         return NULL;
     }
     struct extent *e = (struct extent *)(void *)cb_map_at(end);
@@ -407,24 +407,24 @@ static uintptr_t take(size_t size, size_t align, struct cb_dirty *dirty) {
 }
 
 uintptr_t cb_pages_take(size_t size, size_t align, struct cb_dirty *dirty) {
-    enter();
+    lock_pages();
     uintptr_t at = take(size, align, dirty);
     cb_lock_drop(&pages.lock);
     return at;
 }
 
 uintptr_t cb_pages_take_free(size_t size, size_t align, struct cb_dirty *dirty) {
-    enter();
+    lock_pages();
     uintptr_t at = take_free(size, align, dirty);
     cb_lock_drop(&pages.lock);
     return at;
 }
 
 uintptr_t cb_pages_take_block(struct cb_heap *owner, struct cb_dirty *dirty) {
-    enter();
+    lock_pages();
     uintptr_t at = take(CB_BLOCK_SIZE, CB_BLOCK_SIZE, dirty);
     if (at != 0) {
-        /* relaxed: readers that care are under the lock, see in_page_land */
+        /* relaxed: readers that care are under the lock, see outside_blocks */
         atomic_store_explicit(&cb_block_of(at)->owner, owner, memory_order_relaxed);
         pages.blocks++;
         pages.blocks_most = cb_higher(pages.blocks_most, pages.blocks);
@@ -435,7 +435,7 @@ uintptr_t cb_pages_take_block(struct cb_heap *owner, struct cb_dirty *dirty) {
 
 bool cb_pages_are_free(uintptr_t p) {
     bool found = false;
-    enter();
+    lock_pages();
     for (unsigned bin = 0; bin < BINS && !found; bin++) {
         for (struct extent *e = pages.bin[bin]; e != NULL && !found; e = e->next) {
             found = p - e->start < e->size;
@@ -447,7 +447,7 @@ bool cb_pages_are_free(uintptr_t p) {
 
 bool cb_pages_extend(uintptr_t end, size_t more) {
     bool done = false;
-    enter();
+    lock_pages();
     struct extent *e = free_behind(end);
     if (e != NULL && e->size >= more) {
         cut(e, end, more);
@@ -610,7 +610,7 @@ void cb_pages_release_excess(void) {
     if (!cb_pages_excess()) {
         return;
     }
-    enter();
+    lock_pages();
     atomic_store_explicit(&over_reserve, false, memory_order_relaxed);
     purge_excess();
     if (purge_table() || pages.purging) {
@@ -625,21 +625,21 @@ bool cb_pages_excess(void) {
 }
 
 void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty) {
-    enter();
+    lock_pages();
     give(start, size, dirty);
     cb_lock_drop(&pages.lock);
     cb_pages_release_excess();
 }
 
 void cb_pages_give_block(uintptr_t start, size_t dirty) {
-    enter();
+    lock_pages();
     pages.blocks--;
     give(start, CB_BLOCK_SIZE, dirty);
     cb_lock_drop(&pages.lock);
 }
 
 size_t cb_pages_purge(size_t keep) {
-    enter();
+    lock_pages();
     size_t got = purge_to(keep);
     report();
     cb_lock_drop(&pages.lock);
@@ -665,13 +665,13 @@ bool cb_pages_totals_until(struct cb_pages_totals *totals, uint64_t milliseconds
 }
 
 void cb_pages_totals(struct cb_pages_totals *totals) {
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     cb_pages_totals_until(totals, CB_LOCK_WAIT);
 }
 
 /* Under the lock: the bytes from p to the next place where a large object may start. */
 static size_t step_over(uintptr_t p, size_t (*visit)(uintptr_t p, void *context), void *context) {
-    if (!in_page_land(p)) {
+    if (!outside_blocks(p)) {
         return CB_BLOCK_SIZE - (p & (CB_BLOCK_SIZE - 1));
     }
     const struct extent *e = free_behind(p);
@@ -716,7 +716,7 @@ void cb_pages_after_fork(void) {
 bool cb_pages_check(void) {
     bool good = true;
     size_t free = 0, dirty = 0;
-    enter();
+    lock_pages();
     for (unsigned bin = 0; bin < BINS; bin++) {
         good = good && ((pages.filled[bin / 64] >> (bin & 63) & 1) != 0) == (pages.bin[bin] != NULL);
         for (struct extent *e = pages.bin[bin]; e != NULL && good; e = e->next) {

@@ -7,7 +7,7 @@
 
 #include "heap/names.h"
 #include "heap/options.h"
-#include "heap/report.h"
+#include "heap/line.h"
 #include "heap/stats.h"
 #include "os/os.h"
 

@@ -134,7 +134,7 @@ bool cb_purge_is_due(struct cb_heap *heap) {
     bool emptying = heap == cb_thread.heap && (heap->to_empty[CB_SMALL] | heap->to_empty[CB_MEDIUM]) != 0;
     report(heap);
     if (emptying) {
-        return false; /* the owner is in the midst of emptying its rings: whole blocks are about to go */
+        return false; /* the owner is in the midst of emptying its bins: whole blocks are about to go */
     }
     if (dead < heap->purge_from || dead <= cb_reserve_floor() >> CB_UNIT_SHIFT ||
         cb_options.purge == CB_PURGE_NEVER) {

@@ -22,7 +22,7 @@
 
 uint8_t *cb_map;
 struct cb_block *cb_blocks;
-_Atomic uint64_t cb_near[CB_NEAR];
+_Atomic uint64_t cb_owner_cache[CB_OWNER_CACHE];
 struct cb_range cb_ranges[CB_RANGES_MAX];
 _Atomic uint32_t cb_range_count;
 

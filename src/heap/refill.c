@@ -9,7 +9,7 @@
  *                                      medium: a listed dead run that fits well
  *                                  (2) a step of the fresh part of the newest block
  *                                  (3) a new block
- *                                  (4) no block to be had: the rings are emptied, then (1) again; a small object may go
+ *                                  (4) no block to be had: the bins are emptied, then (1) again; a small object may go
  *                                      where medium ones are
  *
  * Where (3) has failed, the heap is tight (block.h), and (4) comes before (3) until much has changed.
@@ -20,11 +20,11 @@
 #include "heap/fork.h"
 #include "heap/release.h"
 #include "heap/remote.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 #include "heap/scan.h"
 
 /*
- * Bytes that become a run at a time: short ones in the small space, so that the rings are asked again soon.
+ * Bytes that become a run at a time: short ones in the small space, so that the bins are asked again soon.
  * What they hold was in use lately; what is behind the end of a run was not. Every SMALL_STEPS of them that
  * come from a fresh part a sweep is tried first, as before each step in the medium space.
  */
@@ -33,11 +33,11 @@
 
 #define PAGE ((size_t)256) /* granules; in an object's alignment */
 
-/* So many granules at a multiple of `align` granules, which is 1 in the small space; `ring` is that of cb_refill. */
+/* So many granules at a multiple of `align` granules, which is 1 in the small space; `bin` is that of cb_refill. */
 struct request {
     enum cb_space_kind space;
     size_t granules, align;
-    unsigned ring;
+    unsigned bin;
 };
 
 /*
@@ -259,15 +259,15 @@ static bool run_on(struct cb_heap *heap, const struct request *wanted) {
     return run_fresh(heap, wanted);
 }
 
-/* There is no room in the small space, but in the medium one there is: the object goes there, by way of its ring. */
+/* There is no room in the small space, but in the medium one there is: the object goes there, by way of its bin. */
 static bool park_medium(struct cb_heap *heap, const struct request *wanted) {
     const struct request there = {CB_MEDIUM, wanted->granules, 1, 0};
-    if (wanted->ring == 0 || cb_ring_is_full(heap, wanted->ring) ||
+    if (wanted->bin == 0 || cb_bin_is_full(heap, wanted->bin) ||
         (!refill_by_list(heap, &there) && !run_fresh(heap, &there))) {
         return false;
     }
     struct cb_run *run = cb_run_of(heap, CB_MEDIUM);
-    cb_ring_park_locked(heap, wanted->ring, run->cursor);
+    cb_bin_park_locked(heap, wanted->bin, run->cursor);
     run->cursor += wanted->granules;
     return true;
 }
@@ -286,7 +286,7 @@ static bool refill(struct cb_heap *heap, const struct request *wanted) {
         return true;
     }
     /* The system has no more memory, or had none lately: what is parked dies, and then all holes are known. */
-    bool died = cb_ring_drain(heap);
+    bool died = cb_bin_drain(heap);
     if (!was_tight) {
         cb_block_become_tight(heap);
     }
@@ -301,14 +301,14 @@ static bool refill(struct cb_heap *heap, const struct request *wanted) {
 
 static bool refill_locked(struct cb_heap *heap, struct request wanted) {
     cb_lock_take(&heap->lock);
-    heap->flushed = heap->flushed_all = 0;
+    heap->died_in_bins = heap->died_when_emptied = 0;
     bool done = refill(heap, &wanted);
     cb_heap_unlock(heap);
     return done;
 }
 
-bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring) {
-    return refill_locked(heap, (struct request){space, granules, 1, ring});
+bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned bin) {
+    return refill_locked(heap, (struct request){space, granules, 1, bin});
 }
 
 bool cb_refill_aligned(struct cb_heap *heap, size_t granules, size_t align) {
@@ -358,7 +358,7 @@ bool cb_refill_give_pages(size_t size) {
         return false;
     }
     size_t blocks = heap->blocks;
-    if (cb_ring_drain(heap)) {
+    if (cb_bin_drain(heap)) {
         leave_blocks(heap);
     }
     bool some = heap->blocks < blocks;

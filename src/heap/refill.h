@@ -1,7 +1,7 @@
 /*
  * refill.h: the next run for a space whose run is used up.
  *
- * Layer: heap, above rings and blocks. Threads: the owner of the heap only.
+ * Layer: heap, above bins and blocks. Threads: the owner of the heap only.
  */
 #ifndef CB_HEAP_REFILL_H
 #define CB_HEAP_REFILL_H
@@ -14,11 +14,11 @@ static inline struct cb_run *cb_run_of(struct cb_heap *heap, enum cb_space_kind 
 }
 
 /*
- * Sees to it that an object of `granules` can be had: afterwards the run has room for it, or its ring has an
- * entry. False when the system has no more memory; then nothing is lost. `ring` is the ring of exactly that
+ * Sees to it that an object of `granules` can be had: afterwards the run has room for it, or its bin has an
+ * entry. False when the system has no more memory; then nothing is lost. `bin` is the bin of exactly that
  * size, or 0.
  */
-bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned ring);
+bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned bin);
 
 /* The calling thread's heap has no run any more: every block of it can be looked at by others. */
 void cb_refill_retire(struct cb_heap *heap);

@@ -17,7 +17,7 @@
 #include "heap/block.h"
 #include "heap/release.h"
 #include "heap/reserve.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 
 /*
  * Units pending from which on others let them die; less where there are many heaps, or where little lives in the
@@ -74,7 +74,7 @@ static void die(struct cb_heap *heap, struct cb_block *block, uint8_t *m) {
 /* The object at m is parked if its owner is the caller; else it dies. False where it must wait. */
 static bool take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m, bool own) {
     size_t granule = cb_map_address(m) >> CB_GRANULE_SHIFT;
-    if (!own && granule == atomic_load_explicit(&heap->rings->freeing, memory_order_relaxed)) {
+    if (!own && granule == atomic_load_explicit(&heap->bins->freeing, memory_order_relaxed)) {
         return false; /* the owner may have read its byte before it was claimed, and be about to store to it */
     }
     /* acquire: partner of cb_map_claim; the last use of the object came before */
@@ -83,7 +83,7 @@ static bool take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m
     }
     if (own) {
         cb_count(&heap->taken_in, 1);
-        cb_ring_park_locked(heap, cb_ring_of(cb_map_length(m)), granule);
+        cb_bin_park_locked(heap, cb_bin_of(cb_map_length(m)), granule);
     } else {
         cb_count(&heap->collected, 1);
         die(heap, block, m);
@@ -141,7 +141,7 @@ static void collect(struct cb_heap *owner, const struct cb_block *but) {
  * True when the owner has not been on a slow path for a while. Only then do others let objects of its heap die at once: the
  * owner may have read the byte of an object as live just before another thread claimed it, in a free of the same object by
  * both, and store to it just after. That store makes the look find nothing, and the two frees are one; it would do harm
- * only after the object has died. So the owner says which object it frees before it reads its byte (rings->freeing), and
+ * only after the object has died. So the owner says which object it frees before it reads its byte (bins->freeing), and
  * that one is left alone. It says so without a fence, by which each free would take longer; the word is seen once the
  * processor has emptied its store buffer, within nanoseconds, or when the thread is interrupted. Hence objects are not
  * collected in the moment in which they are freed: an owner that works takes in what others freed by itself, and when

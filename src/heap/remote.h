@@ -1,7 +1,7 @@
 /*
  * remote.h: frees by a thread that does not own the block.
  *
- * Layer: heap, above the rings. Threads: as each function says.
+ * Layer: heap, above the bins. Threads: as each function says.
  *
  * The granule map is the mailbox: the thread that frees claims the object's map byte (live becomes remote), sets
  * the bit of the object's unit in the block's entry, and queues the block in the owner's inbox unless it waits
@@ -10,7 +10,7 @@
  *
  * An owner that does not (it sleeps) must not keep the memory: when many units are pending, the thread that frees
  * collects for it. When the owner's thread has ended, each object dies at once. Dead memory is therefore guarded
- * by the heap's lock, which the owner takes on its slow paths; rings, runs, and the block that a run is in stay
+ * by the heap's lock, which the owner takes on its slow paths; bins, runs, and the block that a run is in stay
  * the owner's alone.
  */
 #ifndef CB_HEAP_REMOTE_H

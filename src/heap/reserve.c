@@ -99,8 +99,8 @@ size_t cb_reserve_heap_share(size_t resident, bool in_long) {
  * is most of the speed.
  */
 size_t cb_reserve_bins_share(const struct cb_reserve_bins *of) {
-    size_t floor = of->used_most > CB_BIN_BIG ? of->floor / CB_BIN_PART : of->floor;
-    size_t share = floor + of->in_use / CB_BIN_PART; /* what is parked counts as in use: close enough */
+    size_t floor = of->used_most > CB_PARKED_BIG ? of->floor / CB_PARKED_PART : of->floor;
+    size_t share = floor + of->in_use / CB_PARKED_PART; /* what is parked counts as in use: close enough */
     if (of->draining) {
         share = cb_lower(share, CB_DRAIN / 2);
     }

@@ -17,8 +17,8 @@ static struct {
 
 /* In the child of a fork without handlers, the lock may be held by a thread that exists no more: that comes
  * first. */
-static void enter(void) {
-    cb_fork_notice();
+static void lock_rooms(void) {
+    cb_fork_repair_if_child();
     cb_lock_take(&rooms.lock);
 }
 
@@ -56,7 +56,7 @@ bool cb_room_grow(struct cb_large *node, size_t more) {
 }
 
 void cb_room_enter(struct cb_large *node) {
-    enter();
+    lock_rooms();
     node->generation = rooms.generation;
     node->prev = NULL;
     node->next = rooms.all;
@@ -85,7 +85,7 @@ static void unlink_node(struct cb_large *node) {
 void cb_room_leave(struct cb_large *node) {
     /* acquire: partner of the release in unlink_node */
     if (atomic_load_explicit(&node->listed, memory_order_acquire)) {
-        enter();
+        lock_rooms();
         if (atomic_load_explicit(&node->listed, memory_order_relaxed)) {
             unlink_node(node);
         }
@@ -95,7 +95,7 @@ void cb_room_leave(struct cb_large *node) {
 
 /* Takes the first node out of the list, and its room from it. False: there is none. */
 static bool take_room(uintptr_t *start, size_t *size, bool *unclean) {
-    enter();
+    lock_rooms();
     struct cb_large *node = rooms.all;
     if (node != NULL) {
         uint64_t word = atomic_load_explicit(&node->extent, memory_order_relaxed);
@@ -144,7 +144,7 @@ bool cb_room_total_until(size_t *total, uint64_t milliseconds) {
 
 size_t cb_room_total(void) {
     size_t total;
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     cb_room_total_until(&total, CB_LOCK_WAIT);
     return total;
 }

@@ -13,7 +13,7 @@
 #include "heap/release.h"
 #include "heap/remote.h"
 #include "heap/reserve.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 #include "heap/room.h"
 #include "heap/thread.h"
 
@@ -62,7 +62,7 @@ static bool read_totals(struct cb_stats *stats, uint64_t milliseconds) {
 }
 
 void cb_stats_read(struct cb_stats *stats) {
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     read_totals(stats, CB_LOCK_WAIT);
 }
 
@@ -98,7 +98,7 @@ static unsigned left_out(const struct cb_stats *stats, bool totals) {
 
 void cb_stats_read_all(struct cb_stats *stats, uint64_t milliseconds, bool interrupting) {
     if (!interrupting) {
-        cb_fork_notice();
+        cb_fork_repair_if_child();
     } else if (!cb_fork_is_settled()) {
         *stats = (struct cb_stats){.left_out = CB_LEFT_OUT_PAGES | CB_LEFT_OUT_BLOCKS | CB_LEFT_OUT_LARGE |
                                                CB_LEFT_OUT_RESIDENT};
@@ -168,14 +168,14 @@ CB_EXPORT struct mallinfo CB_NAME(mallinfo)(void) {
                              .keepcost = to_int(wide.keepcost)};
 }
 
-/* Returns 1 when memory went back to the system, like glibc's. Other running threads keep their rings, and no more. */
+/* Returns 1 when memory went back to the system, like glibc's. Other running threads keep their bins, and no more. */
 CB_EXPORT int CB_NAME(malloc_trim)(size_t pad) {
     struct cb_pages_totals before, after;
     cb_pages_totals(&before);
     struct cb_heap *heap = cb_thread.heap;
     if (heap != NULL) {
         cb_remote_take_in(heap);
-        cb_ring_empty_all(heap);
+        cb_bin_empty_all(heap);
         cb_release_all(heap);
     }
     cb_heaps_trim();

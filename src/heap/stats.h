@@ -22,7 +22,7 @@ enum {
 
 struct cb_stats {
     struct cb_pages_totals pages;
-    size_t metadata;   /* bytes mapped for maps, tables, heaps and rings */
+    size_t metadata;   /* bytes mapped for maps, tables, heaps and bins */
     size_t rooms;      /* bytes of address space behind large objects that grow */
     size_t blocks;     /* bytes of blocks handed to runs */
     size_t dead;       /* of these, bytes in dead runs */

@@ -4,7 +4,7 @@
  * Layer: heap. Lock: heaps.lock (rank 1) guards the list of idle heaps, what is put into the list of all, and
  * the first start.
  *
- * A heap outlives its thread: it is parked, and the next new thread adopts it. One waits as it is, rings and all;
+ * A heap outlives its thread: it is parked, and the next new thread adopts it. One waits as it is, bins and all;
  * others give up what they can. The destructor of a key does that. It cannot do it for a thread whose first allocation comes after its last
  * round, or that allocates after that again, or that ends by a bare system call: such heaps are left running.
  * That their threads have ended is seen in a mark which each thread holds (os/alive.h), and whoever needs a
@@ -27,7 +27,7 @@
 #include "heap/release.h"
 #include "heap/remote.h"
 #include "heap/reserve.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 #include "heap/room.h"
 
 #include <limits.h>
@@ -161,7 +161,7 @@ static void detach(struct cb_heap *heap) {
 static void attach(struct cb_heap *heap) {
     cb_thread.run = heap->space[CB_SMALL].run;
     cb_thread.asked = heap->asked;
-    cb_thread.rings = heap->rings;
+    cb_thread.bins = heap->bins;
     cb_thread.map = cb_map;
     cb_thread.heap = heap;
     cb_thread.tag = heap->tag;
@@ -177,7 +177,7 @@ static void run_heap(struct cb_heap *heap) {
 
 /* Whatever the heap holds for its thread goes, for nobody may ever have it again. */
 static void cool(struct cb_heap *heap) {
-    cb_ring_give_up(heap);
+    cb_bin_give_up(heap);
     cb_refill_retire(heap); /* once more: blocks may be empty now */
     cb_release_all(heap);
     heap->warm = false;
@@ -257,7 +257,7 @@ static void trim_one(struct cb_heap *heap) {
 }
 
 void cb_heaps_trim(void) {
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     cb_lock_take(&heaps.lock);
     uint64_t made = heaps.made;
     struct cb_heap *warm = heaps.warm;
@@ -276,7 +276,7 @@ void cb_heaps_trim(void) {
 
 static void thread_exit(void *unused) {
     (void)unused;
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     struct cb_heap *heap = cb_thread.heap;
     if (heap == NULL) {
         return;
@@ -318,7 +318,7 @@ static void take_key(void) {
  */
 void cb_thread_before_main(void) {
     cb_fork_begin(&fork_parts);
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     take_key();
     cb_fork_watch();
     cb_alive_begin();
@@ -339,11 +339,11 @@ static bool start(void) {
 
 static struct cb_heap *new_heap(void) {
     struct cb_heap *heap = cb_meta_take(sizeof *heap);
-    struct cb_rings *rings = heap != NULL ? cb_meta_take_pages(sizeof *rings) : NULL;
-    if (rings == NULL) {
+    struct cb_bins *bins = heap != NULL ? cb_meta_take_pages(sizeof *bins) : NULL;
+    if (bins == NULL) {
         return NULL;
     }
-    heap->rings = rings;
+    heap->bins = bins;
     heap->space[CB_SMALL].run = heap->space[CB_MEDIUM].run = CB_NO_RUN;
     cb_alive_init(&heap->alive);
     cb_lock_take(&heaps.lock);
@@ -381,7 +381,7 @@ static CB_NOINLINE struct cb_heap *start_thread(void) {
     if (first) {
         cb_fork_watch();
     }
-    cb_fork_notice(); /* the first time, it is only now known which generation this is */
+    cb_fork_repair_if_child(); /* the first time, it is only now known which generation this is */
     if (have_key() && cb_thread.exits <= EXIT_ROUNDS) { /* else it may be the last round: see the mark */
         pthread_setspecific(heaps.key, heap);
     }
@@ -393,7 +393,7 @@ struct cb_heap *cb_thread_heap(void) {
     if (CB_LIKELY(heap != NULL)) {
         return heap;
     }
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     return start_thread();
 }
 
@@ -402,7 +402,7 @@ bool cb_thread_ready(void) {
         cb_thread_heap() == NULL) { /* a thread that had a heap has started the process */
         return false;
     }
-    cb_fork_notice();
+    cb_fork_repair_if_child();
     return true;
 }
 

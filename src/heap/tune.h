@@ -16,17 +16,17 @@
 #define CB_KIB(n) ((size_t)(n) << 10)
 #define CB_MIB(n) ((size_t)(n) << 20)
 
-/* ---- Bins: objects that are free, and parked for the next request of their size (ring.c) ------------------------- */
+/* ---- Bins: objects that are free, and parked for the next request of their size (bin.c) ------------------------- */
 
 /* The bins of the small and of the medium space may hold this much, and a part of what is in use. Programs of 10 to 30 MB
  * get most of their speed from it; medium objects need less, since what is dead of them is found at once. */
-#define CB_BIN_SMALL CB_KIB(1280)
-#define CB_BIN_MEDIUM CB_KIB(512)
-#define CB_BIN_PART 32
+#define CB_PARKED_SMALL CB_KIB(1280)
+#define CB_PARKED_MEDIUM CB_KIB(512)
+#define CB_PARKED_PART 32
 
-/* A heap in which more than this was in use at once may hold only a CB_BIN_PART of these two: what stays of 200 MB is 0.9
+/* A heap in which more than this was in use at once may hold only a CB_PARKED_PART of these two: what stays of 200 MB is 0.9
  * MB, and 3.7 without it (experiments, "less of nothing"). */
-#define CB_BIN_BIG CB_MIB(16)
+#define CB_PARKED_BIG CB_MIB(16)
 
 /* One bin may always hold so many objects, if they are no more than CB_STEP, and all of a space a quarter of that: who
  * allocates and frees a few in turn must not meet the lock. */
@@ -34,7 +34,7 @@
 
 /* The program is freeing and not allocating, a drain, once so much has died in bins since the last refill. Then what is
  * parked only keeps pages from dying, and bins hold half of that, one of them CB_STEP (experiments, "drains"). */
-#define CB_DRAIN (CB_BIN_SMALL / 2)
+#define CB_DRAIN (CB_PARKED_SMALL / 2)
 
 /* ---- The work of one call ---------------------------------------------------------------------------------------- */
 

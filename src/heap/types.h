@@ -14,7 +14,7 @@
  *                fresh part, or dead memory that a sweep (small space) or a list (medium space) yielded.
  *   fresh        the part of a block that was never handed to a run; its map bytes are zero.
  *   dead run     a stretch of freed granules; its first and its last map byte carry its length.
- *   ring         per size, the most recent frees, newest on top. An object in a ring is parked.
+ *   bin         per size, the most recent frees, newest on top. An object in a bin is parked.
  *   sweep        the walk over a block's map that turns dead runs into runs.
  *   hole         a dead run, or several side by side, that a sweep left since it was too short.
  *   tight        a heap that the system has refused a block to, until much has been freed or had since. The
@@ -35,7 +35,7 @@
  *   - The last granule of a block belongs to no object and its map byte is zero, and so is the last map byte
  *     of every page that belongs to no block: looking at the byte before an object never finds a foreign
  *     dead run.
- *   - An entry of a ring is parked, and every parked object is in exactly one ring.
+ *   - An entry of a bin is parked, and every parked object is in exactly one bin.
  *
  * Lock ranks, in the order of taking: report.holder (0), heaps.lock (1), a heap's lock (2) or lost.lock (2), grow_lock (3), rooms.lock or pages.lock (4, one of
  * the two at a time), meta.lock (5). No other locks exist.
@@ -65,21 +65,21 @@
 #define CB_SMALL_MAX (CB_SMALL_GRANULES * CB_GRANULE) /* bytes */
 #define CB_MEDIUM_MAX ((size_t)32 << 10)              /* bytes */
 #define CB_MEDIUM_CLASSES 96
-#define CB_SMALL_RING 64   /* ring of small objects of g granules: 64 + g, their map byte while they live */
-#define CB_MEDIUM_RING 256 /* ring of the first medium class; what is before it and not small is no ring */
-#define CB_RINGS (CB_MEDIUM_RING + CB_MEDIUM_CLASSES)
-#define CB_RING_BEGIN (CB_SMALL_RING + 1)
-#define CB_RING_FIRST 64         /* entries a ring has room for at first */
-#define CB_RING_MOST 4096        /* and at most */
-#define CB_RING_MOST_MEDIUM 1024 /* and those of the medium space */
-#define CB_BLOCK_BINS CB_SPARSE_PART /* waiting for a sweep, by how much of them is dead */
-#define CB_BLOCK_QUEUES (CB_BLOCK_BINS + CB_SMALL_GRANULES)
+#define CB_SMALL_BIN 64   /* bin of small objects of g granules: 64 + g, their map byte while they live */
+#define CB_MEDIUM_BIN 256 /* bin of the first medium class; what is before it and not small is no bin */
+#define CB_BINS (CB_MEDIUM_BIN + CB_MEDIUM_CLASSES)
+#define CB_BIN_BEGIN (CB_SMALL_BIN + 1)
+#define CB_BIN_FIRST 64                /* entries a bin has room for at first */
+#define CB_BIN_MOST 4096               /* and at most */
+#define CB_BIN_MOST_MEDIUM 1024        /* and those of the medium space */
+#define CB_SWEEP_QUEUES CB_SPARSE_PART /* waiting for a sweep, by how much of them is dead */
+#define CB_BLOCK_QUEUES (CB_SWEEP_QUEUES + CB_SMALL_GRANULES)
 #define CB_HOLES_UNIT 64 /* granules */
 #define CB_RUN_LEAST 64  /* granules of a dead run of the medium space that is in a list */
 #define CB_RUN_LISTS 128
 #define CB_PURGE_CLASSES 5
-#define CB_NEAR ((size_t)1 << 16) /* entries of cb_near */
-#define CB_TAG_SHIFT 50           /* a block's number is below 1 << CB_TAG_SHIFT, whatever the address */
+#define CB_OWNER_CACHE ((size_t)1 << 16) /* entries of cb_owner_cache */
+#define CB_TAG_SHIFT 50 /* a block's number is below 1 << CB_TAG_SHIFT, whatever the address */
 #define CB_TAGS ((uint64_t)1 << (64 - CB_TAG_SHIFT))
 
 /* Bytes as granules. */
@@ -119,13 +119,13 @@ struct cb_block {
     uint64_t full;         /* bit per unit: all of it is in dead runs; small space only, as unit_dead */
     uint64_t dead_pages;   /* bit per unit: nothing live in it, still resident; counted in heap->dead_pages */
     uint64_t purged_pages; /* bit per unit: nothing live in it, given back, or untouched */
-    uint16_t mark;         /* when dead reaches this, the block is looked at again; 0 in a tight heap */
+    uint16_t recheck_at;   /* when dead reaches this, the block is looked at again; 0 in a tight heap */
     uint16_t holes_from;   /* granules from the start of the block: holes before are filled; in a tight heap
                               what is longer than holes_rest begins in [holes_from, CB_HOLES_UNIT * (1 +
                               holes_to)) */
     uint8_t holes_to, holes_rest;
     uint8_t space;
-    uint8_t queue;         /* 0: in none; 1 + eighths dead: waiting for a sweep; CB_BLOCK_BINS + a length:
+    uint8_t queue;         /* 0: in none; 1 + eighths dead: waiting for a sweep; CB_SWEEP_QUEUES + a length:
                               waiting with holes of up to that length; small space only */
     uint8_t purge_class;   /* of purge.c, by its dead pages; CB_PURGE_CLASSES: it has none */
     uint8_t unit_dead[64]; /* granules of each unit that are in dead runs; 0 when it is full */
@@ -133,16 +133,16 @@ struct cb_block {
 _Static_assert(sizeof(struct cb_block) == 192, "three cache lines");
 
 /*
- * The most recent frees of one size, as numbers of granules. Where the newest is, and how far a ring may be
- * filled, is in arrays of their own (top and ends in struct cb_rings), so that an index scales as it is.
+ * The most recent frees of one size, as numbers of granules. Where the newest is, and how far a bin may be
+ * filled, is in arrays of their own (top and ends in struct cb_bins), so that an index scales as it is.
  */
-struct cb_ring {
+struct cb_bin {
     size_t *slot; /* the oldest; NULL: never used */
     size_t room;  /* entries that there is memory for */
 };
 
-/* The lower halves of two addresses, which is enough to know a ring's top when it gets there. */
-struct cb_ring_ends {
+/* The lower halves of two addresses, which is enough to know a bin's top when it gets there. */
+struct cb_bin_ends {
     uint32_t empty; /* of slot */
     uint32_t full;  /* behind the last entry that there may be */
 };
@@ -175,63 +175,63 @@ enum cb_heap_state {
 };
 
 /*
- * The rings of a heap, in pages of their own. A ring that was never used has no slots: it is empty, and full. So all
+ * The bins of a heap, in pages of their own. A bin that was never used has no slots: it is empty, and full. So all
  * of this is zero in a new heap, and costs no memory in one that frees nothing but what is on top.
  */
-struct cb_rings {
+struct cb_bins {
     _Atomic size_t
         freeing; /* granule of the object that its owner freed last, off the top: written before its map byte is
                                read, so that others who collect leave that one alone; relaxed */
-    size_t *top[CB_RINGS];              /* behind the newest entry */
-    struct cb_ring_ends ends[CB_RINGS]; /* of what is no ring all are zero */
-    struct cb_ring ring[CB_RINGS];
-    size_t first_slots[CB_SMALL_GRANULES + CB_MEDIUM_CLASSES][CB_RING_FIRST];
+    size_t *top[CB_BINS];             /* behind the newest entry */
+    struct cb_bin_ends ends[CB_BINS]; /* of what is no bin all are zero */
+    struct cb_bin bin[CB_BINS];
+    size_t first_slots[CB_SMALL_GRANULES + CB_MEDIUM_CLASSES][CB_BIN_FIRST];
 };
 
 /* The owner is about to read the map byte of an object that it frees or resizes. */
-static inline void cb_rings_note_free(struct cb_rings *rings, size_t granule) {
-    atomic_store_explicit(&rings->freeing, granule, memory_order_relaxed);
+static inline void cb_bins_note_free(struct cb_bins *bins, size_t granule) {
+    atomic_store_explicit(&bins->freeing, granule, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst); /* for the compiler; remote.c says what the processor may do */
 }
 
 struct cb_heap {
     struct cb_space space[CB_SPACES];
-    struct cb_rings *rings;    /* constant once linked */
+    struct cb_bins *bins;      /* constant once linked */
     uint64_t asked;            /* cb_thread.asked while no thread has the heap */
     _Atomic uint32_t activity; /* rises on slow paths of the owner; relaxed */
-    size_t dead;       /* granules in dead runs */
-    size_t used;       /* granules handed to runs, over all blocks */
-    size_t used_most;  /* the most that was ever used and not dead, when a ring was full */
-    size_t used_last;  /* the same, lately: see follow_shrinking in ring.c */
-    size_t dead_pages; /* in 4 KiB units, as the next: see cb_block */
+    size_t dead;               /* granules in dead runs */
+    size_t used;               /* granules handed to runs, over all blocks */
+    size_t used_most;          /* the most that was ever used and not dead, when a bin was full */
+    size_t used_last;          /* the same, lately: see follow_shrinking in bin.c */
+    size_t dead_pages;         /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
-    size_t parked_medium; /* granules in the rings of the medium space */
-    size_t flushed;       /* granules that died in rings since the last refill ... */
-    size_t flushed_all;   /* ... and how many when the rings were last emptied for that: see ring.c */
+    size_t parked_medium;     /* granules in the bins of the medium space */
+    size_t died_in_bins;      /* granules that died in bins since the last refill ... */
+    size_t died_when_emptied; /* ... and how many when the bins were last emptied for that: see bin.c */
     struct cb_block *purge_list[CB_PURGE_CLASSES]; /* blocks with dead pages */
-    size_t purge_goal;             /* dead pages down to which they are being given back; 0: none are */
-    bool purge_long;               /* those in long stretches are being given back */
-    size_t purge_died;             /* pages that have died since some were last given back */
-    bool purge_due;                /* pages have died since there was last nothing to give back */
-    size_t purge_from;             /* after a failure: dead pages from which on purging is tried again */
-    unsigned watched;              /* frees that came by the slow path for it: see cb_heap_watch */
-    size_t held;                   /* bytes of dead pages beyond the heap's share, as they were last reported */
-    unsigned ring_hand[CB_SPACES]; /* the ring that was last made to shrink */
-    unsigned to_empty[CB_SPACES];  /* rings that are still to be emptied in a drain */
-    struct cb_block *all;          /* every block of the heap ... */
-    size_t blocks;                 /* ... and how many there are */
+    size_t purge_goal; /* dead pages down to which they are being given back; 0: none are */
+    bool purge_long;   /* those in long stretches are being given back */
+    size_t purge_died; /* pages that have died since some were last given back */
+    bool purge_due;    /* pages have died since there was last nothing to give back */
+    size_t purge_from; /* after a failure: dead pages from which on purging is tried again */
+    unsigned watched;  /* frees that came by the slow path for it: see cb_heap_watch */
+    size_t held;       /* bytes of dead pages beyond the heap's share, as they were last reported */
+    unsigned bin_hand[CB_SPACES];                /* the bin that was last made to shrink */
+    unsigned to_empty[CB_SPACES];                /* bins that are still to be emptied in a drain */
+    struct cb_block *all;                        /* every block of the heap ... */
+    size_t blocks;                               /* ... and how many there are */
     struct cb_block *queue[CB_BLOCK_QUEUES + 1]; /* blocks of the small space: see cb_block.queue */
     uint64_t holes;                              /* bit per length of holes that a block waits with */
     uint16_t passed[CB_SMALL_GRANULES + 1]; /* granules in holes that the sweep has left, by their length */
     unsigned sweep_most;                    /* what is swept has no longer holes, so far as is known */
     bool tight;                             /* the system has refused a block ... */
     size_t tight_in_use;                    /* ... when so many granules were in use */
-    size_t swept;         /* granules whose map bytes sweeps have gone over, ever */
-    size_t sweeps;        /* parts of blocks that were swept, ever, as the next ... */
-    size_t revived;       /* ... and granules that became runs by it */
-    size_t overflowed;    /* objects that died in rings */
-    size_t taken_in;      /* objects that others freed, parked by the owner ... */
-    size_t collected;     /* ... and let die at once by another thread */
+    size_t swept;                           /* granules whose map bytes sweeps have gone over, ever */
+    size_t sweeps;                          /* parts of blocks that were swept, ever, as the next ... */
+    size_t revived;                         /* ... and granules that became runs by it */
+    size_t overflowed;                      /* objects that died in bins */
+    size_t taken_in;                        /* objects that others freed, parked by the owner ... */
+    size_t collected;                       /* ... and let die at once by another thread */
     uint64_t tag;         /* its number << CB_TAG_SHIFT, or CB_NO_TAG; constant once linked */
     struct cb_heap *next; /* in heaps.all; constant once linked */
     bool warm;            /* idle, and as its thread left it; guarded by heaps.lock, as is the next */
@@ -248,8 +248,8 @@ struct cb_heap {
     _Atomic uint32_t state;         /* enum cb_heap_state; thread.c says who changes it and how */
     cb_lock lock; /* rank 2: guards what is dead: runs, lists, blocks, their counts; remote.h says why */
 
-    size_t *slots[CB_SPACES];     /* room for all rings of a space at their largest; NULL: never needed */
-    bool slots_stale[CB_SPACES];  /* rings have left it since it was purged ... */
+    size_t *slots[CB_SPACES];     /* room for all bins of a space at their largest; NULL: never needed */
+    bool slots_stale[CB_SPACES];  /* bins have left it since it was purged ... */
     uint64_t slots_at[CB_SPACES]; /* ... which was then, in milliseconds */
     struct cb_alive alive;        /* held by the thread that has the heap */
     bool torn;         /* its lock was held at a fork by a thread that this process does not have */
@@ -270,13 +270,13 @@ static inline void cb_heap_is_active(struct cb_heap *heap) {
 
 /*
  * What the fast paths of one thread need, on one cache line. A thread that has no heap yet (or no longer) has
- * no run and no rings: then every bounds test fails and the slow path finds out.
+ * no run and no bins: then every bounds test fails and the slow path finds out.
  */
 struct cb_thread {
     struct cb_run run; /* the small space's */
-    uint64_t asked;    /* bit g - 1: ring g has an entry, and malloc takes it rather than advance the cursor */
+    uint64_t asked;    /* bit g - 1: bin g has an entry, and malloc takes it rather than advance the cursor */
     uint8_t *map;      /* cb_map, or NULL without a heap */
-    struct cb_rings *rings; /* the heap's */
+    struct cb_bins *bins; /* the heap's */
     struct cb_heap *heap;
     uint64_t tag;        /* the heap's; CB_NO_TAG without one */
     uint32_t exits;      /* how often the thread's destructor has run */
@@ -301,13 +301,13 @@ static inline size_t cb_higher(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* The bit of cb_thread.asked for the ring of so many granules. */
+/* The bit of cb_thread.asked for the bin of so many granules. */
 static inline uint64_t cb_asked_bit(size_t granules) {
     return (uint64_t)1 << (granules - 1);
 }
 
 #define CB_TLS_MODEL __attribute__((tls_model("initial-exec")))
-#define CB_NO_TAG ((uint64_t)1) /* of no entry of cb_near */
+#define CB_NO_TAG ((uint64_t)1) /* of no entry of cb_owner_cache */
 
 /* In cb_block.remote: a block that is to be queued when something is freed in it remotely. */
 #define CB_REMOTE_OPEN ((uint64_t)1 << 63)

@@ -3,28 +3,28 @@
  *
  * Layer: tests. Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 static void blocks_follow_each_other(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 8);
-    assert_int_equal(bed_offset(arena, cutback_alloc(arena, 3, 1)), 0);
-    assert_int_equal(bed_offset(arena, cutback_alloc(arena, 5, 1)), 3);
+    cutback_arena *arena = fixture_make(256, 8);
+    assert_int_equal(fixture_offset(arena, cutback_alloc(arena, 3, 1)), 0);
+    assert_int_equal(fixture_offset(arena, cutback_alloc(arena, 5, 1)), 3);
     assert_used(arena, 8);
     assert_int_equal(cutback_remaining(arena), 248);
 }
 
 static void padding_comes_before_the_block(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 8);
+    cutback_arena *arena = fixture_make(256, 8);
     cutback_alloc(arena, 1, 1);
-    assert_int_equal(bed_offset(arena, cutback_alloc(arena, 4, 64)), 64);
+    assert_int_equal(fixture_offset(arena, cutback_alloc(arena, 4, 64)), 64);
     assert_used(arena, 68);
 }
 
 static void every_power_of_two_is_an_alignment(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(4096, 8);
+    cutback_arena *arena = fixture_make(4096, 8);
     for (size_t align = 1; align <= 1024; align *= 2) {
         void *block = cutback_alloc(arena, 1, align);
         assert_non_null(block);
@@ -45,7 +45,7 @@ static void alignment_is_of_the_address_not_of_the_offset(void **state) {
 
 static void a_request_may_fill_the_arena_to_the_last_byte(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(100, 8);
+    cutback_arena *arena = fixture_make(100, 8);
     assert_non_null(cutback_alloc(arena, 100, 1));
     assert_int_equal(cutback_remaining(arena), 0);
     assert_null(cutback_alloc(arena, 1, 1));
@@ -53,7 +53,7 @@ static void a_request_may_fill_the_arena_to_the_last_byte(void **state) {
 
 static void a_request_one_byte_too_large_changes_nothing(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(100, 8);
+    cutback_arena *arena = fixture_make(100, 8);
     cutback_alloc(arena, 10, 1);
     assert_null(cutback_alloc(arena, 91, 1));
     assert_used(arena, 10);
@@ -63,7 +63,7 @@ static void a_request_one_byte_too_large_changes_nothing(void **state) {
 
 static void a_request_whose_padding_does_not_fit_is_refused(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(100, 8);
+    cutback_arena *arena = fixture_make(100, 8);
     cutback_alloc(arena, 65, 1);
     assert_null(cutback_alloc(arena, 1, 64));
     assert_used(arena, 65);
@@ -71,7 +71,7 @@ static void a_request_whose_padding_does_not_fit_is_refused(void **state) {
 
 static void a_request_that_wraps_around_is_refused(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(100, 8);
+    cutback_arena *arena = fixture_make(100, 8);
     cutback_alloc(arena, 1, 1);
     assert_null(cutback_alloc(arena, SIZE_MAX, 1));
     assert_null(cutback_alloc(arena, SIZE_MAX - 8, 16));
@@ -82,7 +82,7 @@ static void a_request_that_wraps_around_is_refused(void **state) {
 
 static void an_alignment_that_is_no_power_of_two_is_refused(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(100, 8);
+    cutback_arena *arena = fixture_make(100, 8);
     assert_null(cutback_alloc(arena, 8, 0));
     assert_null(cutback_alloc(arena, 8, 3));
     assert_null(cutback_alloc(arena, 8, 24));
@@ -93,7 +93,7 @@ static void an_alignment_that_is_no_power_of_two_is_refused(void **state) {
 
 static void size_0_gives_an_aligned_pointer_and_touches_nothing(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(100, 2);
+    cutback_arena *arena = fixture_make(100, 2);
     cutback_alloc(arena, 10, 1);
     cutback_arena copy = *arena;
     for (size_t align = 1; align <= 4096; align *= 2) {
@@ -106,7 +106,7 @@ static void size_0_gives_an_aligned_pointer_and_touches_nothing(void **state) {
 
 static void size_0_is_met_by_a_full_arena(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(8, 2);
+    cutback_arena *arena = fixture_make(8, 2);
     cutback_alloc(arena, 8, 1);
     assert_non_null(cutback_alloc(arena, 0, 64));
 }
@@ -115,7 +115,7 @@ static void two_arenas_do_not_know_each_other(void **state) {
     (void)state;
     static unsigned char memory[64];
     cutback_arena other = {0};
-    cutback_arena *arena = bed_make(64, 2);
+    cutback_arena *arena = fixture_make(64, 2);
     assert_true(cutback_init(&other, memory, sizeof memory, NULL, 0));
     void *block = cutback_alloc(&other, 8, 1);
     assert_false(cutback_owns(arena, block));
@@ -126,7 +126,7 @@ static void two_arenas_do_not_know_each_other(void **state) {
 
 static void calloc_clears_memory_that_was_used(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(64, 2);
+    cutback_arena *arena = fixture_make(64, 2);
     unsigned char *block = cutback_alloc(arena, 64, 1);
     memset(block, 0xFF, 64);
     cutback_free(arena, block, 64);
@@ -138,7 +138,7 @@ static void calloc_clears_memory_that_was_used(void **state) {
 
 static void calloc_refuses_a_product_that_overflows(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(64, 2);
+    cutback_arena *arena = fixture_make(64, 2);
     const size_t half = (size_t)1 << (sizeof(size_t) * CHAR_BIT / 2);
     assert_null(cutback_calloc(arena, half, half, 1));
     assert_null(cutback_calloc(arena, half + 1, half, 1)); /* wraps to something small */
@@ -153,7 +153,7 @@ static void calloc_refuses_a_product_that_overflows(void **state) {
 
 static void calloc_multiplies(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(4096, 2);
+    cutback_arena *arena = fixture_make(4096, 2);
     for (size_t count = 1; count < 60; count++)
         for (size_t size = 1; size < 60; size += 7) {
             void *block = cutback_calloc(arena, count, size, 1);
@@ -164,7 +164,7 @@ static void calloc_multiplies(void **state) {
 
 static void calloc_of_nothing_is_an_empty_block(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(64, 2);
+    cutback_arena *arena = fixture_make(64, 2);
     assert_non_null(cutback_calloc(arena, 0, 8, 16));
     assert_non_null(cutback_calloc(arena, 8, 0, 16));
     assert_non_null(cutback_calloc(arena, SIZE_MAX, 0, 16));

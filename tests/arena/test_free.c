@@ -3,35 +3,35 @@
  *
  * Layer: tests. Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 /* ---- the ring knows the block ---- */
 
 static void the_worked_example_step_by_step(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(4096, 8);
+    cutback_arena *arena = fixture_make(4096, 8);
     void *a = cutback_alloc(arena, 64, 8);
     assert_used(arena, 64);
     void *b = cutback_alloc(arena, 64, 8);
     assert_used(arena, 128);
     void *c = cutback_alloc(arena, 64, 8);
     assert_used(arena, 192);
-    assert_int_equal(bed_known(arena), 3);
+    assert_int_equal(fixture_known(arena), 3);
     cutback_free(arena, c, 64);
     assert_used(arena, 128);
-    assert_int_equal(bed_known(arena), 2);
+    assert_int_equal(fixture_known(arena), 2);
     cutback_free(arena, a, 64); /* b is in the way */
     assert_used(arena, 128);
-    assert_int_equal(bed_known(arena), 2);
+    assert_int_equal(fixture_known(arena), 2);
     cutback_free(arena, b, 64); /* both come back */
     assert_used(arena, 0);
-    assert_int_equal(bed_known(arena), 0);
+    assert_int_equal(fixture_known(arena), 0);
     assert_ptr_equal(cutback_alloc(arena, 64, 8), a);
 }
 
 static void the_block_on_top_comes_back_at_once(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 10, 1);
     void *top = cutback_alloc(arena, 20, 1);
     cutback_free(arena, top, 20);
@@ -41,7 +41,7 @@ static void the_block_on_top_comes_back_at_once(void **state) {
 
 static void its_padding_comes_back_too(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 1, 1);
     void *top = cutback_alloc(arena, 8, 64);
     assert_used(arena, 72);
@@ -51,7 +51,7 @@ static void its_padding_comes_back_too(void **state) {
 
 static void the_padding_of_a_dead_block_beneath_comes_back_too(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 1, 1);
     void *beneath = cutback_alloc(arena, 1, 32);
     void *top = cutback_alloc(arena, 1, 64);
@@ -63,7 +63,7 @@ static void the_padding_of_a_dead_block_beneath_comes_back_too(void **state) {
 
 static void a_live_block_stops_the_cursor(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 8);
+    cutback_arena *arena = fixture_make(256, 8);
     void *blocks[5];
     for (size_t i = 0; i < 5; i++)
         blocks[i] = cutback_alloc(arena, 10, 1);
@@ -81,7 +81,7 @@ static void frees_in_any_order_end_at_the_start(void **state) {
     (void)state;
     static const unsigned orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}, {2, 0, 3, 1}};
     for (size_t order = 0; order < 4; order++) {
-        cutback_arena *arena = bed_make(256, 4);
+        cutback_arena *arena = fixture_make(256, 4);
         void *blocks[4];
         for (size_t i = 0; i < 4; i++)
             blocks[i] = cutback_alloc(arena, 7, 4);
@@ -95,7 +95,7 @@ static void frees_in_any_order_end_at_the_start(void **state) {
 
 static void a_thousand_pairs_need_no_room(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(64, 1);
+    cutback_arena *arena = fixture_make(64, 1);
     for (int i = 0; i < 1000; i++) {
         void *block = cutback_alloc(arena, 60, 4);
         assert_non_null(block);
@@ -106,7 +106,7 @@ static void a_thousand_pairs_need_no_room(void **state) {
 
 static void the_size_of_a_remembered_block_may_be_understated(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 8, 1);
     void *block = cutback_alloc(arena, 100, 1);
     cutback_free(arena, block, 1);
@@ -117,7 +117,7 @@ static void the_size_of_a_remembered_block_may_be_understated(void **state) {
 
 static void the_ring_forgets_the_oldest(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 2);
+    cutback_arena *arena = fixture_make(256, 2);
     cutback_alloc(arena, 10, 1); /* keeps the scope alive */
     void *b = cutback_alloc(arena, 10, 1);
     void *c = cutback_alloc(arena, 10, 1);
@@ -133,7 +133,7 @@ static void the_ring_forgets_the_oldest(void **state) {
 
 static void the_cursor_stops_at_a_forgotten_dead_block(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 1);
+    cutback_arena *arena = fixture_make(256, 1);
     cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     void *c = cutback_alloc(arena, 10, 1);
@@ -144,7 +144,7 @@ static void the_cursor_stops_at_a_forgotten_dead_block(void **state) {
 
 static void the_ring_remembers_anew_after_it_forgot(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 2);
+    cutback_arena *arena = fixture_make(256, 2);
     for (int i = 0; i < 5; i++)
         cutback_alloc(arena, 10, 1);
     for (int i = 0; i < 20; i++) {
@@ -158,7 +158,7 @@ static void the_ring_remembers_anew_after_it_forgot(void **state) {
 
 static void the_last_live_block_takes_the_arena_with_it(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 2);
+    cutback_arena *arena = fixture_make(256, 2);
     void *blocks[6];
     for (size_t i = 0; i < 6; i++)
         blocks[i] = cutback_alloc(arena, 10, 8);
@@ -167,13 +167,13 @@ static void the_last_live_block_takes_the_arena_with_it(void **state) {
     assert_used(arena, 90);
     cutback_free(arena, blocks[5], 10);
     assert_used(arena, 0);
-    assert_int_equal(bed_known(arena), 0);
+    assert_int_equal(fixture_known(arena), 0);
     assert_int_equal(cutback_get_stats(arena).forgotten_frees, 4);
 }
 
 static void the_last_live_block_may_be_a_forgotten_one(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 1);
+    cutback_arena *arena = fixture_make(256, 1);
     void *a = cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_free(arena, b, 10);
@@ -184,19 +184,19 @@ static void the_last_live_block_may_be_a_forgotten_one(void **state) {
 
 static void without_slots_it_is_a_plain_bump_allocator(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 0);
+    cutback_arena *arena = fixture_make(256, 0);
     void *a = cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_free(arena, b, 10);
     assert_used(arena, 20);
-    assert_int_equal(bed_offset(arena, cutback_alloc(arena, 10, 1)), 20);
+    assert_int_equal(fixture_offset(arena, cutback_alloc(arena, 10, 1)), 20);
     cutback_free(arena, a, 10);
     assert_used(arena, 30);
 }
 
 static void without_slots_the_last_free_still_falls_back(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 0);
+    cutback_arena *arena = fixture_make(256, 0);
     void *a = cutback_alloc(arena, 10, 16);
     void *b = cutback_alloc(arena, 10, 16);
     cutback_free(arena, a, 10);
@@ -210,7 +210,7 @@ static void without_slots_the_last_free_still_falls_back(void **state) {
 
 static void null_and_size_0_are_ignored(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 2);
+    cutback_arena *arena = fixture_make(256, 2);
     void *a = cutback_alloc(arena, 10, 1);
     cutback_arena copy = *arena;
     cutback_free(arena, NULL, 10);
@@ -222,31 +222,31 @@ static void null_and_size_0_are_ignored(void **state) {
 
 static void what_is_not_the_arenas_is_ignored(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 2);
+    cutback_arena *arena = fixture_make(256, 2);
     cutback_alloc(arena, 10, 1);
     cutback_arena copy = *arena;
     int elsewhere = 0;
     cutback_free(arena, &elsewhere, sizeof elsewhere);
-    cutback_free(arena, bed_memory(arena) - 1, 1);
-    cutback_free(arena, bed_memory(arena) + 256, 1);
+    cutback_free(arena, fixture_memory(arena) - 1, 1);
+    cutback_free(arena, fixture_memory(arena) + 256, 1);
     assert_unchanged(arena, &copy);
 }
 
 static void what_is_above_the_cursor_is_ignored(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 2);
+    cutback_arena *arena = fixture_make(256, 2);
     cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_free(arena, b, 10);
     cutback_arena copy = *arena;
     cutback_free(arena, b, 10);
-    cutback_free(arena, bed_memory(arena) + 255, 1);
+    cutback_free(arena, fixture_memory(arena) + 255, 1);
     assert_unchanged(arena, &copy);
 }
 
 static void the_inside_of_a_remembered_block_is_ignored(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *a = cutback_alloc(arena, 10, 1);
     unsigned char *b = cutback_alloc(arena, 10, 16);
     cutback_arena copy = *arena;
@@ -258,7 +258,7 @@ static void the_inside_of_a_remembered_block_is_ignored(void **state) {
 
 static void a_size_that_reaches_into_the_next_block_is_ignored(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 1);
+    cutback_arena *arena = fixture_make(256, 1);
     void *a = cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_arena copy = *arena;
@@ -270,7 +270,7 @@ static void a_size_that_reaches_into_the_next_block_is_ignored(void **state) {
 
 static void a_second_free_is_ignored_and_counted(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *a = cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_free(arena, a, 10);
@@ -285,7 +285,7 @@ static void a_second_free_is_ignored_and_counted(void **state) {
 
 static void a_second_free_does_not_end_another_blocks_life(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_alloc(arena, 10, 1);

@@ -3,7 +3,7 @@
  *
  * Layer: tests. Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 static void a_zeroed_arena_refuses_every_request(void **state) {
     (void)state;
@@ -32,7 +32,7 @@ static void a_zeroed_arena_gives_a_mark_that_it_refuses(void **state) {
 
 static void a_new_arena_is_empty(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(100, 4);
+    cutback_arena *arena = fixture_make(100, 4);
     cutback_stats stats = cutback_get_stats(arena);
     assert_used(arena, 0);
     assert_int_equal(cutback_remaining(arena), 100);
@@ -89,7 +89,7 @@ static void init_refuses_a_ring_inside_the_memory(void **state) {
 
 static void a_refused_init_leaves_the_arena_not_initialised(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(128, 2);
+    cutback_arena *arena = fixture_make(128, 2);
     assert_non_null(cutback_alloc(arena, 8, 8));
     assert_false(cutback_init(arena, NULL, 128, NULL, 0));
     assert_null(cutback_alloc(arena, 8, 8));
@@ -98,7 +98,7 @@ static void a_refused_init_leaves_the_arena_not_initialised(void **state) {
 
 static void a_second_init_starts_over(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(128, 2);
+    cutback_arena *arena = fixture_make(128, 2);
     assert_non_null(cutback_alloc(arena, 100, 1));
     assert_null(cutback_alloc(arena, 100, 1));
     assert_true(cutback_init(arena, arena->memory, 64, arena->ring, 1));
@@ -110,11 +110,11 @@ static void a_second_init_starts_over(void **state) {
 
 static void an_arena_owns_its_memory_to_the_byte(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(100, 2);
+    cutback_arena *arena = fixture_make(100, 2);
     assert_true(cutback_owns(arena, arena->memory));
-    assert_true(cutback_owns(arena, bed_memory(arena) + 99));
-    assert_false(cutback_owns(arena, bed_memory(arena) + 100));
-    assert_false(cutback_owns(arena, bed_memory(arena) - 1));
+    assert_true(cutback_owns(arena, fixture_memory(arena) + 99));
+    assert_false(cutback_owns(arena, fixture_memory(arena) + 100));
+    assert_false(cutback_owns(arena, fixture_memory(arena) - 1));
     assert_false(cutback_owns(arena, arena->ring));
     assert_false(cutback_owns(arena, NULL));
 }
@@ -162,10 +162,10 @@ static void a_declared_arena_of_another_layout_is_not_initialised(void **state) 
 
 static void clear_gives_everything_back(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 2);
+    cutback_arena *arena = fixture_make(256, 2);
     for (size_t i = 0; i < 5; i++)
         assert_non_null(cutback_alloc(arena, 10, 8));
-    cutback_free(arena, bed_memory(arena), 10);
+    cutback_free(arena, fixture_memory(arena), 10);
     cutback_mark_set(arena);
     cutback_clear(arena);
     assert_used(arena, 0);
@@ -173,14 +173,14 @@ static void clear_gives_everything_back(void **state) {
     assert_int_equal(cutback_get_stats(arena).live_blocks, 0);
     assert_int_equal(cutback_get_stats(arena).peak, 74);
     void *block = cutback_alloc(arena, 256, 1);
-    assert_ptr_equal(block, bed_memory(arena));
+    assert_ptr_equal(block, fixture_memory(arena));
     cutback_free(arena, block, 256);
     assert_used(arena, 0);
 }
 
 static void clear_ends_every_scope(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(4096, 2);
+    cutback_arena *arena = fixture_make(4096, 2);
     cutback_mark marks[CUTBACK_SCOPES + 2];
     for (size_t i = 0; i < CUTBACK_SCOPES + 2; i++)
         marks[i] = cutback_mark_set(arena);

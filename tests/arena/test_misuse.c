@@ -4,7 +4,7 @@
  *
  * Layer: tests. Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #ifndef ROUNDS
 #define ROUNDS 600
@@ -30,7 +30,7 @@ static void frees_of_what_was_freed_before_leave_the_invariants(void **state) {
     (void)state;
     static const size_t lengths[] = {1, 2, 3, 8, 16, 33};
     for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
-        cutback_arena *arena = bed_make(BED_MEMORY, lengths[seed % 6]);
+        cutback_arena *arena = fixture_make(BED_MEMORY, lengths[seed % 6]);
         void *blocks[MISUSE_BLOCKS];
         size_t sizes[MISUSE_BLOCKS];
         cutback_mark marks[MISUSE_MARKS];

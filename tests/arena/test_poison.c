@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bed.h"
+#include "fixture.h"
 
 /* The byte at the wrong place; volatile, so that the access is made. */
 static void touch(const unsigned char *byte) {
@@ -44,7 +44,7 @@ static bool is_caught(void (*act)(void)) {
 }
 
 static void act_nothing_wrong(void) {
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *a = cutback_alloc(arena, 13, 8);
     unsigned char *b = cutback_alloc(arena, 20, 8);
     memset(a, 1, 13);
@@ -55,14 +55,14 @@ static void act_nothing_wrong(void) {
 }
 
 static void act_use_after_free_on_top(void) {
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *a = cutback_alloc(arena, 16, 8);
     cutback_free(arena, a, 16);
     touch(a);
 }
 
 static void act_use_after_free_elsewhere(void) {
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *a = cutback_alloc(arena, 16, 8);
     cutback_alloc(arena, 16, 8);
     cutback_free(arena, a, 16);
@@ -70,7 +70,7 @@ static void act_use_after_free_elsewhere(void) {
 }
 
 static void act_use_after_free_of_a_forgotten_block(void) {
-    cutback_arena *arena = bed_make(256, 0);
+    cutback_arena *arena = fixture_make(256, 0);
     unsigned char *a = cutback_alloc(arena, 16, 8);
     cutback_alloc(arena, 16, 8);
     cutback_free(arena, a, 16);
@@ -78,7 +78,7 @@ static void act_use_after_free_of_a_forgotten_block(void) {
 }
 
 static void act_use_after_reset(void) {
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_mark mark = cutback_mark_set(arena);
     unsigned char *a = cutback_alloc(arena, 16, 8);
     cutback_reset(arena, mark);
@@ -86,7 +86,7 @@ static void act_use_after_reset(void) {
 }
 
 static void act_use_after_move(void) {
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *a = cutback_alloc(arena, 16, 8);
     cutback_alloc(arena, 16, 8);
     if (cutback_realloc(arena, a, 16, 32, 8) != a)
@@ -94,7 +94,7 @@ static void act_use_after_move(void) {
 }
 
 static void act_use_after_slide(void) {
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 8, 8);
     unsigned char *a = cutback_alloc(arena, 100, 8);
     if (cutback_realloc(arena, a, 100, 100, 64) != a)
@@ -102,24 +102,24 @@ static void act_use_after_slide(void) {
 }
 
 static void act_overflow_into_free_space(void) {
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     touch((unsigned char *)cutback_alloc(arena, 16, 8) + 16);
 }
 
 static void act_overflow_by_one_byte_of_an_odd_size(void) {
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     touch((unsigned char *)cutback_alloc(arena, 13, 8) + 13);
 }
 
 static void act_overflow_into_padding(void) {
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *a = cutback_alloc(arena, 16, 8);
     cutback_alloc(arena, 16, 64);
     touch(a + 16);
 }
 
 static void act_use_of_what_a_shrink_cut_off(void) {
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *a = cutback_alloc(arena, 64, 8);
     cutback_alloc(arena, 16, 8);
     cutback_realloc(arena, a, 64, 16, 8);
@@ -127,7 +127,7 @@ static void act_use_of_what_a_shrink_cut_off(void) {
 }
 
 static void act_use_of_memory_never_handed_out(void) {
-    touch(bed_memory(bed_make(256, 4)) + 100);
+    touch(fixture_memory(fixture_make(256, 4)) + 100);
 }
 
 static void access_to_live_blocks_is_not_reported(void **state) {

@@ -8,7 +8,7 @@
  */
 #include <stdlib.h>
 
-#include "bed.h"
+#include "fixture.h"
 #include "pair.h"
 
 #ifndef ROUNDS

@@ -3,17 +3,17 @@
  *
  * Layer: tests. Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 /* ---- on top ---- */
 
 static void the_block_on_top_grows_in_place(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *block = cutback_alloc(arena, 10, 8);
-    bed_fill(block, 10, 3);
+    fixture_fill(block, 10, 3);
     assert_ptr_equal(cutback_realloc(arena, block, 10, 200, 8), block);
-    bed_expect(block, 10, 3);
+    fixture_expect(block, 10, 3);
     assert_used(arena, 200);
     cutback_free(arena, block, 200);
     assert_used(arena, 0);
@@ -21,7 +21,7 @@ static void the_block_on_top_grows_in_place(void **state) {
 
 static void the_block_on_top_grows_to_the_last_byte(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *block = cutback_alloc(arena, 10, 8);
     assert_ptr_equal(cutback_realloc(arena, block, 10, 256, 8), block);
     assert_int_equal(cutback_remaining(arena), 0);
@@ -29,11 +29,11 @@ static void the_block_on_top_grows_to_the_last_byte(void **state) {
 
 static void the_block_on_top_shrinks_in_place(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *block = cutback_alloc(arena, 100, 8);
-    bed_fill(block, 100, 9);
+    fixture_fill(block, 100, 9);
     assert_ptr_equal(cutback_realloc(arena, block, 100, 30, 8), block);
-    bed_expect(block, 30, 9);
+    fixture_expect(block, 30, 9);
     assert_used(arena, 30);
     cutback_free(arena, block, 30);
     assert_used(arena, 0);
@@ -41,13 +41,13 @@ static void the_block_on_top_shrinks_in_place(void **state) {
 
 static void the_block_on_top_that_cannot_grow_is_untouched(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 100, 1);
     unsigned char *block = cutback_alloc(arena, 100, 1);
-    bed_fill(block, 100, 1);
+    fixture_fill(block, 100, 1);
     assert_null(cutback_realloc(arena, block, 100, 157, 1));
     assert_null(cutback_realloc(arena, block, 100, SIZE_MAX, 1));
-    bed_expect(block, 100, 1);
+    fixture_expect(block, 100, 1);
     assert_used(arena, 200);
     assert_int_equal(cutback_get_stats(arena).failed_requests, 2);
     cutback_free(arena, block, 100);
@@ -56,7 +56,7 @@ static void the_block_on_top_that_cannot_grow_is_untouched(void **state) {
 
 static void the_padding_stays_with_a_resized_block(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 1, 1);
     void *block = cutback_alloc(arena, 8, 64);
     block = cutback_realloc(arena, block, 8, 80, 64);
@@ -67,7 +67,7 @@ static void the_padding_stays_with_a_resized_block(void **state) {
 
 static void a_forgotten_block_at_the_cursor_is_on_top(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 0);
+    cutback_arena *arena = fixture_make(256, 0);
     void *block = cutback_alloc(arena, 10, 8);
     assert_ptr_equal(cutback_realloc(arena, block, 10, 50, 8), block);
     assert_used(arena, 50);
@@ -80,7 +80,7 @@ static void a_forgotten_block_at_the_cursor_is_on_top(void **state) {
 
 static void the_same_size_changes_nothing(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *a = cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_arena copy = *arena;
@@ -91,7 +91,7 @@ static void the_same_size_changes_nothing(void **state) {
 
 static void a_dead_block_beneath_comes_back_after_a_resize(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *a = cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_free(arena, a, 10);
@@ -105,12 +105,12 @@ static void a_dead_block_beneath_comes_back_after_a_resize(void **state) {
 
 static void a_block_elsewhere_shrinks_where_it_is(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *a = cutback_alloc(arena, 50, 1);
-    bed_fill(a, 50, 5);
+    fixture_fill(a, 50, 5);
     void *b = cutback_alloc(arena, 10, 1);
     assert_ptr_equal(cutback_realloc(arena, a, 50, 20, 1), a);
-    bed_expect(a, 20, 5);
+    fixture_expect(a, 20, 5);
     assert_used(arena, 60);
     cutback_free(arena, a, 20);
     cutback_free(arena, b, 10);
@@ -119,7 +119,7 @@ static void a_block_elsewhere_shrinks_where_it_is(void **state) {
 
 static void what_was_cut_off_elsewhere_comes_back_when_it_is_on_top(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *a = cutback_alloc(arena, 50, 1);
     void *b = cutback_alloc(arena, 10, 1);
     a = cutback_realloc(arena, a, 50, 20, 1);
@@ -131,15 +131,15 @@ static void what_was_cut_off_elsewhere_comes_back_when_it_is_on_top(void **state
 
 static void a_block_elsewhere_grows_by_moving(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *a = cutback_alloc(arena, 20, 1);
-    bed_fill(a, 20, 7);
+    fixture_fill(a, 20, 7);
     unsigned char *b = cutback_alloc(arena, 10, 1);
-    bed_fill(b, 10, 70);
+    fixture_fill(b, 10, 70);
     unsigned char *moved = cutback_realloc(arena, a, 20, 40, 16);
-    assert_int_equal(bed_offset(arena, moved), 32);
-    bed_expect(moved, 20, 7);
-    bed_expect(b, 10, 70);
+    assert_int_equal(fixture_offset(arena, moved), 32);
+    fixture_expect(moved, 20, 7);
+    fixture_expect(b, 10, 70);
     assert_used(arena, 72);
     assert_int_equal(cutback_get_stats(arena).live_blocks, 2);
     cutback_free(arena, moved, 40);
@@ -150,24 +150,24 @@ static void a_block_elsewhere_grows_by_moving(void **state) {
 
 static void a_block_elsewhere_that_cannot_move_is_untouched(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(64, 4);
+    cutback_arena *arena = fixture_make(64, 4);
     unsigned char *a = cutback_alloc(arena, 20, 1);
-    bed_fill(a, 20, 7);
+    fixture_fill(a, 20, 7);
     cutback_alloc(arena, 20, 1);
     assert_null(cutback_realloc(arena, a, 20, 25, 1));
-    bed_expect(a, 20, 7);
+    fixture_expect(a, 20, 7);
     assert_used(arena, 40);
     assert_int_equal(cutback_get_stats(arena).live_blocks, 2);
 }
 
 static void moving_a_forgotten_block_counts_its_free(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 1);
+    cutback_arena *arena = fixture_make(256, 1);
     unsigned char *a = cutback_alloc(arena, 20, 1);
-    bed_fill(a, 20, 7);
+    fixture_fill(a, 20, 7);
     void *b = cutback_alloc(arena, 10, 1);
     unsigned char *moved = cutback_realloc(arena, a, 20, 30, 1);
-    bed_expect(moved, 20, 7);
+    fixture_expect(moved, 20, 7);
     assert_int_equal(cutback_get_stats(arena).forgotten_frees, 1);
     cutback_free(arena, moved, 30);
     assert_used(arena, 30);
@@ -179,13 +179,13 @@ static void moving_a_forgotten_block_counts_its_free(void **state) {
 
 static void the_block_on_top_slides_up_to_a_larger_alignment(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 4, 1);
     unsigned char *block = cutback_alloc(arena, 100, 4);
-    bed_fill(block, 100, 11);
+    fixture_fill(block, 100, 11);
     unsigned char *moved = cutback_realloc(arena, block, 100, 150, 64);
-    assert_int_equal(bed_offset(arena, moved), 64);
-    bed_expect(moved, 100, 11);
+    assert_int_equal(fixture_offset(arena, moved), 64);
+    fixture_expect(moved, 100, 11);
     assert_used(arena, 214);
     cutback_free(arena, moved, 150);
     assert_used(arena, 4); /* the way it slid is padding */
@@ -193,43 +193,43 @@ static void the_block_on_top_slides_up_to_a_larger_alignment(void **state) {
 
 static void a_block_that_slides_may_shrink(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 4, 1);
     unsigned char *block = cutback_alloc(arena, 200, 4);
-    bed_fill(block, 200, 11);
+    fixture_fill(block, 200, 11);
     unsigned char *moved = cutback_realloc(arena, block, 200, 16, 64);
-    assert_int_equal(bed_offset(arena, moved), 64);
-    bed_expect(moved, 16, 11);
+    assert_int_equal(fixture_offset(arena, moved), 64);
+    fixture_expect(moved, 16, 11);
     assert_used(arena, 80);
 }
 
 static void a_block_that_cannot_slide_is_untouched(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(100, 4);
+    cutback_arena *arena = fixture_make(100, 4);
     cutback_alloc(arena, 4, 1);
     unsigned char *block = cutback_alloc(arena, 90, 4);
-    bed_fill(block, 90, 11);
+    fixture_fill(block, 90, 11);
     assert_null(cutback_realloc(arena, block, 90, 90, 64));
-    bed_expect(block, 90, 11);
+    fixture_expect(block, 90, 11);
     assert_used(arena, 94);
 }
 
 static void a_block_elsewhere_moves_to_a_larger_alignment(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 4, 1);
     unsigned char *a = cutback_alloc(arena, 20, 4);
-    bed_fill(a, 20, 1);
+    fixture_fill(a, 20, 1);
     cutback_alloc(arena, 4, 1);
     unsigned char *moved = cutback_realloc(arena, a, 20, 10, 64);
-    assert_int_equal(bed_offset(arena, moved), 64);
-    bed_expect(moved, 10, 1);
+    assert_int_equal(fixture_offset(arena, moved), 64);
+    fixture_expect(moved, 10, 1);
     assert_used(arena, 74);
 }
 
 static void a_smaller_alignment_moves_nothing(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 1, 1);
     void *a = cutback_alloc(arena, 20, 64);
     assert_ptr_equal(cutback_realloc(arena, a, 20, 30, 1), a);
@@ -241,14 +241,14 @@ static void a_smaller_alignment_moves_nothing(void **state) {
 
 static void null_allocates(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     assert_ptr_equal(cutback_realloc(arena, NULL, 0, 10, 8), arena->memory);
-    assert_int_equal(bed_offset(arena, cutback_realloc(arena, NULL, 99, 10, 8)), 16);
+    assert_int_equal(fixture_offset(arena, cutback_realloc(arena, NULL, 99, 10, 8)), 16);
 }
 
 static void an_empty_block_grows_by_allocating(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *empty = cutback_alloc(arena, 0, 8);
     assert_ptr_equal(cutback_realloc(arena, empty, 0, 10, 8), arena->memory);
     assert_used(arena, 10);
@@ -256,7 +256,7 @@ static void an_empty_block_grows_by_allocating(void **state) {
 
 static void size_0_frees(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *block = cutback_alloc(arena, 10, 8);
     void *empty = cutback_realloc(arena, block, 10, 0, 64);
     assert_non_null(empty);
@@ -268,7 +268,7 @@ static void size_0_frees(void **state) {
 
 static void an_impossible_alignment_leaves_the_block_alone(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *block = cutback_alloc(arena, 10, 8);
     assert_null(cutback_realloc(arena, block, 10, 20, 0));
     assert_null(cutback_realloc(arena, block, 10, 20, 12));
@@ -280,14 +280,14 @@ static void an_impossible_alignment_leaves_the_block_alone(void **state) {
 
 static void what_is_no_live_block_is_refused(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *a = cutback_alloc(arena, 10, 8);
     cutback_alloc(arena, 10, 8);
     cutback_free(arena, a, 10);
     unsigned char elsewhere[8] = {0};
     assert_null(cutback_realloc(arena, a, 10, 5, 1));
     assert_null(cutback_realloc(arena, a + 17, 1, 5, 1));
-    assert_null(cutback_realloc(arena, bed_memory(arena) + 100, 1, 5, 1));
+    assert_null(cutback_realloc(arena, fixture_memory(arena) + 100, 1, 5, 1));
     assert_null(cutback_realloc(arena, elsewhere, 8, 16, 1));
     assert_used(arena, 26);
     assert_int_equal(cutback_get_stats(arena).failed_requests, 4);

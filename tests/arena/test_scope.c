@@ -3,27 +3,27 @@
  *
  * Layer: tests. Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 /* ---- reset ---- */
 
 static void reset_gives_back_all_since_the_mark(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *older = cutback_alloc(arena, 10, 1);
-    bed_fill(older, 10, 1);
+    fixture_fill(older, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
     for (int i = 0; i < 10; i++)
         cutback_alloc(arena, 10, 8);
     assert_true(cutback_reset(arena, mark));
     assert_used(arena, 10);
     assert_int_equal(cutback_get_stats(arena).live_blocks, 1);
-    bed_expect(older, 10, 1);
+    fixture_expect(older, 10, 1);
 }
 
 static void reset_of_an_empty_scope_changes_nothing_else(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
     assert_true(cutback_reset(arena, mark));
@@ -33,7 +33,7 @@ static void reset_of_an_empty_scope_changes_nothing_else(void **state) {
 
 static void reset_takes_older_dead_blocks_back_too(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 8);
+    cutback_arena *arena = fixture_make(256, 8);
     cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     void *c = cutback_alloc(arena, 10, 1);
@@ -48,7 +48,7 @@ static void reset_takes_older_dead_blocks_back_too(void **state) {
 
 static void reset_falls_back_when_everything_older_died(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 1);
+    cutback_arena *arena = fixture_make(256, 1);
     void *a = cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
@@ -63,7 +63,7 @@ static void reset_falls_back_when_everything_older_died(void **state) {
 
 static void reset_never_raises_the_cursor(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
     void *inside = cutback_alloc(arena, 10, 1);
@@ -75,7 +75,7 @@ static void reset_never_raises_the_cursor(void **state) {
 
 static void blocks_of_before_the_mark_are_remembered_after_a_reset(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
@@ -89,7 +89,7 @@ static void blocks_of_before_the_mark_are_remembered_after_a_reset(void **state)
 
 static void nothing_older_is_rewound_while_a_scope_is_open(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *a = cutback_alloc(arena, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
     cutback_free(arena, a, 10);
@@ -103,7 +103,7 @@ static void nothing_older_is_rewound_while_a_scope_is_open(void **state) {
 
 static void a_second_free_of_an_older_block_is_ignored_and_counted(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
@@ -116,7 +116,7 @@ static void a_second_free_of_an_older_block_is_ignored_and_counted(void **state)
 
 static void the_last_live_block_of_a_scope_takes_the_scope_with_it(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 1);
+    cutback_arena *arena = fixture_make(256, 1);
     cutback_alloc(arena, 10, 1);
     cutback_mark_set(arena);
     void *b = cutback_alloc(arena, 10, 32);
@@ -129,7 +129,7 @@ static void the_last_live_block_of_a_scope_takes_the_scope_with_it(void **state)
 
 static void without_slots_a_scope_falls_back_to_its_start(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 0);
+    cutback_arena *arena = fixture_make(256, 0);
     void *a = cutback_alloc(arena, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
     void *b = cutback_alloc(arena, 10, 1);
@@ -146,15 +146,15 @@ static void without_slots_a_scope_falls_back_to_its_start(void **state) {
 
 static void an_older_block_at_the_cursor_is_not_on_top(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     unsigned char *a = cutback_alloc(arena, 20, 1);
-    bed_fill(a, 20, 3);
+    fixture_fill(a, 20, 3);
     cutback_mark mark = cutback_mark_set(arena);
     assert_ptr_equal(cutback_realloc(arena, a, 20, 15, 1), a);
     assert_used(arena, 20); /* shrank where it is */
     unsigned char *moved = cutback_realloc(arena, a, 15, 30, 1);
-    assert_int_equal(bed_offset(arena, moved), 20); /* grew by moving into the scope */
-    bed_expect(moved, 15, 3);
+    assert_int_equal(fixture_offset(arena, moved), 20); /* grew by moving into the scope */
+    fixture_expect(moved, 15, 3);
     assert_used(arena, 50);
     assert_true(cutback_commit(arena, mark));
     cutback_free(arena, moved, 30);
@@ -163,16 +163,16 @@ static void an_older_block_at_the_cursor_is_not_on_top(void **state) {
 
 static void an_older_forgotten_block_at_the_cursor_is_not_on_top(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 0);
+    cutback_arena *arena = fixture_make(256, 0);
     void *a = cutback_alloc(arena, 20, 1);
     cutback_mark_set(arena);
-    assert_int_equal(bed_offset(arena, cutback_realloc(arena, a, 20, 30, 1)), 20);
+    assert_int_equal(fixture_offset(arena, cutback_realloc(arena, a, 20, 30, 1)), 20);
     assert_used(arena, 50);
 }
 
 static void a_block_moved_into_a_scope_goes_with_it(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *a = cutback_alloc(arena, 20, 1);
     cutback_mark mark = cutback_mark_set(arena);
     assert_non_null(cutback_realloc(arena, a, 20, 30, 1));
@@ -185,13 +185,13 @@ static void a_block_moved_into_a_scope_goes_with_it(void **state) {
 
 static void commit_keeps_what_was_allocated(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *a = cutback_alloc(arena, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
     unsigned char *b = cutback_alloc(arena, 10, 1);
-    bed_fill(b, 10, 9);
+    fixture_fill(b, 10, 9);
     assert_true(cutback_commit(arena, mark));
-    bed_expect(b, 10, 9);
+    fixture_expect(b, 10, 9);
     assert_used(arena, 20);
     cutback_free(arena, a, 10);
     cutback_free(arena, b, 10);
@@ -200,7 +200,7 @@ static void commit_keeps_what_was_allocated(void **state) {
 
 static void committed_blocks_count_for_the_enclosing_scope(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 0);
+    cutback_arena *arena = fixture_make(256, 0);
     void *a = cutback_alloc(arena, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
     void *b = cutback_alloc(arena, 10, 1);
@@ -213,7 +213,7 @@ static void committed_blocks_count_for_the_enclosing_scope(void **state) {
 
 static void commit_takes_uncovered_dead_blocks_back(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
@@ -227,7 +227,7 @@ static void commit_takes_uncovered_dead_blocks_back(void **state) {
 
 static void commit_falls_back_when_nothing_is_live(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 0);
+    cutback_arena *arena = fixture_make(256, 0);
     void *a = cutback_alloc(arena, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
     cutback_free(arena, a, 10);
@@ -240,7 +240,7 @@ static void commit_falls_back_when_nothing_is_live(void **state) {
 
 static void scopes_nest(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 8);
+    cutback_arena *arena = fixture_make(256, 8);
     cutback_mark outer = cutback_mark_set(arena);
     cutback_alloc(arena, 10, 1);
     cutback_mark inner = cutback_mark_set(arena);
@@ -253,7 +253,7 @@ static void scopes_nest(void **state) {
 
 static void a_block_counts_for_the_scope_that_it_was_allocated_in(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 0);
+    cutback_arena *arena = fixture_make(256, 0);
     void *outermost = cutback_alloc(arena, 10, 1);
     cutback_mark outer = cutback_mark_set(arena);
     void *b = cutback_alloc(arena, 10, 1);
@@ -276,7 +276,7 @@ static void a_block_counts_for_the_scope_that_it_was_allocated_in(void **state) 
 
 static void reset_of_an_outer_mark_ends_the_inner_ones(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 8);
+    cutback_arena *arena = fixture_make(256, 8);
     cutback_alloc(arena, 5, 1);
     cutback_mark outer = cutback_mark_set(arena);
     cutback_alloc(arena, 10, 1);
@@ -296,7 +296,7 @@ static void reset_of_an_outer_mark_ends_the_inner_ones(void **state) {
 
 static void commit_of_an_outer_mark_ends_the_inner_ones(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 0);
+    cutback_arena *arena = fixture_make(256, 0);
     cutback_mark outer = cutback_mark_set(arena);
     void *a = cutback_alloc(arena, 10, 1);
     cutback_mark inner = cutback_mark_set(arena);
@@ -315,7 +315,7 @@ static void commit_of_an_outer_mark_ends_the_inner_ones(void **state) {
 
 static void a_mark_is_good_for_once(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_mark mark = cutback_mark_set(arena);
     cutback_mark twin = mark;
     assert_true(cutback_reset(arena, mark));
@@ -329,7 +329,7 @@ static void a_mark_is_good_for_once(void **state) {
 
 static void an_old_mark_is_refused_although_a_new_one_looks_alike(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_mark old = cutback_mark_set(arena);
     cutback_reset(arena, old);
     cutback_mark fresh = cutback_mark_set(arena); /* same depth, same cursor */
@@ -342,7 +342,7 @@ static void an_old_mark_is_refused_although_a_new_one_looks_alike(void **state) 
 
 static void an_old_mark_is_refused_under_deeper_ones(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_mark first = cutback_mark_set(arena);
     cutback_commit(arena, first);
     cutback_mark second = cutback_mark_set(arena);
@@ -356,7 +356,7 @@ static void a_mark_of_another_arena_is_refused(void **state) {
     (void)state;
     static unsigned char memory[64];
     cutback_arena other = {0};
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     assert_true(cutback_init(&other, memory, sizeof memory, NULL, 0));
     cutback_mark mine = cutback_mark_set(arena);
     cutback_mark theirs = cutback_mark_set(&other); /* the first one, too */
@@ -370,7 +370,7 @@ static void a_mark_of_another_arena_is_refused(void **state) {
 
 static void a_zeroed_mark_is_refused(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_mark none = {0};
     assert_false(cutback_reset(arena, none));
     assert_false(cutback_commit(arena, none));
@@ -380,7 +380,7 @@ static void a_zeroed_mark_is_refused(void **state) {
 
 static void a_mark_of_before_a_second_init_is_refused(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_mark old = cutback_mark_set(arena);
     assert_true(cutback_init(arena, arena->memory, 256, arena->ring, 4));
     cutback_mark fresh = cutback_mark_set(arena);
@@ -392,7 +392,7 @@ static void a_mark_of_before_a_second_init_is_refused(void **state) {
 static void scopes_nest_without_end(void **state) {
     (void)state;
     enum { DEPTH = CUTBACK_SCOPES + 40 };
-    cutback_arena *arena = bed_make(4096, 4);
+    cutback_arena *arena = fixture_make(4096, 4);
     cutback_mark marks[DEPTH];
     for (size_t i = 0; i < DEPTH; i++) {
         marks[i] = cutback_mark_set(arena);
@@ -411,7 +411,7 @@ static void scopes_nest_without_end(void **state) {
 
 static void very_deep_scopes_take_room_at_the_end(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 0);
+    cutback_arena *arena = fixture_make(256, 0);
     cutback_mark first = cutback_mark_set(arena);
     for (size_t i = 1; i < CUTBACK_SCOPES; i++)
         cutback_mark_set(arena);
@@ -431,7 +431,7 @@ static void very_deep_scopes_take_room_at_the_end(void **state) {
 
 static void a_very_deep_scope_that_does_not_fit_is_not_opened(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_mark last = {0};
     cutback_alloc(arena, 240, 1);
     for (size_t i = 0; i < CUTBACK_SCOPES; i++)
@@ -452,16 +452,16 @@ static size_t scratch_user(cutback_arena *arena, size_t rest) {
     cutback_mark mark = cutback_mark_set(arena);
     unsigned char *scratch = cutback_alloc(arena, 16, 8);
     assert_non_null(scratch);
-    bed_fill(scratch, 16, (unsigned char)rest);
+    fixture_fill(scratch, 16, (unsigned char)rest);
     size_t used = rest != 0 ? scratch_user(arena, rest - 1) : cutback_used(arena);
-    bed_expect(scratch, 16, (unsigned char)rest);
+    fixture_expect(scratch, 16, (unsigned char)rest);
     assert_true(cutback_reset(arena, mark));
     return used;
 }
 
 static void functions_that_mark_and_reset_what_they_are_handed_nest(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(4096, 4);
+    cutback_arena *arena = fixture_make(4096, 4);
     assert_non_null(cutback_alloc(arena, 8, 8));
     assert_int_equal(scratch_user(arena, CUTBACK_SCOPES + 8), 8 + 16 * (CUTBACK_SCOPES + 9));
     assert_used(arena, 8);
@@ -480,9 +480,9 @@ static void fails_deep_inside(cutback_arena *arena) {
 
 static void an_error_path_resets_an_outer_mark(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(1024, 4);
+    cutback_arena *arena = fixture_make(1024, 4);
     unsigned char *kept = cutback_alloc(arena, 20, 1);
-    bed_fill(kept, 20, 5);
+    fixture_fill(kept, 20, 5);
     for (int i = 0; i < 3; i++) {
         cutback_mark outer = cutback_mark_set(arena);
         if (setjmp(scope_escape) == 0)
@@ -490,7 +490,7 @@ static void an_error_path_resets_an_outer_mark(void **state) {
         assert_true(cutback_reset(arena, outer));
         assert_used(arena, 20);
     }
-    bed_expect(kept, 20, 5);
+    fixture_expect(kept, 20, 5);
     cutback_free(arena, kept, 20);
     assert_used(arena, 0);
 }

@@ -3,11 +3,11 @@
  *
  * Layer: tests. Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 static void used_and_peak_follow_the_cursor(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *a = cutback_alloc(arena, 100, 1);
     void *b = cutback_alloc(arena, 50, 1);
     cutback_free(arena, b, 50);
@@ -19,7 +19,7 @@ static void used_and_peak_follow_the_cursor(void **state) {
 
 static void growing_in_place_raises_the_peak(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *a = cutback_alloc(arena, 10, 1);
     cutback_realloc(arena, a, 10, 200, 1);
     cutback_realloc(arena, a, 200, 10, 1);
@@ -29,7 +29,7 @@ static void growing_in_place_raises_the_peak(void **state) {
 
 static void live_blocks_are_those_not_freed(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 1);
+    cutback_arena *arena = fixture_make(256, 1);
     void *a = cutback_alloc(arena, 10, 1);
     cutback_alloc(arena, 10, 1);
     cutback_mark mark = cutback_mark_set(arena);
@@ -44,7 +44,7 @@ static void live_blocks_are_those_not_freed(void **state) {
 
 static void a_rewind_is_a_call_that_brought_back_what_was_freed_before(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     void *a = cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_free(arena, a, 10); /* not on top */
@@ -72,7 +72,7 @@ static void a_rewind_is_a_call_that_brought_back_what_was_freed_before(void **st
 
 static void every_refusal_is_a_failed_request(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(64, 4);
+    cutback_arena *arena = fixture_make(64, 4);
     void *a = cutback_alloc(arena, 10, 1);
     cutback_alloc(arena, 100, 1);
     cutback_alloc(arena, 1, 3);
@@ -85,7 +85,7 @@ static void every_refusal_is_a_failed_request(void **state) {
 
 static void forgotten_and_second_frees_are_counted_apart(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 2);
+    cutback_arena *arena = fixture_make(256, 2);
     void *a = cutback_alloc(arena, 10, 1);
     void *b = cutback_alloc(arena, 10, 1);
     cutback_alloc(arena, 10, 1);
@@ -98,7 +98,7 @@ static void forgotten_and_second_frees_are_counted_apart(void **state) {
 
 static void usage_tells_live_dead_and_padding_apart(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     cutback_alloc(arena, 30, 1);
     void *a = cutback_alloc(arena, 10, 1);
     cutback_alloc(arena, 20, 16); /* padding: 8 */
@@ -121,7 +121,7 @@ static void usage_tells_live_dead_and_padding_apart(void **state) {
 
 static void usage_without_slots_is_all_forgotten(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 0);
+    cutback_arena *arena = fixture_make(256, 0);
     cutback_alloc(arena, 30, 1);
     assert_int_equal(cutback_get_usage(arena).forgotten, 30);
     assert_int_equal(cutback_get_usage(arena).live, 0);
@@ -130,7 +130,7 @@ static void usage_without_slots_is_all_forgotten(void **state) {
 static void frees_are_counted_by_their_distance_from_the_top(void **state) {
     (void)state;
     enum { BLOCKS = 12, BUCKETS = 4 };
-    cutback_arena *arena = bed_make(256, 10);
+    cutback_arena *arena = fixture_make(256, 10);
     size_t counts[BUCKETS] = {0};
     void *blocks[BLOCKS];
     assert_true(cutback_watch_frees(arena, counts, BUCKETS));
@@ -153,7 +153,7 @@ static void frees_are_counted_by_their_distance_from_the_top(void **state) {
 
 static void counting_frees_begins_and_ends_in_use(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 10);
+    cutback_arena *arena = fixture_make(256, 10);
     size_t count = 0;
     void *a = cutback_alloc(arena, 8, 8);
     cutback_mark outer = cutback_mark_set(arena);

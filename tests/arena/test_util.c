@@ -3,7 +3,7 @@
  *
  * Layer: tests. Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 #include "cutback_util.h"
 
 struct thing {
@@ -20,10 +20,10 @@ static void an_alignment_is_that_of_the_type(void **state) {
 
 static void one_of_a_type_is_aligned_and_as_large_as_it(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     assert_non_null(cutback_new(arena, char));
     struct thing *thing = cutback_new(arena, struct thing);
-    assert_int_equal(bed_offset(arena, thing), _Alignof(struct thing));
+    assert_int_equal(fixture_offset(arena, thing), _Alignof(struct thing));
     assert_used(arena, _Alignof(struct thing) + sizeof *thing);
     char **pointer = cutback_new(arena, char *);
     *pointer = &thing->letter;
@@ -34,7 +34,7 @@ static void one_of_a_type_is_aligned_and_as_large_as_it(void **state) {
 
 static void an_array_that_overflows_is_refused(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     volatile size_t many = SIZE_MAX / sizeof(uint32_t) + 2; /* times 4 is 4 */
     uint32_t *numbers = cutback_array(arena, uint32_t, 10);
     assert_used(arena, 40);
@@ -49,7 +49,7 @@ static void an_array_that_overflows_is_refused(void **state) {
 
 static void an_array_is_resized_with_its_content(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(256, 4);
+    cutback_arena *arena = fixture_make(256, 4);
     uint32_t *numbers = cutback_array(arena, uint32_t, 2);
     numbers[1] = 42;
     assert_ptr_equal(cutback_resize(arena, uint32_t, numbers, 2, 20), numbers);
@@ -63,17 +63,17 @@ static void an_array_is_resized_with_its_content(void **state) {
 
 static void a_copy_is_of_all_bytes(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(64, 4);
+    cutback_arena *arena = fixture_make(64, 4);
     struct thing thing = {1.5, 'x'};
     const struct thing *copy = cutback_dup(arena, &thing, sizeof thing, cutback_alignment(struct thing));
     assert_memory_equal(copy, &thing, sizeof thing);
     assert_non_null(cutback_dup(arena, NULL, 0, 1));
-    assert_null(cutback_dup(arena, bed_memory(arena), 64, 1));
+    assert_null(cutback_dup(arena, fixture_memory(arena), 64, 1));
 }
 
 static void strings_are_copied_with_their_end(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(16, 4);
+    cutback_arena *arena = fixture_make(16, 4);
     const char unended[3] = {'a', 'b', 'c'};
     assert_string_equal(cutback_strdup(arena, "hello"), "hello");
     assert_used(arena, 6);
@@ -87,7 +87,7 @@ static void strings_are_copied_with_their_end(void **state) {
 
 static void printf_takes_as_much_as_it_writes(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(2048, 4);
+    cutback_arena *arena = fixture_make(2048, 4);
     char *line = cutback_printf(arena, "%s %d", "answer", 42);
     assert_string_equal(line, "answer 42");
     assert_used(arena, 10);
@@ -102,7 +102,7 @@ static void printf_takes_as_much_as_it_writes(void **state) {
 
 static void printf_that_does_not_fit_changes_nothing(void **state) {
     (void)state;
-    cutback_arena *arena = bed_make(20, 4);
+    cutback_arena *arena = fixture_make(20, 4);
     char *first = cutback_printf(arena, "%s", "0123456789");
     assert_null(cutback_printf(arena, "%s", "0123456789"));
     assert_null(cutback_printf(arena, "%300d", 1));

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
-#include "bed.h"
+#include "fixture.h"
 
 #if SIZE_MAX > UINT32_MAX && !defined(CB_HOOK_ASAN)
 static const size_t wide_size = (size_t)5 << 30;
@@ -21,7 +21,7 @@ static void a_wide_arena_remembers_a_block_for_every_two_slots(void **state) {
     assert_true(cutback_init(&arena, wide_memory, wide_size, wide_ring, 9));
     for (size_t i = 0; i < 6; i++)
         blocks[i] = cutback_alloc(&arena, (size_t)700 << 20, 4096);
-    assert_int_equal(bed_known(&arena), 4);
+    assert_int_equal(fixture_known(&arena), 4);
     assert_used(&arena, (size_t)4200 << 20);
     cutback_free(&arena, blocks[4], (size_t)700 << 20);
     cutback_free(&arena, blocks[2], (size_t)700 << 20);
@@ -43,9 +43,9 @@ static void blocks_above_4_gib_are_written_and_resized(void **state) {
     assert_non_null(cutback_alloc(&arena, (size_t)4 << 30, 1));
     cutback_mark mark = cutback_mark_set(&arena);
     unsigned char *block = cutback_alloc(&arena, 100, 64);
-    bed_fill(block, 100, 7);
+    fixture_fill(block, 100, 7);
     assert_ptr_equal(cutback_realloc(&arena, block, 100, 5000, 64), block);
-    bed_expect(block, 100, 7);
+    fixture_expect(block, 100, 7);
     assert_null(cutback_alloc(&arena, (size_t)1 << 30, 1));
     assert_true(cutback_reset(&arena, mark));
     assert_used(&arena, (size_t)4 << 30);

@@ -7,7 +7,7 @@
 #ifndef CB_TESTS_HEAP_CHILD_H
 #define CB_TESTS_HEAP_CHILD_H
 
-#include "bed.h"
+#include "fixture.h"
 
 #include <stdio.h>
 #include <sys/wait.h>

@@ -5,11 +5,11 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/block.h"
 #include "heap/pages.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 #include "heap/thread.h"
 
 #define KIB ((size_t)1 << 10)
@@ -49,7 +49,7 @@ static void free_all(void) {
     for (size_t i = 0; i < OBJECTS; i++) {
         cb_free(object[i]);
     }
-    cb_ring_empty_all(cb_thread.heap);
+    cb_bin_empty_all(cb_thread.heap);
     assert_heap();
 }
 
@@ -94,16 +94,16 @@ static void others_lie_between(void **state) {
 /* A place that is free is found again, parked or dead. */
 static void places_are_used_again(void **state) {
     (void)state;
-    uint64_t seed = bed_seed(3);
+    uint64_t seed = fixture_seed(3);
     static const size_t align[] = {4 * KIB, 16 * KIB, 64 * KIB, 128 * KIB};
     for (size_t k = 0; k < sizeof align / sizeof *align; k++) {
         make_all(align[k], SIZE);
         size_t blocks = cb_thread.heap->blocks;
         for (size_t i = 0; i < TURNS; i++) {
-            size_t at = bed_random(&seed) % OBJECTS;
+            size_t at = fixture_random(&seed) % OBJECTS;
             cb_free(object[at]);
             if (i % 100 == 0) {
-                cb_ring_empty_all(cb_thread.heap);
+                cb_bin_empty_all(cb_thread.heap);
             }
             object[at] = make(align[k], SIZE);
         }
@@ -132,32 +132,32 @@ static void the_least_aligned_that_fits_is_taken(void **state) {
 /* All sizes and alignments, with ordinary objects between, reallocated and freed in any order. */
 static void mixed_alignments_keep_the_invariants(void **state) {
     (void)state;
-    uint64_t seed = bed_seed(4);
+    uint64_t seed = fixture_seed(4);
     for (size_t i = 0; i < OTHERS; i++) {
         other[i] = NULL;
     }
     for (size_t i = 0; i < TURNS; i++) {
-        size_t at = bed_random(&seed) % (OTHERS / 8),
-               size = 1 + bed_random(&seed) % (32 * KIB >> bed_random(&seed) % 10);
+        size_t at = fixture_random(&seed) % (OTHERS / 8),
+               size = 1 + fixture_random(&seed) % (32 * KIB >> fixture_random(&seed) % 10);
         unsigned char byte = (unsigned char)at;
         if (other[at] != NULL) {
-            assert_true(bed_holds(other[at], size_of[at], byte));
+            assert_true(fixture_holds(other[at], size_of[at], byte));
             if (i % 5 == 0) {
                 void *moved = cb_realloc(other[at], size);
                 assert_non_null(moved);
-                assert_true(bed_holds(moved, size < size_of[at] ? size : size_of[at], byte));
+                assert_true(fixture_holds(moved, size < size_of[at] ? size : size_of[at], byte));
                 other[at] = moved;
                 size_of[at] = size;
-                bed_fill(moved, size, byte);
+                fixture_fill(moved, size, byte);
                 continue;
             }
             cb_free(other[at]);
         }
         other[at] =
-            i % 3 == 0 ? cb_malloc(size) : make((size_t)32 << bed_random(&seed) % (MOST_ALIGN + 1), size);
+            i % 3 == 0 ? cb_malloc(size) : make((size_t)32 << fixture_random(&seed) % (MOST_ALIGN + 1), size);
         assert_non_null(other[at]);
         size_of[at] = size;
-        bed_fill(other[at], size, byte);
+        fixture_fill(other[at], size, byte);
         if (i % 500 == 0) {
             assert_heap();
         }
@@ -165,7 +165,7 @@ static void mixed_alignments_keep_the_invariants(void **state) {
     for (size_t i = 0; i < OTHERS; i++) {
         cb_free(other[i]);
     }
-    cb_ring_empty_all(cb_thread.heap);
+    cb_bin_empty_all(cb_thread.heap);
     assert_heap();
 }
 

@@ -4,10 +4,10 @@
  * Layer:     tests.
  * Threading: one besides, which frees what the first allocated; three that do both while statistics are read.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/census.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 #include "heap/stats.h"
 #include "heap/thread.h"
 
@@ -19,7 +19,7 @@ static void *object[OBJECTS];
 static uint64_t seed;
 
 static size_t some_size(void) {
-    uint64_t r = bed_random(&seed);
+    uint64_t r = fixture_random(&seed);
     size_t most = r % 64 == 0 ? 300000 : r % 4 == 0 ? CB_MEDIUM_MAX : CB_SMALL_MAX;
     return 1 + (r >> 8) % most;
 }
@@ -34,18 +34,18 @@ static void assert_same(struct cb_census_count found, struct cb_census_count exp
     assert_int_equal(found.bytes, expected.bytes);
 }
 
-/* What is in the rings of the calling thread's heap. */
+/* What is in the bins of the calling thread's heap. */
 static struct cb_census_count in_rings(void) {
     struct cb_census_count found = {0, 0};
     struct cb_heap *heap = cb_thread.heap;
-    for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
-        found.objects += cb_ring_count(heap, i);
-        found.bytes += cb_ring_count(heap, i) * cb_ring_granules(i) * CB_GRANULE;
+    for (unsigned i = CB_BIN_BEGIN; i < CB_BINS; i = cb_bin_next(i)) {
+        found.objects += cb_bin_count(heap, i);
+        found.bytes += cb_bin_count(heap, i) * cb_bin_granules(i) * CB_GRANULE;
     }
     return found;
 }
 
-/* The census says what the test and the rings know. `remote`: objects that another thread has freed. */
+/* The census says what the test and the bins know. `remote`: objects that another thread has freed. */
 static void assert_census(struct cb_census_count remote) {
     struct cb_census census;
     struct cb_census_count live = {0, 0}, power[CB_CENSUS_POWERS] = {{0, 0}};
@@ -77,14 +77,15 @@ static void free_all(void) {
 /* Objects of all sizes come and go, and grow, and now and then everything is looked at. */
 static void every_object_is_counted_once(void **state) {
     (void)state;
-    seed = bed_seed(18);
+    seed = fixture_seed(18);
     for (unsigned step = 1; step <= 60000; step++) {
-        size_t i = bed_random(&seed) % OBJECTS;
-        if (bed_random(&seed) % 8 == 0 && object[i] != NULL) {
+        size_t i = fixture_random(&seed) % OBJECTS;
+        if (fixture_random(&seed) % 8 == 0 && object[i] != NULL) {
             object[i] = cb_realloc(object[i], some_size());
         } else {
             cb_free(object[i]);
-            object[i] = bed_random(&seed) % 3 != 0 ? cb_malloc(some_size()) : cb_memalign(64, some_size());
+            object[i] =
+                fixture_random(&seed) % 3 != 0 ? cb_malloc(some_size()) : cb_memalign(64, some_size());
         }
         if (step % 1500 == 0) {
             assert_census((struct cb_census_count){0, 0});
@@ -149,7 +150,7 @@ static void *_Atomic handed[64];
 static void *work(void *number) {
     uint64_t state = (uint64_t)(uintptr_t)number;
     while (!atomic_load_explicit(&ends, memory_order_relaxed)) {
-        uint64_t r = bed_random(&state);
+        uint64_t r = fixture_random(&state);
         size_t most = r % 64 == 0 ? 300000 : r % 4 == 0 ? CB_MEDIUM_MAX : CB_SMALL_MAX;
         cb_free(atomic_exchange(&handed[r >> 32 & 63], cb_malloc(1 + (r >> 8) % most)));
     }

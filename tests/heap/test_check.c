@@ -4,10 +4,10 @@
  * Layer:     tests; reaches into the heap.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/map.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 
 enum { OBJECTS = 24 };
 
@@ -112,24 +112,24 @@ static void wrong_counts_are_found(void **state) {
     assert_heap();
 }
 
-static void wrong_rings_are_found(void **state) {
+static void wrong_bins_are_found(void **state) {
     (void)state;
     struct cb_heap *heap = cb_thread.heap;
-    size_t *slot = heap->rings->ring[cb_small_ring(4)].slot, *top = heap->rings->top[cb_small_ring(4)];
-    struct cb_ring_ends ends = heap->rings->ends[cb_small_ring(4)];
-    assert_true(cb_ring_count(heap, cb_small_ring(4)) >= 2);
-    BREAK(cb_thread.asked, cb_thread.asked | 1 << 5, "malloc is to look into an empty ring");
+    size_t *slot = heap->bins->bin[cb_small_bin(4)].slot, *top = heap->bins->top[cb_small_bin(4)];
+    struct cb_bin_ends ends = heap->bins->ends[cb_small_bin(4)];
+    assert_true(cb_bin_count(heap, cb_small_bin(4)) >= 2);
+    BREAK(cb_thread.asked, cb_thread.asked | 1 << 5, "malloc is to look into an empty bin");
     uint32_t full = (uint32_t)(uintptr_t)(top - 1),
-             far = (uint32_t)(uintptr_t)(slot + heap->rings->ring[cb_small_ring(4)].room + 1);
-    BREAK(heap->rings->ends[cb_small_ring(4)].full, full, "a ring holds more than its bound");
-    BREAK(heap->rings->ends[cb_small_ring(4)].full, far, "a ring holds more than its bound");
-    BREAK(heap->rings->ends[cb_small_ring(4)].empty, ends.empty + sizeof *slot,
-          "a ring holds more than its bound");
-    BREAK(heap->rings->ring[cb_small_ring(4)].room, CB_RING_MOST,
-          "a ring has more or less room than its place says");
-    BREAK(heap->rings->top[cb_small_ring(4)], top - 1, "objects are parked that are in no ring");
-    BREAK(slot[0], slot[1] + 1, "a ring holds what is not parked");
-    BREAK(*(cb_map + slot[0]), CB_LIVE | 4, "a ring holds what is not parked");
+             far = (uint32_t)(uintptr_t)(slot + heap->bins->bin[cb_small_bin(4)].room + 1);
+    BREAK(heap->bins->ends[cb_small_bin(4)].full, full, "a bin holds more than its bound");
+    BREAK(heap->bins->ends[cb_small_bin(4)].full, far, "a bin holds more than its bound");
+    BREAK(heap->bins->ends[cb_small_bin(4)].empty, ends.empty + sizeof *slot,
+          "a bin holds more than its bound");
+    BREAK(heap->bins->bin[cb_small_bin(4)].room, CB_BIN_MOST,
+          "a bin has more or less room than its place says");
+    BREAK(heap->bins->top[cb_small_bin(4)], top - 1, "objects are parked that are in no bin");
+    BREAK(slot[0], slot[1] + 1, "a bin holds what is not parked");
+    BREAK(*(cb_map + slot[0]), CB_LIVE | 4, "a bin holds what is not parked");
     BREAK(heap->parked_medium, heap->parked_medium + 1, "the count of what is parked is wrong");
 }
 
@@ -157,7 +157,7 @@ static void wrong_lists_are_found(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_map_bytes_are_found), cmocka_unit_test(dead_runs_that_touch_are_found),
-        cmocka_unit_test(wrong_counts_are_found),    cmocka_unit_test(wrong_rings_are_found),
+        cmocka_unit_test(wrong_counts_are_found),    cmocka_unit_test(wrong_bins_are_found),
         cmocka_unit_test(wrong_lists_are_found),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);

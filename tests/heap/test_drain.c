@@ -1,16 +1,16 @@
 /*
- * Drains: a heap in which much is freed and nothing allocated. Rings let go of what they hold, dead pages go back by
+ * Drains: a heap in which much is freed and nothing allocated. Bins let go of what they hold, dead pages go back by
  * the length of their stretches, and so do the books.
  *
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/map.h"
 #include "heap/pages.h"
 #include "heap/range.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 
 #include <sys/mman.h>
 
@@ -18,8 +18,8 @@ enum {
     SIZE = 64,
     COUNT = (128 << 20) / SIZE,
     PAGES = 4096,
-    RING = 1000,
-    PARKED_MOST = 640 << 10 /* bytes: twice what rings may hold in a drain */
+    BIN = 1000,
+    PARKED_MOST = 640 << 10 /* bytes: twice what bins may hold in a drain */
 };
 
 static void *object[COUNT];
@@ -34,8 +34,8 @@ static void fill(size_t count, size_t size) {
 
 static size_t parked(const struct cb_heap *heap) {
     size_t granules = 0;
-    for (unsigned i = CB_RING_BEGIN; i < CB_MEDIUM_RING; i = cb_ring_next(i)) {
-        granules += cb_ring_count(heap, i) * cb_ring_granules(i);
+    for (unsigned i = CB_BIN_BEGIN; i < CB_MEDIUM_BIN; i = cb_bin_next(i)) {
+        granules += cb_bin_count(heap, i) * cb_bin_granules(i);
     }
     return granules << CB_GRANULE_SHIFT;
 }
@@ -51,7 +51,7 @@ static size_t resident_pages(uintptr_t from, uintptr_t to) {
     return count;
 }
 
-static void rings_let_go_while_nothing_is_allocated(void **state) {
+static void bins_let_go_while_nothing_is_allocated(void **state) {
     (void)state;
     struct cb_heap *heap = cb_thread.heap;
     size_t count = (64 << 20) / 512, half = count / 2;
@@ -65,7 +65,7 @@ static void rings_let_go_while_nothing_is_allocated(void **state) {
     assert_int_equal(cb_thread.asked, 0); /* malloc asks none of them, and free fetches nothing for it */
     assert_heap();
     fill(half, 0); /* over the dead ones */
-    assert_int_equal(heap->flushed, 0);
+    assert_int_equal(heap->died_in_bins, 0);
     for (size_t i = 0; i < count; i++) {
         cb_free(object[i]);
     }
@@ -73,41 +73,41 @@ static void rings_let_go_while_nothing_is_allocated(void **state) {
     cb_malloc_trim(0);
 }
 
-static void a_ring_that_grows_keeps_its_order(void **state) {
+static void a_bin_that_grows_keeps_its_order(void **state) {
     (void)state;
     struct cb_heap *heap = cb_thread.heap;
-    unsigned ring = cb_small_ring(SIZE / 16);
-    cb_ring_empty_all(heap);
-    assert_true(heap->rings->ring[ring].room <= CB_RING_FIRST);
-    fill(RING, SIZE);
+    unsigned bin = cb_small_bin(SIZE / 16);
+    cb_bin_empty_all(heap);
+    assert_true(heap->bins->bin[bin].room <= CB_BIN_FIRST);
+    fill(BIN, SIZE);
     cb_free(cb_malloc(SIZE)); /* not on top are those that follow */
     void *top = cb_malloc(16);
-    for (size_t i = 0; i < RING; i++) {
+    for (size_t i = 0; i < BIN; i++) {
         cb_free(object[i]);
     }
-    assert_int_equal(cb_ring_count(heap, ring), RING);
-    assert_int_equal(heap->rings->ring[ring].room, CB_RING_MOST);
+    assert_int_equal(cb_bin_count(heap, bin), BIN);
+    assert_int_equal(heap->bins->bin[bin].room, CB_BIN_MOST);
     assert_non_null(heap->slots[CB_SMALL]);
     assert_heap();
-    for (size_t i = 0; i < RING; i++) {
-        assert_true(heap->rings->ring[ring].slot[i] == (uintptr_t)object[i] >> CB_GRANULE_SHIFT);
+    for (size_t i = 0; i < BIN; i++) {
+        assert_true(heap->bins->bin[bin].slot[i] == (uintptr_t)object[i] >> CB_GRANULE_SHIFT);
     }
-    for (size_t i = RING; i > RING / 2; i--) {
+    for (size_t i = BIN; i > BIN / 2; i--) {
         cb_thread.asked |= cb_asked_bit(SIZE / 16); /* as if the run were used up */
         assert_ptr_equal(cb_malloc(SIZE), object[i - 1]);
     }
-    cb_ring_empty_all(heap);
-    assert_int_equal(heap->rings->ring[ring].room, CB_RING_FIRST);
-    assert_int_equal(cb_ring_count(heap, ring), 0);
+    cb_bin_empty_all(heap);
+    assert_int_equal(heap->bins->bin[bin].room, CB_BIN_FIRST);
+    assert_int_equal(cb_bin_count(heap, bin), 0);
     assert_heap();
 #if !BED_SANITIZED
     uintptr_t slots = (uintptr_t)heap->slots[CB_SMALL];
     uintptr_t from = (slots + cb_page_size - 1) & ~(uintptr_t)(cb_page_size - 1);
     uintptr_t to =
-        (slots + CB_SMALL_GRANULES * CB_RING_MOST * sizeof(size_t)) & ~(uintptr_t)(cb_page_size - 1);
+        (slots + CB_SMALL_GRANULES * CB_BIN_MOST * sizeof(size_t)) & ~(uintptr_t)(cb_page_size - 1);
     assert_int_equal(resident_pages(from, to), 0);
 #endif
-    for (size_t i = RING / 2; i < RING; i++) {
+    for (size_t i = BIN / 2; i < BIN; i++) {
         cb_free(object[i]);
     }
     cb_free(top);
@@ -123,7 +123,7 @@ static void free_pages(size_t count, size_t group, size_t pages) {
             object[i] = NULL;
         }
     }
-    cb_ring_empty_all(cb_thread.heap);
+    cb_bin_empty_all(cb_thread.heap);
     assert_heap();
 }
 
@@ -187,11 +187,11 @@ static void one_free_does_a_bounded_amount_of_work(void **state) {
     enum { PURGED_MOST = 2 << 20, CALLS_MOST = 160, DEAD_MOST = 1 << 20 };
     struct cb_heap *heap = cb_thread.heap;
     size_t count = COUNT / 2, most[3] = {0, 0, 0}, all = 0;
-    uint64_t random = bed_seed(11);
+    uint64_t random = fixture_seed(11);
     fill(count, SIZE);
     cb_os_assume_time((int64_t)cb_os_milliseconds()); /* it stands: after a pause, a call may do more */
     for (size_t i = count - 1; i > 0; i--) {
-        size_t other = bed_random(&random) % (i + 1);
+        size_t other = fixture_random(&random) % (i + 1);
         void *p = object[i];
         object[i] = object[other];
         object[other] = p;
@@ -222,8 +222,8 @@ static void one_free_does_a_bounded_amount_of_work(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_ring_that_grows_keeps_its_order), /* first: the heap is small yet */
-        cmocka_unit_test(rings_let_go_while_nothing_is_allocated),
+        cmocka_unit_test(a_bin_that_grows_keeps_its_order), /* first: the heap is small yet */
+        cmocka_unit_test(bins_let_go_while_nothing_is_allocated),
         cmocka_unit_test(long_stretches_go_before_short_ones),
         cmocka_unit_test(the_block_table_goes_back),
         cmocka_unit_test(one_free_does_a_bounded_amount_of_work),

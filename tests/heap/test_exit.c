@@ -6,7 +6,7 @@
  * Layer:     tests.
  * Threading: the point.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/stats.h"
 #include "heap/thread.h"
@@ -48,20 +48,20 @@ static void work(struct end *end) {
     for (int i = 0; i < end->count; i++) {
         size_t size = i % 50 == 0 ? 3000 : (size_t)(i % 40) * 16 + 8;
         object[i] = cb_malloc(size);
-        bed_fill(object[i], size, (unsigned char)i);
+        fixture_fill(object[i], size, (unsigned char)i);
     }
     for (int i = 0; i < end->count; i += 2) {
         cb_free(object[i]);
     }
     for (int i = 1; i < end->count; i += 2) {
         size_t size = i % 50 == 0 ? 3000 : (size_t)(i % 40) * 16 + 8;
-        if (!bed_holds(object[i], size, (unsigned char)i)) {
+        if (!fixture_holds(object[i], size, (unsigned char)i)) {
             abort();
         }
         cb_free(object[i]);
     }
     end->kept = cb_malloc(100);
-    bed_fill(end->kept, 100, 7);
+    fixture_fill(end->kept, 100, 7);
 }
 
 static void destroy(void *value) {
@@ -100,7 +100,7 @@ static size_t heaps(void) {
 
 static void drop_kept(const struct end *end) {
     assert_non_null(end->kept);
-    assert_true(bed_holds(end->kept, 100, 7));
+    assert_true(fixture_holds(end->kept, 100, 7));
     cb_free(end->kept);
 }
 

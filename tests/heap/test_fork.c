@@ -6,7 +6,7 @@
  * Layer:     tests.
  * Threading: the point.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -33,20 +33,20 @@ static size_t size_of(const unsigned char *p) {
 }
 
 static unsigned char *make(uint64_t *random) {
-    uint64_t r = bed_random(random);
+    uint64_t r = fixture_random(random);
     size_t size = 16 + (r % 64 == 0 ? (r >> 8) % 300000 : r % 8 == 0 ? (r >> 8) % 9000 : (r >> 8) % 300);
     unsigned char *p = cb_malloc(size);
     if (p != NULL) {
         memcpy(p, &size, sizeof size);
-        bed_fill(p + sizeof size, size - sizeof size, (unsigned char)size);
+        fixture_fill(p + sizeof size, size - sizeof size, (unsigned char)size);
     }
     return p;
 }
 
 /* Frees it; false when its contents have changed. */
 static bool drop(unsigned char *p) {
-    bool good =
-        p == NULL || bed_holds(p + sizeof(size_t), size_of(p) - sizeof(size_t), (unsigned char)size_of(p));
+    bool good = p == NULL ||
+                fixture_holds(p + sizeof(size_t), size_of(p) - sizeof(size_t), (unsigned char)size_of(p));
     cb_free(p);
     return good;
 }
@@ -56,7 +56,7 @@ static void *busy(void *argument) {
     pthread_barrier_wait(&all_run);
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         unsigned char *p = make(&random);
-        p = atomic_exchange_explicit(&shared[bed_random(&random) % SHARED], p, memory_order_acq_rel);
+        p = atomic_exchange_explicit(&shared[fixture_random(&random) % SHARED], p, memory_order_acq_rel);
         if (!drop(p)) {
             abort();
         }

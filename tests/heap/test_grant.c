@@ -42,9 +42,9 @@ static void *ask(int way, size_t size) {
     case BY_REALLOC_OF_LARGE:
         old = cb_malloc(way == BY_REALLOC ? 100 : 70 * MIB);
         DEMAND(old != NULL);
-        bed_fill(old, 100, 1);
+        fixture_fill(old, 100, 1);
         p = cb_realloc(old, size);
-        DEMAND(bed_holds(p != NULL ? p : old, 100, 1));
+        DEMAND(fixture_holds(p != NULL ? p : old, 100, 1));
         break;
     case BY_ALIGNED:
         p = cb_aligned_alloc(4096, size);

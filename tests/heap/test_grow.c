@@ -5,7 +5,7 @@
  * Layer:     tests.
  * Threading: one that takes rooms away while another grows into them; children of fork.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/pages.h"
 #include "heap/room.h"

@@ -4,10 +4,10 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/block.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 #include "heap/thread.h"
 
 enum {
@@ -33,20 +33,20 @@ static void make_holes(size_t size) {
     for (size_t i = 0; i < OBJECTS; i++) {
         cb_free(object[i]);
     }
-    cb_ring_empty_all(cb_thread.heap);
+    cb_bin_empty_all(cb_thread.heap);
     assert_heap();
 }
 
 static size_t waiting_with_holes(size_t granules) {
     size_t blocks = 0;
-    for (const struct cb_block *b = cb_thread.heap->queue[CB_BLOCK_BINS + granules]; b != NULL; blocks++) {
+    for (const struct cb_block *b = cb_thread.heap->queue[CB_SWEEP_QUEUES + granules]; b != NULL; blocks++) {
         b = b->next != 0 ? cb_blocks + b->next : NULL;
     }
     return blocks;
 }
 
 static bool blocks_wait_for_a_sweep(void) {
-    for (unsigned i = 1; i <= CB_BLOCK_BINS; i++) {
+    for (unsigned i = 1; i <= CB_SWEEP_QUEUES; i++) {
         if (cb_thread.heap->queue[i] != NULL) {
             return true;
         }
@@ -74,12 +74,12 @@ static void free_all(size_t objects) {
     for (size_t i = 0; i < OBJECTS; i++) {
         cb_free(survivor[i]);
     }
-    cb_ring_empty_all(cb_thread.heap);
+    cb_bin_empty_all(cb_thread.heap);
     assert_heap();
 }
 
 /*
- * Holes of just the length that is asked for, however short, go to its ring: a few at a time where the ring has
+ * Holes of just the length that is asked for, however short, go to its bin: a few at a time where the bin has
  * not been larger. They are made of two sizes here, so that nothing of their own was freed before.
  */
 static void holes_that_fit_exactly_are_filled(void **state) {
@@ -93,12 +93,12 @@ static void holes_that_fit_exactly_are_filled(void **state) {
         cb_free(object[i]);
         cb_free(other[i]);
     }
-    cb_ring_empty_all(cb_thread.heap);
+    cb_bin_empty_all(cb_thread.heap);
     size_t used = cb_thread.heap->used;
     for (size_t i = 0; i < OBJECTS * 9 / 10; i++) {
         object[i] = cb_malloc(6 * 16);
         assert_non_null(object[i]);
-        assert_true(cb_ring_count(cb_thread.heap, cb_small_ring(6)) <= 8);
+        assert_true(cb_bin_count(cb_thread.heap, cb_small_bin(6)) <= 8);
         if (i % 1000 == 0) {
             assert_heap();
         }
@@ -160,7 +160,7 @@ static void sweeps_are_put_off_and_resumed(void **state) {
         assert_true(longs < LONGS);
         long_one[longs] = cb_malloc(LONGEST);
         assert_non_null(long_one[longs++]);
-        const struct cb_block *next = heap->queue[CB_BLOCK_BINS + 12];
+        const struct cb_block *next = heap->queue[CB_SWEEP_QUEUES + 12];
         resumed += next != NULL && next->holes_from != 0;
         assert_heap();
     }
@@ -184,7 +184,7 @@ static void the_check_notices_broken_queues(void **state) {
     make_holes(9 * 16);
     sweep_in_vain();
     struct cb_heap *heap = cb_thread.heap;
-    struct cb_block *block = heap->queue[CB_BLOCK_BINS + 9];
+    struct cb_block *block = heap->queue[CB_SWEEP_QUEUES + 9];
     assert_non_null(block);
     assert_int_not_equal(block->next, 0);
     heap->holes ^= (uint64_t)1 << 9;
@@ -195,7 +195,7 @@ static void the_check_notices_broken_queues(void **state) {
     block->prev--;
     block->queue = 0;
     assert_string_equal(cb_heap_check(), "a queue of blocks is broken");
-    block->queue = CB_BLOCK_BINS + 9;
+    block->queue = CB_SWEEP_QUEUES + 9;
     uint32_t next = block->next;
     block->next = 0;
     assert_string_equal(cb_heap_check(), "a block waits in no queue");

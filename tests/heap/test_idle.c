@@ -5,7 +5,7 @@
  * Layer:     tests; reaches into the heap.
  * Threading: threads that end, one after the other or together.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/pages.h"
 #include "heap/thread.h"

@@ -7,7 +7,7 @@
  * Threading: each attempt runs in a thread of its own, or in a process of its own, so that it starts from
  * nothing.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -52,17 +52,17 @@ static bool many(size_t size, size_t count) {
         if (refused(object[made])) {
             good = false;
         } else {
-            bed_fill(object[made], size, (unsigned char)made);
+            fixture_fill(object[made], size, (unsigned char)made);
             made++;
         }
     }
     demand_heap();
     for (size_t i = 0; i < made; i += 2) {
-        DEMAND(bed_holds(object[i], size, (unsigned char)i));
+        DEMAND(fixture_holds(object[i], size, (unsigned char)i));
         cb_free(object[i]);
     }
     for (size_t i = 1; i < made; i += 2) {
-        DEMAND(bed_holds(object[i], size, (unsigned char)i));
+        DEMAND(fixture_holds(object[i], size, (unsigned char)i));
         cb_free(object[i]);
     }
     demand_heap();
@@ -119,24 +119,24 @@ static bool growing_object(void) {
     if (refused(p)) {
         return false;
     }
-    bed_fill(p, have, 3);
+    fixture_fill(p, have, 3);
     bool good = true;
     while (have < GROWN && good) {
         unsigned char *q = cb_realloc(p, have * 2);
         good = !refused(q);
         if (good) {
             p = q;
-            DEMAND(bed_holds(p, have, 3));
+            DEMAND(fixture_holds(p, have, 3));
             have *= 2;
-            bed_fill(p, have, 3);
+            fixture_fill(p, have, 3);
         }
         void *between = cb_malloc(have / 2); /* so that it has to move */
         good = good && !refused(between);
         cb_free(between);
     }
-    DEMAND(bed_holds(p, have, 3));
+    DEMAND(fixture_holds(p, have, 3));
     for (; have > 100; have /= 3) {
-        DEMAND(bed_holds(p, have, 3));
+        DEMAND(fixture_holds(p, have, 3));
         void *q = cb_realloc(p, have);
         p = q != NULL ? q : p;
     }
@@ -197,14 +197,14 @@ static void attempt(bool (*workload)(void), int calls, bool earlier) {
     void *object[EARLIER] = {0};
     for (size_t i = 0; i < EARLIER && earlier; i++) {
         object[i] = cb_malloc(i * i * 16);
-        bed_fill(object[i], i * i * 16, (unsigned char)i);
+        fixture_fill(object[i], i * i * 16, (unsigned char)i);
     }
     cb_os_inject(calls);
     bool here = workload(), there = in_thread(workload);
     cb_os_inject(-1);
     demand_heap();
     for (size_t i = 0; i < EARLIER && earlier; i++) {
-        DEMAND(bed_holds(object[i], i * i * 16, (unsigned char)i));
+        DEMAND(fixture_holds(object[i], i * i * 16, (unsigned char)i));
         cb_free(object[i]);
     }
     DEMAND(workload());

@@ -5,12 +5,12 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 enum { MANY = 5000 };
 static char *object[MANY];
 
-static int rings_empty(void **state) {
+static int bins_empty(void **state) {
     (void)state;
     cb_malloc_trim(0); /* nothing is parked, so everything comes from the run */
     return 0;
@@ -114,7 +114,7 @@ static size_t in_use(void) {
 static void free_in_order(int how) {
     uint64_t random = 5;
     for (size_t i = MANY; how == 1 && i > 1; i--) {
-        size_t k = bed_random(&random) % i;
+        size_t k = fixture_random(&random) % i;
         char *swap = object[i - 1];
         object[i - 1] = object[k];
         object[k] = swap;
@@ -132,7 +132,7 @@ static void frees_out_of_order_are_recycled(void **state) {
     for (int how = 0; how < 3; how++) {
         size_t mapped = 0;
         for (int round = 0; round < 30; round++) {
-            size_t size = 16 + (size_t)round * 40; /* another size each time: dead runs, not rings */
+            size_t size = 16 + (size_t)round * 40; /* another size each time: dead runs, not bins */
             for (size_t i = 0; i < MANY; i++) {
                 object[i] = cb_malloc(size % 1500);
                 assert_non_null(object[i]);
@@ -183,12 +183,12 @@ static void everything_goes_back_when_nothing_lives(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(the_same_address_comes_back, rings_empty),
-        cmocka_unit_test_setup(reverse_frees_bring_the_cursor_back, rings_empty),
-        cmocka_unit_test_setup(the_cursor_falls_over_a_dead_neighbour, rings_empty),
-        cmocka_unit_test_setup(the_cursor_falls_over_padding, rings_empty),
-        cmocka_unit_test_setup(a_medium_cursor_falls_over_a_dead_neighbour, rings_empty),
-        cmocka_unit_test_setup(what_was_freed_below_the_top_is_found_once_the_run_is_used_up, rings_empty),
+        cmocka_unit_test_setup(the_same_address_comes_back, bins_empty),
+        cmocka_unit_test_setup(reverse_frees_bring_the_cursor_back, bins_empty),
+        cmocka_unit_test_setup(the_cursor_falls_over_a_dead_neighbour, bins_empty),
+        cmocka_unit_test_setup(the_cursor_falls_over_padding, bins_empty),
+        cmocka_unit_test_setup(a_medium_cursor_falls_over_a_dead_neighbour, bins_empty),
+        cmocka_unit_test_setup(what_was_freed_below_the_top_is_found_once_the_run_is_used_up, bins_empty),
         cmocka_unit_test(frees_out_of_order_are_recycled),
         cmocka_unit_test(memory_among_survivors_is_found_again),
         cmocka_unit_test(everything_goes_back_when_nothing_lives),

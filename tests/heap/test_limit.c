@@ -6,10 +6,10 @@
  * Layer:     tests.
  * Threading: none. Each case runs in a process of its own, where memory can be used up.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/refill.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 #include "heap/thread.h"
 
 #include <errno.h>
@@ -46,7 +46,7 @@ static void demand_heap(void) {
 }
 
 static size_t any_size(void) {
-    return least + bed_random(&seed) % (most - least + 1);
+    return least + fixture_random(&seed) % (most - least + 1);
 }
 
 static bool allocate(size_t size) {
@@ -65,7 +65,7 @@ static bool allocate(size_t size) {
 
 /* Frees any object; returns its size. */
 static size_t release_any(void) {
-    size_t k = bed_random(&seed) % count, size = size_of[k];
+    size_t k = fixture_random(&seed) % count, size = size_of[k];
     DEMAND(*(unsigned char *)object[k] == (unsigned char)size);
     cb_free(object[k]);
     object[k] = object[--count];
@@ -172,7 +172,7 @@ static void holes_are_found(void) {
     for (size_t i = 0; i < OPERATIONS / 10; i++) {
         size_t size = release_any();
         if (least > CB_SMALL_MAX || most <= CB_SMALL_MAX || size > CB_SMALL_MAX) {
-            DEMAND(allocate(least + bed_random(&seed) % (size - least + 1)));
+            DEMAND(allocate(least + fixture_random(&seed) % (size - least + 1)));
         }
     }
     demand_heap();
@@ -219,7 +219,7 @@ static void neighbours_become_one_hole(void) {
     least = most = LENGTH * CB_GRANULE;
     fill(LITTLE);
     for (size_t turn = 0; turn < OPERATIONS / 100; turn++) {
-        size_t first = bed_random(&seed) % (count - TOGETHER);
+        size_t first = fixture_random(&seed) % (count - TOGETHER);
         uintptr_t start = (uintptr_t)object[first];
         for (size_t i = 0; i < TOGETHER; i++) {
             if ((uintptr_t)object[first + i] != start + i * most) {
@@ -258,7 +258,7 @@ static void runs_behind_shorter_ones_are_found(void) {
     DEMAND(size_of[2] == LONG && size_of[2 * DEAD + 3] == SHORT);
     for (size_t i = 0; i <= DEAD; i++) {
         cb_free(object[i == 0 ? 2 : 2 * i + 3]);
-        cb_ring_empty_all(cb_thread.heap);
+        cb_bin_empty_all(cb_thread.heap);
     }
     DEMAND(cb_malloc(LONG) != NULL);
     demand_heap();
@@ -273,18 +273,18 @@ static void the_check_notices_unknown_holes(void) {
     for (size_t i = 0; i < FREED; i++) {
         release_any();
     }
-    cb_ring_empty_all(cb_thread.heap);
+    cb_bin_empty_all(cb_thread.heap);
     demand_heap();
     const struct cb_heap *heap = cb_thread.heap;
     DEMAND(heap->tight && heap->holes >> CB_SMALL_GRANULES != 0);
-    struct cb_block *block = heap->queue[CB_BLOCK_BINS + CB_SMALL_GRANULES];
+    struct cb_block *block = heap->queue[CB_SWEEP_QUEUES + CB_SMALL_GRANULES];
     struct cb_block was = *block;
     block->holes_from = CB_BLOCK_GRANULES - 1;
     DEMAND(strcmp(cb_heap_check(), wrong) == 0);
     block->holes_from = was.holes_from;
-    block->mark = was.dead;
+    block->recheck_at = was.dead;
     DEMAND(strcmp(cb_heap_check(), wrong) == 0);
-    block->mark = 0;
+    block->recheck_at = 0;
     demand_heap();
 }
 
@@ -311,7 +311,7 @@ static void a_heap_is_tight_until_much_has_died(void) {
     for (size_t before = count; count > before * 3 / 4;) {
         release_any();
     }
-    cb_ring_empty_all(cb_thread.heap);
+    cb_bin_empty_all(cb_thread.heap);
     DEMAND(allocate(most) && !cb_thread.heap->tight);
     demand_heap();
 }
@@ -323,7 +323,7 @@ static void large_objects_get_what_is_parked(void) {
     fill(LITTLE);
     while (cb_malloc(LARGE / 4) != NULL) {
     }
-    for (size_t i = 0; i < PER_BLOCK; i++) { /* as large as the rings may keep */
+    for (size_t i = 0; i < PER_BLOCK; i++) { /* as large as the bins may keep */
         cb_free(object[i]);
     }
     errno = 0;
@@ -351,7 +351,7 @@ static void in_process(void (*what)(void)) {
     assert_true(child >= 0);
     if (child == 0) {
         alarm(120);
-        seed = bed_seed(5);
+        seed = fixture_seed(5);
         what();
         _exit(0);
     }

@@ -5,7 +5,7 @@
  * Layer:     tests.
  * Threading: the point.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <pthread.h>
 #include <sys/wait.h>
@@ -27,12 +27,12 @@ static void *make_and_sleep(void *argument) {
     size_t first = (size_t)(uintptr_t)argument * EACH;
     for (size_t i = first; i < first + EACH; i++) {
         object[i] = cb_malloc(size_of(i));
-        bed_fill(object[i], size_of(i), (unsigned char)i);
+        fixture_fill(object[i], size_of(i), (unsigned char)i);
     }
     pthread_barrier_wait(&made);
     pthread_barrier_wait(&end);
     for (size_t i = first; i < first + EACH; i++) {
-        if (!bed_holds(object[i], size_of(i), (unsigned char)i)) {
+        if (!fixture_holds(object[i], size_of(i), (unsigned char)i)) {
             abort();
         }
         cb_free(object[i]);
@@ -51,7 +51,7 @@ static size_t resident(void) {
 }
 
 static void drop(size_t i) {
-    if (!bed_holds(object[i], size_of(i), (unsigned char)i)) {
+    if (!fixture_holds(object[i], size_of(i), (unsigned char)i)) {
         _exit(51);
     }
     cb_free(object[i]);
@@ -59,9 +59,9 @@ static void drop(size_t i) {
 }
 
 static void shuffle(size_t *order, size_t count) {
-    uint64_t random = bed_seed(3);
+    uint64_t random = fixture_seed(3);
     for (size_t i = 0; i < count; i++) {
-        size_t k = (size_t)(bed_random(&random) % (i + 1));
+        size_t k = (size_t)(fixture_random(&random) % (i + 1));
         order[i] = order[k];
         order[k] = i;
     }

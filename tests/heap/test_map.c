@@ -4,7 +4,7 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/map.h"
 #include "heap/scan.h"
@@ -111,10 +111,10 @@ static void fill_block(size_t end, unsigned sparse) {
     static const size_t states[] = {CB_LIVE, CB_PARKED, CB_REMOTE};
     memset(block, 0, sizeof block);
     for (size_t at = 0, length; at < end; at += length) {
-        length = 1 + bed_random(&seed) % (bed_random(&seed) % 2 != 0 ? CB_SMALL_GRANULES : 3);
+        length = 1 + fixture_random(&seed) % (fixture_random(&seed) % 2 != 0 ? CB_SMALL_GRANULES : 3);
         length = length < end - at ? length : end - at;
-        if (bed_random(&seed) % sparse == 0) {
-            cb_map_set(block + at, states[bed_random(&seed) % 3] | length);
+        if (fixture_random(&seed) % sparse == 0) {
+            cb_map_set(block + at, states[fixture_random(&seed) % 3] | length);
         } else {
             cb_map_dead_tag_short(block + at, length);
         }
@@ -147,12 +147,12 @@ static void a_scan_finds_the_dead_stretches_that_a_walk_finds(void **state) {
     (void)state;
     static const unsigned sparse[] = {1, 2, 5, 100};
     for (unsigned round = 0; round < 200; round++) {
-        size_t limit = 1 + bed_random(&seed) % (round % 2 != 0 ? ROOM - 1 : 300);
+        size_t limit = 1 + fixture_random(&seed) % (round % 2 != 0 ? ROOM - 1 : 300);
         fill_block(limit, sparse[round % 4]);
         for (size_t from = 0; from < limit; from += cb_map_length(block + from)) {
             if (from % 8 == 0 || from < 200) {
-                size_t most = from % 3 == 0 ? 128 : bed_random(&seed) % 300;
-                compare_scan(from, from + bed_random(&seed) % 500 % (limit - from), limit, most);
+                size_t most = from % 3 == 0 ? 128 : fixture_random(&seed) % 300;
+                compare_scan(from, from + fixture_random(&seed) % 500 % (limit - from), limit, most);
             }
         }
         compare_scan(0, limit, limit, 128);
@@ -164,7 +164,7 @@ static void bytes_are_told_apart_alike_with_and_without_vectors(void **state) {
     (void)state;
     for (unsigned round = 0; round < 1000; round++) {
         for (unsigned i = 0; i < CB_SCAN_BYTES; i++) {
-            block[i] = round < 256 ? (uint8_t)(round + i) : (uint8_t)bed_random(&seed);
+            block[i] = round < 256 ? (uint8_t)(round + i) : (uint8_t)fixture_random(&seed);
         }
         uint64_t dead = cb_scan_dead(block), used = cb_scan_used(block);
         assert_true(dead == cb_scan_dead_plain(block) && used == cb_scan_used_plain(block));

@@ -4,11 +4,11 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/misuse.h"
 #include "heap/options.h"
-#include "heap/report.h"
+#include "heap/line.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -147,10 +147,10 @@ static void bad_options_are_told_in_a_line_each(void **state) {
 static void a_misuse(void) {
     unsigned saved = cb_options.on_error;
     cb_options.on_error = CB_ERROR_WARN;
-    cb_report_misuse("free", "double free of", 0x1234ab, 64);
-    cb_report_misuse("realloc", "unaligned pointer", 1, 0);
+    cb_misuse_report("free", "double free of", 0x1234ab, 64);
+    cb_misuse_report("realloc", "unaligned pointer", 1, 0);
     cb_options.on_error = CB_ERROR_IGNORE;
-    cb_report_misuse("free", "nothing of", 1, 0);
+    cb_misuse_report("free", "nothing of", 1, 0);
     cb_options.on_error = saved;
 }
 

@@ -5,7 +5,7 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <errno.h>
 #include <linux/filter.h>

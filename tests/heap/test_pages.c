@@ -4,7 +4,7 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/map.h"
 #include "heap/pages.h"
@@ -159,17 +159,17 @@ static void random_takes_and_gives_leave_the_lists_whole(void **state) {
         uintptr_t p;
         size_t size;
     } slot[SLOTS] = {0};
-    uint64_t random = bed_seed(3);
+    uint64_t random = fixture_seed(3);
     for (int step = 0; step < 4000; step++) {
-        size_t i = bed_random(&random) % SLOTS;
+        size_t i = fixture_random(&random) % SLOTS;
         if (slot[i].p != 0) {
             assert_int_equal(*(size_t *)slot[i].p, i);
             cb_pages_give(slot[i].p, slot[i].size);
             slot[i].p = 0;
         } else {
             struct cb_dirty dirty;
-            slot[i].size = (1 + bed_random(&random) % 60) * page;
-            slot[i].p = cb_pages_take(slot[i].size, page << bed_random(&random) % 8, &dirty);
+            slot[i].size = (1 + fixture_random(&random) % 60) * page;
+            slot[i].p = cb_pages_take(slot[i].size, page << fixture_random(&random) % 8, &dirty);
             assert_true(slot[i].p != 0);
             *(size_t *)slot[i].p = i;
         }

@@ -5,10 +5,10 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/pages.h"
-#include "heap/ring.h"
+#include "heap/bin.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -39,7 +39,7 @@ static size_t fill(size_t least, size_t most) {
     uint64_t random = 11;
     size_t count = 0;
     for (size_t have = 0; have < AMOUNT && count < MOST; count++) {
-        size_t size = least + bed_random(&random) % (most - least + 1);
+        size_t size = least + fixture_random(&random) % (most - least + 1);
         object[count] = cb_malloc(size);
         assert_non_null(object[count]);
         memset(object[count], 1, size);
@@ -51,7 +51,7 @@ static size_t fill(size_t least, size_t most) {
 static void empty(size_t count, int order) {
     uint64_t random = 13;
     for (size_t i = count; order == 2 && i > 1; i--) {
-        size_t k = bed_random(&random) % i;
+        size_t k = fixture_random(&random) % i;
         void *swap = object[i - 1];
         object[i - 1] = object[k];
         object[k] = swap;
@@ -63,7 +63,7 @@ static void empty(size_t count, int order) {
 
 /*
  * In a process of its own: a heap that gave memory back only to need it again at once keeps more the next
- * time. What stays at first is the reserve, the rings, and the map of what was there; after malloc_trim only
+ * time. What stays at first is the reserve, the bins, and the map of what was there; after malloc_trim only
  * the last.
  */
 static int given_back(size_t least, size_t most, int order) {
@@ -172,7 +172,7 @@ static void malloc_info_writes_a_document(void **state) {
 /*
  * As where the system's pages are of 16 KiB: four units of 4 KiB are a page, and only whole pages count as
  * dead.
- * The rings are emptied after each step, so that what was freed is dead.
+ * The bins are emptied after each step, so that what was freed is dead.
  */
 static void pages_of_four_units_die_together(void **state) {
     (void)state;
@@ -199,7 +199,7 @@ static void pages_of_four_units_die_together(void **state) {
             cb_free(object[first + units[k] * UNIT + i]);
             object[first + units[k] * UNIT + i] = NULL;
         }
-        cb_ring_empty_all(cb_thread.heap);
+        cb_bin_empty_all(cb_thread.heap);
         assert_heap();
         assert_true((block->full >> (8 + units[k]) & 1) != 0);
     }
@@ -222,7 +222,7 @@ static void refused_pages_stay_and_are_offered_again(void **state) {
     for (size_t i = 0; i < count / 2; i++) {
         cb_free(object[i]);
     }
-    cb_ring_empty_all(heap);
+    cb_bin_empty_all(heap);
     assert_int_equal(heap->purged_pages, 0);
     struct cb_block *block = heap->all;
     while ((block->full & block->dead_pages) == 0) {

@@ -6,7 +6,7 @@
  * Layer:     tests.
  * Threading: the model's helpers.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap_model.h"
 
@@ -19,7 +19,7 @@ static void run(uint64_t seed, bool inject) {
     model.inject = inject;
     const char *fault = NULL;
     for (int step = 0; step < STEPS && fault == NULL; step++) {
-        uint64_t bits = bed_random(&random);
+        uint64_t bits = fixture_random(&random);
         uint8_t bytes[MODEL_STEP];
         memcpy(bytes, &bits, sizeof bytes);
         if (step / 1000 % 3 == 0 && bytes[0] % 24 >= 18) {
@@ -43,7 +43,7 @@ static void run(uint64_t seed, bool inject) {
 
 static void random_operations_agree_with_the_model(void **state) {
     (void)state;
-    uint64_t seed = bed_seed(1);
+    uint64_t seed = fixture_seed(1);
     for (uint64_t i = 0; i < SEEDS; i++) {
         run(seed + i, false);
     }
@@ -51,7 +51,7 @@ static void random_operations_agree_with_the_model(void **state) {
 
 static void random_operations_with_failing_system_calls_agree_with_the_model(void **state) {
     (void)state;
-    uint64_t seed = bed_seed(1001);
+    uint64_t seed = fixture_seed(1001);
     for (uint64_t i = 0; i < SEEDS; i++) {
         run(seed + i, true);
     }

@@ -109,15 +109,15 @@ static void objects_of_further_ranges(void) {
         size_t size = 40 + i * i % 300000;
         object[i] = cb_malloc(size);
         DEMAND(object[i] != NULL);
-        bed_fill(object[i], size, (unsigned char)i);
+        fixture_fill(object[i], size, (unsigned char)i);
     }
     DEMAND(atomic_load(&cb_range_count) >= 8);
     for (size_t i = 0; i < OBJECTS; i++) {
         size_t size = 40 + i * i % 300000;
-        DEMAND(bed_holds(object[i], size, (unsigned char)i));
+        DEMAND(fixture_holds(object[i], size, (unsigned char)i));
         DEMAND(cb_malloc_usable_size(object[i]) >= size);
         object[i] = cb_realloc(object[i], size + 5000);
-        DEMAND(object[i] != NULL && bed_holds(object[i], size, (unsigned char)i));
+        DEMAND(object[i] != NULL && fixture_holds(object[i], size, (unsigned char)i));
     }
     for (size_t i = 0; i < OBJECTS; i++) {
         cb_free(object[i * 7 % OBJECTS]);

@@ -5,12 +5,12 @@
  * Layer:     tests.
  * Threading: one thread at a time.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
 
-static int rings_empty(void **state) {
+static int bins_empty(void **state) {
     (void)state;
     cb_malloc_trim(0);
     return 0;
@@ -20,10 +20,10 @@ static void an_object_on_top_grows_in_place(void **state) {
     (void)state;
     char *p = cb_malloc(16);
     for (size_t size = 17; size <= CB_SMALL_MAX; size += 13) {
-        bed_fill(p, size - 13 < 16 ? 16 : size - 13, 1);
+        fixture_fill(p, size - 13 < 16 ? 16 : size - 13, 1);
         char *q = cb_realloc(p, size);
         assert_ptr_equal(q, p);
-        assert_true(bed_holds(q, size - 13 < 16 ? 16 : size - 13, 1));
+        assert_true(fixture_holds(q, size - 13 < 16 ? 16 : size - 13, 1));
     }
     cb_free(p);
     assert_heap();
@@ -32,9 +32,9 @@ static void an_object_on_top_grows_in_place(void **state) {
 static void an_object_on_top_shrinks_in_place_and_gives_back(void **state) {
     (void)state;
     char *p = cb_malloc(1000);
-    bed_fill(p, 1000, 2);
+    fixture_fill(p, 1000, 2);
     assert_ptr_equal(cb_realloc(p, 100), p);
-    assert_true(bed_holds(p, 100, 2));
+    assert_true(fixture_holds(p, 100, 2));
     char *next = cb_malloc(64);
     assert_ptr_equal(next, p + 112);
     cb_free(next);
@@ -45,10 +45,10 @@ static void an_object_on_top_shrinks_in_place_and_gives_back(void **state) {
 static void a_medium_object_on_top_grows_in_place(void **state) {
     (void)state;
     char *p = cb_malloc(2000);
-    bed_fill(p, 2000, 3);
+    fixture_fill(p, 2000, 3);
     char *q = cb_realloc(p, 8000);
     assert_ptr_equal(q, p);
-    assert_true(bed_holds(q, 2000, 3));
+    assert_true(fixture_holds(q, 2000, 3));
     cb_free(q);
     assert_heap();
 }
@@ -56,9 +56,9 @@ static void a_medium_object_on_top_grows_in_place(void **state) {
 static void an_object_elsewhere_shrinks_in_place(void **state) {
     (void)state;
     char *p = cb_malloc(800), *top = cb_malloc(16);
-    bed_fill(p, 800, 4);
+    fixture_fill(p, 800, 4);
     assert_ptr_equal(cb_realloc(p, 100), p);
-    assert_true(bed_holds(p, 100, 4));
+    assert_true(fixture_holds(p, 100, 4));
     assert_heap();
     cb_free(top);
     cb_free(p);
@@ -68,10 +68,10 @@ static void an_object_elsewhere_shrinks_in_place(void **state) {
 static void an_object_elsewhere_moves_to_grow(void **state) {
     (void)state;
     char *p = cb_malloc(100), *top = cb_malloc(16);
-    bed_fill(p, 100, 5);
+    fixture_fill(p, 100, 5);
     char *q = cb_realloc(p, 500);
     assert_true(q != p);
-    assert_true(bed_holds(q, 100, 5));
+    assert_true(fixture_holds(q, 100, 5));
     cb_free(q);
     cb_free(top);
     assert_heap();
@@ -90,19 +90,19 @@ static void a_little_less_stays_as_it_is(void **state) {
 /* Up and down through all kinds of objects, with something else on top each time. */
 static void contents_survive_every_change_of_size(void **state) {
     (void)state;
-    uint64_t random = bed_seed(9);
+    uint64_t random = fixture_seed(9);
     static const size_t most[] = {64, 1008, 4096, 32768, 200000, 3 << 20};
     for (int round = 0; round < 60; round++) {
-        size_t have = 1 + bed_random(&random) % 100;
+        size_t have = 1 + fixture_random(&random) % 100;
         char *p = cb_malloc(have), *other = NULL;
-        bed_fill(p, have, 6);
+        fixture_fill(p, have, 6);
         for (int step = 0; step < 20; step++) {
-            size_t size = 1 + bed_random(&random) % most[bed_random(&random) % 6];
+            size_t size = 1 + fixture_random(&random) % most[fixture_random(&random) % 6];
             p = cb_realloc(p, size);
             assert_non_null(p);
-            assert_true(bed_holds(p, have < size ? have : size, 6));
+            assert_true(fixture_holds(p, have < size ? have : size, 6));
             have = size;
-            bed_fill(p, have, 6);
+            fixture_fill(p, have, 6);
             cb_free(other);
             other = cb_malloc(have / 2);
         }
@@ -116,7 +116,7 @@ static void of_null_allocates(void **state) {
     (void)state;
     char *p = cb_realloc(NULL, 50);
     assert_non_null(p);
-    bed_fill(p, 50, 1);
+    fixture_fill(p, 50, 1);
     cb_free(p);
     p = cb_realloc(NULL, 0);
     assert_non_null(p);
@@ -137,7 +137,7 @@ static void more_than_can_be_is_refused_and_changes_nothing(void **state) {
     static const size_t size[] = {10, 1000, 5000, 100000, 3 << 20};
     for (size_t i = 0; i < 5; i++) {
         char *p = cb_malloc(size[i]);
-        bed_fill(p, size[i], 7);
+        fixture_fill(p, size[i], 7);
         size_t too_much[] = {(size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX, SIZE_MAX, SIZE_MAX - 4096,
                              (size_t)1 << 50};
         for (size_t k = 0; k < 5; k++) {
@@ -148,7 +148,7 @@ static void more_than_can_be_is_refused_and_changes_nothing(void **state) {
         errno = 0;
         assert_null(cb_reallocarray(p, SIZE_MAX / 2, 3));
         assert_int_equal(errno, ENOMEM);
-        assert_true(bed_holds(p, size[i], 7));
+        assert_true(fixture_holds(p, size[i], 7));
         cb_free(p);
         assert_heap();
     }
@@ -159,21 +159,21 @@ static void a_large_object_keeps_its_contents_when_its_pages_move(void **state) 
     enum { STEPS = 40 };
     size_t have = 600000;
     unsigned char *p = cb_malloc(have);
-    bed_fill(p, have, 8);
+    fixture_fill(p, have, 8);
     void *in_the_way[STEPS];
     for (int i = 0; i < STEPS; i++) { /* more often than pages may be moved */
         in_the_way[i] = cb_malloc(40000);
         size_t size = have + 200000;
         p = cb_realloc(p, size);
         assert_non_null(p);
-        assert_true(bed_holds(p, have, 8));
-        bed_fill(p, size, 8);
+        assert_true(fixture_holds(p, have, 8));
+        fixture_fill(p, size, 8);
         have = size;
     }
     for (int i = 0; i < STEPS; i++) {
         cb_free(in_the_way[i]);
     }
-    assert_true(bed_holds(p, have, 8));
+    assert_true(fixture_holds(p, have, 8));
     cb_free(p);
     unsigned char *q = cb_calloc(1, have);
     for (size_t i = 0; i < have; i++) {
@@ -189,15 +189,15 @@ static void many_large_objects_grow_at_once(void **state) {
     unsigned char *p[OBJECTS];
     for (size_t i = 0; i < OBJECTS; i++) {
         p[i] = cb_malloc(520000);
-        bed_fill(p[i], 520000, (unsigned char)i);
+        fixture_fill(p[i], 520000, (unsigned char)i);
     }
     for (size_t i = 0; i < OBJECTS; i++) {
         p[i] = cb_realloc(p[i], 700000);
-        assert_true(bed_holds(p[i], 520000, (unsigned char)i));
+        assert_true(fixture_holds(p[i], 520000, (unsigned char)i));
     }
     for (size_t i = 0; i < OBJECTS; i++) {
         p[i] = cb_realloc(p[i], i % 2 == 0 ? 300000 : 800000);
-        assert_true(bed_holds(p[i], i % 2 == 0 ? 300000 : 520000, (unsigned char)i));
+        assert_true(fixture_holds(p[i], i % 2 == 0 ? 300000 : 520000, (unsigned char)i));
     }
     for (size_t i = 0; i < OBJECTS; i++) {
         cb_free(p[i]);
@@ -208,11 +208,11 @@ static void many_large_objects_grow_at_once(void **state) {
 static void a_large_object_that_shrinks_gives_its_tail_back(void **state) {
     (void)state;
     char *p = cb_malloc((size_t)8 << 20);
-    bed_fill(p, 100000, 9);
+    fixture_fill(p, 100000, 9);
     size_t before = cb_mallinfo2().uordblks;
     assert_ptr_equal(cb_realloc(p, 100000), p);
     assert_true(cb_mallinfo2().uordblks + ((size_t)7 << 20) <= before);
-    assert_true(bed_holds(p, 100000, 9));
+    assert_true(fixture_holds(p, 100000, 9));
     assert_true(cb_malloc_usable_size(p) < 110000);
     cb_free(p);
     assert_heap();
@@ -221,11 +221,11 @@ static void a_large_object_that_shrinks_gives_its_tail_back(void **state) {
 static void a_large_object_grows_in_place_into_free_memory(void **state) {
     (void)state;
     char *p = cb_malloc((size_t)4 << 20);
-    bed_fill(p, 100000, 1);
+    fixture_fill(p, 100000, 1);
     p = cb_realloc(p, 100000);
     char *q = cb_realloc(p, (size_t)3 << 20);
     assert_ptr_equal(q, p);
-    assert_true(bed_holds(q, 100000, 1));
+    assert_true(fixture_holds(q, 100000, 1));
     cb_free(q);
     assert_heap();
 }
@@ -242,7 +242,7 @@ static size_t moves_between(char **block, size_t more, size_t less) {
         char *p = cb_realloc(*block, turn % 2 == 0 ? less : more);
         assert_non_null(p);
         assert_true(cb_malloc_usable_size(p) >= (turn % 2 == 0 ? less : more));
-        assert_true(bed_holds(p, less, 5));
+        assert_true(fixture_holds(p, less, 5));
         moves += p != *block;
         *block = p;
     }
@@ -260,7 +260,7 @@ static void check_between(char *block, size_t more, size_t less, const char *kin
         cb_free(block);
         return;
     }
-    bed_fill(block, less, 5);
+    fixture_fill(block, less, 5);
     void *behind = cb_malloc(more); /* not on top */
     size_t moves = moves_between(&block, more, less);
     if (moves > 0) {
@@ -323,7 +323,7 @@ static void a_large_block_stays_one_down_to_half_a_medium_one(void **state) {
     (void)state;
     for (size_t less = CB_MEDIUM_MAX / 2 + 1; less <= CB_MEDIUM_MAX; less += 1000) {
         char *p = cb_malloc(CB_MEDIUM_MAX + 1);
-        bed_fill(p, less, 5);
+        fixture_fill(p, less, 5);
         assert_int_equal(moves_between(&p, CB_MEDIUM_MAX + 1, less), 0);
         cb_free(p);
     }
@@ -346,11 +346,11 @@ static void the_same_size_never_moves(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(an_object_on_top_grows_in_place, rings_empty),
-        cmocka_unit_test_setup(an_object_on_top_shrinks_in_place_and_gives_back, rings_empty),
-        cmocka_unit_test_setup(a_medium_object_on_top_grows_in_place, rings_empty),
-        cmocka_unit_test_setup(an_object_elsewhere_shrinks_in_place, rings_empty),
-        cmocka_unit_test_setup(an_object_elsewhere_moves_to_grow, rings_empty),
+        cmocka_unit_test_setup(an_object_on_top_grows_in_place, bins_empty),
+        cmocka_unit_test_setup(an_object_on_top_shrinks_in_place_and_gives_back, bins_empty),
+        cmocka_unit_test_setup(a_medium_object_on_top_grows_in_place, bins_empty),
+        cmocka_unit_test_setup(an_object_elsewhere_shrinks_in_place, bins_empty),
+        cmocka_unit_test_setup(an_object_elsewhere_moves_to_grow, bins_empty),
         cmocka_unit_test(a_little_less_stays_as_it_is),
         cmocka_unit_test(contents_survive_every_change_of_size),
         cmocka_unit_test(of_null_allocates),

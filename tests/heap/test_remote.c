@@ -5,7 +5,7 @@
  * Layer:     tests; reaches into the heap.
  * Threading: the point.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/map.h"
 #include "heap/meta.h"
@@ -65,9 +65,9 @@ static void end_owners(int owners) {
 }
 
 static void shuffle(void **all, size_t count) {
-    uint64_t random = bed_seed(5);
+    uint64_t random = fixture_seed(5);
     for (size_t i = count - 1; i > 0; i--) {
-        size_t other = bed_random(&random) % (i + 1);
+        size_t other = fixture_random(&random) % (i + 1);
         void *p = all[i];
         all[i] = all[other];
         all[other] = p;
@@ -200,14 +200,14 @@ static void wait_for(_Atomic int *count, int value) {
 static void an_object_that_two_threads_free_at_once_is_freed_once(void **state) {
     (void)state;
     pthread_t thread[2];
-    uint64_t random = bed_seed(3);
+    uint64_t random = fixture_seed(3);
     cb_options.on_error = CB_ERROR_IGNORE;
     for (int threads = 1; threads <= 2; threads++) { /* 1: the owner takes part */
         for (int i = 0; i < threads; i++) {
             assert_int_equal(pthread_create(&thread[i], NULL, other_half, NULL), 0);
         }
         for (int pair = 0; pair < PAIRS; pair++) {
-            size_t size = bed_random(&random) % 16 == 0 ? 5000 : 16 + bed_random(&random) % 1000;
+            size_t size = fixture_random(&random) % 16 == 0 ? 5000 : 16 + fixture_random(&random) % 1000;
             char *p = cb_malloc(size), *beside = cb_malloc(16);
             assert_non_null(p);
             atomic_store(&ready, 0);

@@ -4,7 +4,7 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/options.h"
 #include "heap/reserve.h"
@@ -194,7 +194,7 @@ static void wait(struct account *a, int64_t milliseconds) {
 
 /* The next step of the program: at random, in waves, or the one that hurts most. */
 static void step(struct account *a, int kind, uint64_t *random) {
-    size_t r = bed_random(random);
+    size_t r = fixture_random(random);
     if (kind == 0) {
         if (r % 2 == 0) {
             want(a, (r >> 8) % (32 * MIB));
@@ -212,7 +212,7 @@ static void step(struct account *a, int kind, uint64_t *random) {
 }
 
 static void mistakes_are_bounded(void **state) {
-    uint64_t random = bed_seed(23);
+    uint64_t random = fixture_seed(23);
     for (int sequence = 0; sequence < SEQUENCES; sequence++) {
         struct account a = {0};
         begin(state);

@@ -4,11 +4,11 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <errno.h>
 
-#include "heap/ring.h"
+#include "heap/bin.h"
 
 static void every_size_is_usable_and_aligned(void **state) {
     (void)state;
@@ -40,11 +40,11 @@ static void little_is_wasted(void **state) {
 static void classes_hold_their_sizes_and_rise(void **state) {
     (void)state;
     for (size_t size = CB_SMALL_MAX + 1; size <= CB_MEDIUM_MAX; size++) {
-        unsigned ring = cb_medium_ring(size);
-        assert_in_range(ring, 64, CB_RINGS - 1);
-        assert_true(cb_medium_size(ring) >= size);
-        assert_true(ring == 64 || cb_medium_size(ring - 1) < size);
-        assert_int_equal(cb_medium_ring(cb_medium_size(ring)), ring);
+        unsigned bin = cb_medium_bin(size);
+        assert_in_range(bin, 64, CB_BINS - 1);
+        assert_true(cb_medium_size(bin) >= size);
+        assert_true(bin == 64 || cb_medium_size(bin - 1) < size);
+        assert_int_equal(cb_medium_bin(cb_medium_size(bin)), bin);
     }
 }
 
@@ -98,16 +98,16 @@ static void every_alignment_is_kept_for_every_size(void **state) {
             p[i] = cb_memalign(align, size[i]);
             assert_non_null(p[i]);
             assert_int_equal((uintptr_t)p[i] & (align - 1), 0);
-            bed_fill(p[i], size[i], (unsigned char)i);
+            fixture_fill(p[i], size[i], (unsigned char)i);
             assert_true(cb_malloc_usable_size(p[i]) >= size[i]);
         }
         assert_heap();
         for (size_t i = 0; i < 13; i++) {
-            assert_true(bed_holds(p[i], size[i], (unsigned char)i));
+            assert_true(fixture_holds(p[i], size[i], (unsigned char)i));
             cb_free(p[(i * 5) % 13]);
             assert_heap();
             p[(i * 5) % 13] = cb_memalign(align, size[(i * 5) % 13]);
-            bed_fill(p[(i * 5) % 13], size[(i * 5) % 13], (unsigned char)(i * 5 % 13));
+            fixture_fill(p[(i * 5) % 13], size[(i * 5) % 13], (unsigned char)(i * 5 % 13));
         }
         for (size_t i = 0; i < 13; i++) {
             cb_free(p[i]);
@@ -120,11 +120,11 @@ static void an_aligned_object_can_be_resized(void **state) {
     (void)state;
     for (size_t align = 32; align <= 1 << 16; align *= 2) {
         char *p = cb_memalign(align, 500);
-        bed_fill(p, 500, 3);
+        fixture_fill(p, 500, 3);
         p = cb_realloc(p, 2000);
-        assert_true(bed_holds(p, 500, 3));
+        assert_true(fixture_holds(p, 500, 3));
         p = cb_realloc(p, 20);
-        assert_true(bed_holds(p, 20, 3));
+        assert_true(fixture_holds(p, 20, 3));
         cb_free(p);
         assert_heap();
     }

@@ -6,7 +6,7 @@
  * Layer:     tests.
  * Threading: the point.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <pthread.h>
 
@@ -36,27 +36,27 @@ static void check_heap(void) {
 }
 
 static size_t parcel_size(uint64_t *random) {
-    uint64_t r = bed_random(random);
+    uint64_t r = fixture_random(random);
     size_t kind = r >> 8 & 127;
     return kind == 0 ? (r >> 16) % 200000 : kind < 10 ? (r >> 16) % 20000 : (r >> 16) % 400;
 }
 
 static struct parcel *pack(uint64_t *random) {
     size_t size = parcel_size(random);
-    struct parcel *parcel = bed_random(random) % 16 == 0 ? cb_memalign(128, sizeof *parcel + size)
-                                                         : cb_malloc(sizeof *parcel + size);
+    struct parcel *parcel = fixture_random(random) % 16 == 0 ? cb_memalign(128, sizeof *parcel + size)
+                                                             : cb_malloc(sizeof *parcel + size);
     if (parcel == NULL) {
         fault("no memory");
         return NULL;
     }
     parcel->size = size;
     parcel->seed = (unsigned char)(size + 1);
-    bed_fill(parcel->content, size, parcel->seed);
+    fixture_fill(parcel->content, size, parcel->seed);
     return parcel;
 }
 
 static void check(const struct parcel *parcel) {
-    if (!bed_holds(parcel->content, parcel->size, parcel->seed)) {
+    if (!fixture_holds(parcel->content, parcel->size, parcel->seed)) {
         fault("the contents of a parcel have changed");
     }
 }
@@ -78,24 +78,25 @@ static struct parcel *repack(struct parcel *parcel, uint64_t *random) {
         return parcel;
     }
     size_t common = size < other->size ? size : other->size;
-    if (!bed_holds(other->content, common, other->seed)) {
+    if (!fixture_holds(other->content, common, other->seed)) {
         fault("realloc lost contents");
     }
     other->size = size;
-    bed_fill(other->content, size, other->seed);
+    fixture_fill(other->content, size, other->seed);
     return other;
 }
 
 static struct parcel *trade(struct parcel *parcel, uint64_t *random) {
-    return atomic_exchange_explicit(&mailbox[bed_random(random) % MAILBOXES], parcel, memory_order_acq_rel);
+    return atomic_exchange_explicit(&mailbox[fixture_random(random) % MAILBOXES], parcel,
+                                    memory_order_acq_rel);
 }
 
 static void *worker(void *argument) {
     uint64_t random = (uintptr_t)argument;
     struct parcel *mine[SLOTS] = {0};
     for (int step = 0; step < STEPS; step++) {
-        struct parcel **slot = &mine[bed_random(&random) % SLOTS];
-        uint64_t what = bed_random(&random) % 16;
+        struct parcel **slot = &mine[fixture_random(&random) % SLOTS];
+        uint64_t what = fixture_random(&random) % 16;
         if (what < 4) {
             *slot = trade(*slot, &random);
         } else if (what < 6 && *slot != NULL) {
@@ -145,7 +146,7 @@ static void empty_mailboxes(void) {
 static void objects_change_hands_while_threads_come_and_go(void **state) {
     (void)state;
     pthread_t thread[THREADS], churner;
-    uint64_t seed = bed_seed(7);
+    uint64_t seed = fixture_seed(7);
     for (uintptr_t i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_create(&thread[i], NULL, worker, (void *)(uintptr_t)(seed + i)), 0);
     }
@@ -163,7 +164,7 @@ static void *leave(void *argument) {
     void **left = argument;
     for (int i = 0; i < 100; i++) {
         left[i] = cb_malloc((size_t)i * 40);
-        bed_fill(left[i], (size_t)i * 40, (unsigned char)i);
+        fixture_fill(left[i], (size_t)i * 40, (unsigned char)i);
     }
     return NULL;
 }
@@ -176,7 +177,7 @@ static void what_a_thread_left_is_freed_after_its_end(void **state) {
         assert_int_equal(pthread_create(&thread, NULL, leave, left), 0);
         pthread_join(thread, NULL);
         for (int i = 0; i < 100; i++) {
-            assert_true(bed_holds(left[i], (size_t)i * 40, (unsigned char)i));
+            assert_true(fixture_holds(left[i], (size_t)i * 40, (unsigned char)i));
             cb_free(left[i]);
         }
     }
@@ -319,8 +320,8 @@ static pthread_key_t late;
 static void allocate_late(void *value) {
     static _Atomic int rounds;
     void *p = cb_malloc(300);
-    bed_fill(p, 300, 5);
-    if (!bed_holds(p, 300, 5)) {
+    fixture_fill(p, 300, 5);
+    if (!fixture_holds(p, 300, 5)) {
         fault("memory of a destructor is not its own");
     }
     cb_free(p);

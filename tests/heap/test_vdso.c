@@ -7,7 +7,7 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "os/vdso.h"
 

@@ -121,15 +121,15 @@ static size_t spread(struct sizes sizes, uint64_t *random) {
     while (low << (doublings + 1) <= sizes.most) {
         doublings++;
     }
-    low <<= bed_random(random) % doublings;
-    return low + bed_random(random) % low;
+    low <<= fixture_random(random) % doublings;
+    return low + fixture_random(random) % low;
 }
 
 static size_t draw(uint64_t *random) {
     if (plan.sizes.most != 0) {
         return spread(plan.sizes, random);
     }
-    unsigned k = 0, of_1000 = (unsigned)(bed_random(random) % 1000);
+    unsigned k = 0, of_1000 = (unsigned)(fixture_random(random) % 1000);
     while (of_1000 >= mixed_up_to[k]) {
         k++;
     }
@@ -161,7 +161,7 @@ static void empty(struct worker *w) {
     for (size_t i = 0; i < w->count; i++) {
         size_t last = w->count - 1 - i, k = plan.order == SAME ? i : last;
         if (plan.order == RANDOM) {
-            k = bed_random(&w->random) % (last + 1);
+            k = fixture_random(&w->random) % (last + 1);
             void *swap = w->object[k];
             w->object[k] = w->object[last];
             w->object[last] = swap;
@@ -354,11 +354,11 @@ static void judge(void) {
 
 /* In the child: everything that is not the heap's is touched once more, since it shares it with its parent. */
 static void run_plan(void) {
-    uint64_t random = bed_seed(17);
+    uint64_t random = fixture_seed(17);
     memset(worker, 1, sizeof worker);
     memset(stack, 1, sizeof stack);
     for (int i = 0; i < THREADS; i++) {
-        worker[i].random = bed_random(&random);
+        worker[i].random = fixture_random(&random);
         worker[i].number = i;
     }
     cb_free(cb_malloc(1));
@@ -461,7 +461,7 @@ static void waves_of_which_others_free_half(void **state) {
 
 static void waves_of_random_sizes(void **state) {
     (void)state;
-    uint64_t random = bed_seed(19);
+    uint64_t random = fixture_seed(19);
     reset(30);
     for (int k = 0; k < 4; k++) {
         for (int i = 0; i < plan.count; i++) {

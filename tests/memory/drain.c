@@ -15,7 +15,7 @@
  * Layer:     tests.
  * Threading: as said.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -37,7 +37,7 @@ static void *vector(uint64_t *random, size_t size) {
         if (p == NULL) {
             return NULL;
         }
-        memset(p + length / 2, (int)(bed_random(random) & 0xff), length - length / 2);
+        memset(p + length / 2, (int)(fixture_random(random) & 0xff), length - length / 2);
         if (length == size) {
             return p;
         }
@@ -62,10 +62,10 @@ static void fill(void) {
     }
     count = 0;
     for (size_t live = 0; live < amount && count < MOST; count++) {
-        size_t size = bed_size(&random, least, most);
+        size_t size = fixture_size(&random, least, most);
         object[count] = vectors ? vector(&random, size) : malloc(size);
         if (object[count] == NULL) {
-            bed_fail("no memory");
+            fixture_fail("no memory");
             _exit(1);
         }
         if (!vectors) {
@@ -77,7 +77,7 @@ static void fill(void) {
         turn[i] = (uint32_t)(strcmp(order, "lifo") == 0 ? count - 1 - i : i);
     }
     for (size_t i = count; strcmp(order, "random") == 0 && i > 1; i--) {
-        size_t k = bed_random(&random) % i;
+        size_t k = fixture_random(&random) % i;
         uint32_t swap = turn[i - 1];
         turn[i - 1] = turn[k];
         turn[k] = swap;
@@ -92,7 +92,7 @@ static void empty(void) {
 
 static void *fill_and_empty(void *unused) {
     fill();
-    full = bed_resident();
+    full = fixture_resident();
     empty();
     return unused;
 }
@@ -100,22 +100,22 @@ static void *fill_and_empty(void *unused) {
 /* Measured in the thread that freed, while the owner waits; and the owner has done nothing before the program
  * ends. */
 static void *empty_elsewhere(void *unused) {
-    full = bed_resident();
+    full = fixture_resident();
     empty();
-    freed = bed_resident();
+    freed = fixture_resident();
     return unused;
 }
 
 static void *nothing(void *unused) {
     free(malloc(1));
-    bed_resident(); /* the thread's buffer for it, part of what the thread and its stack cost */
+    fixture_resident(); /* the thread's buffer for it, part of what the thread and its stack cost */
     return unused;
 }
 
 static void in_thread(void *(*work)(void *)) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, work, NULL) != 0) {
-        bed_fail("no thread");
+        fixture_fail("no thread");
         _exit(1);
     }
     pthread_join(thread, NULL);
@@ -144,10 +144,10 @@ static void forget(void) {
         nanosleep(&pause, NULL);
         free(malloc(100000));
     }
-    size_t left = bed_resident();
-    bed_note("%ld KiB ten quiet seconds later\n", bed_kib(left, base));
+    size_t left = fixture_resident();
+    fixture_note("%ld KiB ten quiet seconds later\n", fixture_kib(left, base));
     if (left > base + amount / 10) {
-        bed_fail("%ld KiB more than at the start after ten seconds", bed_kib(left, base));
+        fixture_fail("%ld KiB more than at the start after ten seconds", fixture_kib(left, base));
     }
 }
 
@@ -157,39 +157,39 @@ int main(int argc, char **argv) {
     }
     amount = (argc == 6 ? strtoul(argv[5], NULL, 10) : AMOUNT) << 20;
     if (argc == 6 && available() < amount * 2) {
-        bed_note("skipped: not enough memory\n");
+        fixture_note("skipped: not enough memory\n");
         return 77;
     }
     size_t bound = strtoul(argv[4], NULL, 10) * 1024;
     kind = argv[1], order = argv[2], by = argv[3];
-    object = bed_own(MOST * sizeof *object);
-    turn = bed_own(MOST * sizeof *turn);
-    bed_begin();
+    object = fixture_own(MOST * sizeof *object);
+    turn = fixture_own(MOST * sizeof *turn);
+    fixture_begin();
     bool again = strcmp(by, "again") == 0, threads = !again && strcmp(by, "self") != 0;
     if (threads) {
         in_thread(nothing); /* what libc maps for its first thread and keeps */
     }
-    base = bed_resident();
+    base = fixture_resident();
     if (strcmp(by, "other") == 0) {
         fill();
         in_thread(empty_elsewhere);
     } else if (threads) {
         in_thread(fill_and_empty);
-        freed = bed_resident();
+        freed = fixture_resident();
     } else {
         for (int i = 0; i < (again ? 3 : 1); i++) {
             fill_and_empty(NULL);
-            freed = bed_resident();
+            freed = fixture_resident();
         }
     }
-    bed_note("%s, %s, %s: %zu objects, %ld KiB when full, %ld KiB after the last free\n", kind, order, by,
-             count, bed_kib(full, base), bed_kib(freed, base));
+    fixture_note("%s, %s, %s: %zu objects, %ld KiB when full, %ld KiB after the last free\n", kind, order, by,
+                 count, fixture_kib(full, base), fixture_kib(freed, base));
     demand(full > base + amount - amount / 8);
     if (freed > (again ? full : base) + bound) {
-        bed_fail("%ld KiB more than at the start", bed_kib(freed, base));
+        fixture_fail("%ld KiB more than at the start", fixture_kib(freed, base));
     }
     if (again && strcmp(order, "random") == 0) {
         forget();
     }
-    return bed_failed;
+    return fixture_failed;
 }

@@ -7,7 +7,7 @@
  * Layer:     tests.
  * Threading: eight in `threads`, one after the other.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -24,13 +24,13 @@ static uint64_t random_state = 21;
 static size_t fill(size_t amount, size_t most) {
     size_t live = 0;
     for (count = 0; live < amount && count < MOST; count++) {
-        size_t size = bed_size(&random_state, 16, most);
+        size_t size = fixture_size(&random_state, 16, most);
         object[count] = malloc(size);
         memset(object[count], 1, size);
         live += size;
     }
     for (size_t i = count; i > 1; i--) {
-        size_t k = bed_random(&random_state) % i;
+        size_t k = fixture_random(&random_state) % i;
         void *swap = object[i - 1];
         object[i - 1] = object[k];
         object[k] = swap;
@@ -58,7 +58,7 @@ static void trim(bool threads) {
         pthread_join(thread, NULL);
         malloc_trim(0);
     }
-    size_t base = bed_resident();
+    size_t base = fixture_resident();
     for (int i = 0; i < (threads ? 8 : 2); i++) {
         if (threads) {
             pthread_t thread;
@@ -69,14 +69,14 @@ static void trim(bool threads) {
             empty(0);
         }
     }
-    size_t before = bed_resident();
+    size_t before = fixture_resident();
     int result = malloc_trim(0);
-    size_t after = bed_resident();
-    bed_note("%ld KiB more than at the start; %ld KiB after malloc_trim, which returned %d\n",
-             bed_kib(before, base), bed_kib(after, base), result);
+    size_t after = fixture_resident();
+    fixture_note("%ld KiB more than at the start; %ld KiB after malloc_trim, which returned %d\n",
+                 fixture_kib(before, base), fixture_kib(after, base), result);
     demand(result == 1 || before < base + 64 * KIB);
     if (after > base + BOUND) {
-        bed_fail("malloc_trim leaves %ld KiB", bed_kib(after, base));
+        fixture_fail("malloc_trim leaves %ld KiB", fixture_kib(after, base));
     }
     demand(malloc_trim(0) == 0); /* nothing is left */
 }
@@ -91,7 +91,7 @@ static struct mapping mapping_of(const void *p) {
     uintptr_t start = 0, end = 0, group_end = 0;
     bool inside = false;
     char *next;
-    for (char *line = bed_read("/proc/self/smaps"); *line != 0; line = next) {
+    for (char *line = fixture_read("/proc/self/smaps"); *line != 0; line = next) {
         next = strchr(line, '\n');
         next = next != NULL ? next + 1 : line + strlen(line);
         char *dash;
@@ -123,7 +123,7 @@ static bool near(size_t a, size_t b, size_t slack) {
 static size_t number_behind(const char *text, const char *name) {
     const char *at = strstr(text, name);
     if (at == NULL) {
-        bed_fail("no \"%s\" in:\n%s", name, text);
+        fixture_fail("no \"%s\" in:\n%s", name, text);
         return 0;
     }
     return strtoull(at + strlen(name), NULL, 10);
@@ -132,13 +132,14 @@ static size_t number_behind(const char *text, const char *name) {
 static void compare(const char *when, size_t live) {
     struct mapping ours = mapping_of(object[0]);
     struct mallinfo2 info = mallinfo2();
-    bed_note("%s: live %zu KiB; smaps: %zu KiB, resident %zu; mallinfo2: arena %zu, in use %zu, free %zu, "
-             "kept %zu\n",
-             when, live / KIB, ours.size / KIB, ours.resident / KIB, info.arena / KIB, info.uordblks / KIB,
-             info.fordblks / KIB, info.keepcost / KIB);
+    fixture_note(
+        "%s: live %zu KiB; smaps: %zu KiB, resident %zu; mallinfo2: arena %zu, in use %zu, free %zu, "
+        "kept %zu\n",
+        when, live / KIB, ours.size / KIB, ours.resident / KIB, info.arena / KIB, info.uordblks / KIB,
+        info.fordblks / KIB, info.keepcost / KIB);
     demand(near(info.arena, ours.size, 0));
     demand(info.uordblks + info.fordblks == info.arena);
-    /* what is in rings counts as in use, rounding to 16 bytes and to the medium sizes too */
+    /* what is in bins counts as in use, rounding to 16 bytes and to the medium sizes too */
     demand(info.uordblks >= live);
     demand(info.uordblks <= live + live / 8 + live / 16 + 3 * MIB);
     /* what is resident is what is in use, what is kept, and dead stretches that share their pages with the
@@ -189,17 +190,17 @@ static void figures(void) {
 
 /* Drained again and again: what is resident then is what is in use and what is kept, the map of it included. */
 static void drained(void) {
-    size_t before = bed_resident();
+    size_t before = fixture_resident();
     for (int i = 0; i < 3; i++) {
         fill(AMOUNT, 1 * KIB);
         empty(0);
         struct mallinfo2 info = mallinfo2();
-        size_t resident = bed_resident() - before;
-        bed_note("drained: resident %zu KiB; mallinfo2: in use %zu, kept %zu\n", resident / KIB,
-                 info.uordblks / KIB, info.keepcost / KIB);
-        if (!near(resident, info.uordblks + info.keepcost, 2 * MIB)) {
-            bed_fail("drained: resident %zu KiB; mallinfo2: in use %zu, kept %zu", resident / KIB,
+        size_t resident = fixture_resident() - before;
+        fixture_note("drained: resident %zu KiB; mallinfo2: in use %zu, kept %zu\n", resident / KIB,
                      info.uordblks / KIB, info.keepcost / KIB);
+        if (!near(resident, info.uordblks + info.keepcost, 2 * MIB)) {
+            fixture_fail("drained: resident %zu KiB; mallinfo2: in use %zu, kept %zu", resident / KIB,
+                         info.uordblks / KIB, info.keepcost / KIB);
         }
     }
 }
@@ -208,8 +209,8 @@ int main(int argc, char **argv) {
     if (argc != 2) {
         return 2;
     }
-    object = bed_own(MOST * sizeof *object);
-    bed_begin();
+    object = fixture_own(MOST * sizeof *object);
+    fixture_begin();
     if (strcmp(argv[1], "figures") == 0) {
         figures();
     } else if (strcmp(argv[1], "drained") == 0) {
@@ -217,5 +218,5 @@ int main(int argc, char **argv) {
     } else {
         trim(strcmp(argv[1], "threads") == 0);
     }
-    return bed_failed;
+    return fixture_failed;
 }

@@ -7,7 +7,7 @@
  * Layer:     tests.
  * Threading: one watcher in `grow`.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -26,7 +26,7 @@ static _Atomic size_t highest; /* written by the watcher alone */
  * not to be had. */
 static void *watch(void *unused) {
     while (atomic_load(&watching)) {
-        size_t now = bed_figure("/proc/self/status", "\nVmRSS:");
+        size_t now = fixture_figure("/proc/self/status", "\nVmRSS:");
         if (now > atomic_load(&highest)) {
             atomic_store(&highest, now);
         }
@@ -45,7 +45,7 @@ static bool reset_peak(void) {
 }
 
 static size_t peak(void) {
-    return bed_figure("/proc/self/status", "\nVmHWM:");
+    return fixture_figure("/proc/self/status", "\nVmHWM:");
 }
 
 static void fill(unsigned char *p, size_t from, size_t to) {
@@ -75,7 +75,7 @@ static void grow(bool blocked) {
         atomic_store(&watching, true);
         pthread_create(&thread, NULL, watch, NULL);
     }
-    size_t base = bed_resident();
+    size_t base = fixture_resident();
     unsigned char *p = malloc(size);
     fill(p, 0, size);
     while (size < 1 * GIB) {
@@ -86,15 +86,15 @@ static void grow(bool blocked) {
         atomic_store(&highest, 0);
         unsigned char *q = realloc(p, size * 2);
         if (q == NULL) {
-            bed_fail("no %zu MiB", size * 2 / MIB);
+            fixture_fail("no %zu MiB", size * 2 / MIB);
             break;
         }
         p = q;
         size_t most = exact ? peak() : atomic_load(&highest);
         most = most > base ? most - base : 0;
         if (most > size + size / 8 + 4 * MIB) {
-            bed_fail("%zu to %zu MiB%s: %zu MiB resident meanwhile", size / MIB, size * 2 / MIB,
-                     blocked ? ", not in place" : "", most / MIB);
+            fixture_fail("%zu to %zu MiB%s: %zu MiB resident meanwhile", size / MIB, size * 2 / MIB,
+                         blocked ? ", not in place" : "", most / MIB);
         }
         demand(filled(p, size));
         fill(p, size, size * 2);
@@ -108,42 +108,42 @@ static void grow(bool blocked) {
         atomic_store(&watching, false);
         pthread_join(thread, NULL);
     }
-    size_t after = bed_resident();
-    bed_note("grown to 1 GiB%s and freed: %ld KiB more than before\n", blocked ? ", not in place" : "",
-             bed_kib(after, base));
+    size_t after = fixture_resident();
+    fixture_note("grown to 1 GiB%s and freed: %ld KiB more than before\n", blocked ? ", not in place" : "",
+                 fixture_kib(after, base));
 }
 
 static void shrink(void) {
-    size_t size = 256 * MIB, base = bed_resident();
+    size_t size = 256 * MIB, base = fixture_resident();
     unsigned char *p = malloc(size);
     fill(p, 0, size);
-    demand(bed_resident() >= base + size);
+    demand(fixture_resident() >= base + size);
     for (; size > 512 * KIB; size /= 2) {
         unsigned char *q = realloc(p, size / 2);
         demand(q == p);
         p = q;
-        size_t now = bed_resident();
+        size_t now = fixture_resident();
         /* what is kept is at most the reserve and the map of what was there */
         if (now > base + size / 2 + size / 32 + 4 * MIB) {
-            bed_fail("%zu MiB after a shrink: %ld KiB", size / 2 / MIB, bed_kib(now, base));
+            fixture_fail("%zu MiB after a shrink: %ld KiB", size / 2 / MIB, fixture_kib(now, base));
         }
         demand(filled(p, size / 2));
         demand(malloc_usable_size(p) >= size / 2 && malloc_usable_size(p) < size / 2 + 8 * KIB);
     }
     free(p);
-    bed_note("shrunk from 256 MiB to 512 KiB and freed: %ld KiB more than before\n",
-             bed_kib(bed_resident(), base));
+    fixture_note("shrunk from 256 MiB to 512 KiB and freed: %ld KiB more than before\n",
+                 fixture_kib(fixture_resident(), base));
 }
 
 static void aligned(void) {
-    size_t base = bed_resident();
+    size_t base = fixture_resident();
     for (size_t align = 16; align <= 1 * GIB; align *= 2) {
         static const size_t sizes[] = {1, 40 * KIB, 1 * MIB, 5 * MIB};
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             unsigned char *p = aligned_alloc(align, sizes[i]), *q = NULL;
             demand(posix_memalign((void **)&q, align, sizes[i]) == 0);
             if (p == NULL || q == NULL || ((uintptr_t)p | (uintptr_t)q) % align != 0) {
-                bed_fail("align %zu, size %zu: %p, %p", align, sizes[i], (void *)p, (void *)q);
+                fixture_fail("align %zu, size %zu: %p, %p", align, sizes[i], (void *)p, (void *)q);
                 continue;
             }
             p[0] = q[0] = 1;
@@ -153,9 +153,9 @@ static void aligned(void) {
             free(q);
         }
     }
-    size_t after = bed_resident();
-    bed_note("alignments up to 1 GiB: %ld KiB more than before, %zu MiB of addresses\n", bed_kib(after, base),
-             bed_virtual() / MIB);
+    size_t after = fixture_resident();
+    fixture_note("alignments up to 1 GiB: %ld KiB more than before, %zu MiB of addresses\n",
+                 fixture_kib(after, base), fixture_virtual() / MIB);
     demand(after < base + 24 * MIB); /* what was written to is 13 MiB at a time */
     errno = 0;
     volatile size_t huge = (size_t)1 << 62; /* not for the compiler to know */
@@ -165,13 +165,13 @@ static void aligned(void) {
 
 /* Bytes of memory and swap. */
 static size_t machine(void) {
-    return bed_figure("/proc/meminfo", "MemTotal:") + bed_figure("/proc/meminfo", "\nSwapTotal:");
+    return fixture_figure("/proc/meminfo", "MemTotal:") + fixture_figure("/proc/meminfo", "\nSwapTotal:");
 }
 
 static void huge(void) {
     /* volatile: the compiler warns of what it does not understand */
     static volatile size_t huge_size[] = {(size_t)2 << 30, ((size_t)2 << 30) + 1, (size_t)8 << 30};
-    size_t base = bed_resident();
+    size_t base = fixture_resident();
     for (size_t i = 0; i < sizeof huge_size / sizeof *huge_size; i++) {
         size_t size = huge_size[i];
         if (size + 1 * GIB > machine()) {
@@ -181,7 +181,7 @@ static void huge(void) {
             malloc(size); /* volatile, again: it warns of writing to where p[size - 1] is */
         unsigned char *p = block;
         if (p == NULL) {
-            bed_fail("no %zu bytes", size);
+            fixture_fail("no %zu bytes", size);
             continue;
         }
         for (size_t at = 0; at < size; at += size / 8) {
@@ -189,17 +189,18 @@ static void huge(void) {
         }
         p[size - 1] = 77;
         demand(malloc_usable_size(p) >= size);
-        if (bed_resident() > base + BOOKS) {
-            bed_fail("%zu MiB, 9 pages of it written to: %ld KiB", size / MIB, bed_kib(bed_resident(), base));
+        if (fixture_resident() > base + BOOKS) {
+            fixture_fail("%zu MiB, 9 pages of it written to: %ld KiB", size / MIB,
+                         fixture_kib(fixture_resident(), base));
         }
         p = realloc(p, size + (size_t)1 * GIB);
         if (p == NULL) {
-            bed_fail("no %zu bytes and 1 GiB", size);
+            fixture_fail("no %zu bytes and 1 GiB", size);
             continue;
         }
-        if (bed_resident() > base + BOOKS) {
-            bed_fail("%zu MiB and a GiB more, 9 pages of it written to: %ld KiB", size / MIB,
-                     bed_kib(bed_resident(), base));
+        if (fixture_resident() > base + BOOKS) {
+            fixture_fail("%zu MiB and a GiB more, 9 pages of it written to: %ld KiB", size / MIB,
+                         fixture_kib(fixture_resident(), base));
         }
         for (size_t at = 0; at < size; at += size / 8) {
             demand(p[at] == (unsigned char)(at >> 28) || at == size - 1);
@@ -229,15 +230,15 @@ static void huge(void) {
     }
     demand(((unsigned char *)kept)[1 * MIB - 1] == 9);
     free(kept);
-    demand(bed_resident() < base + 8 * MIB); /* the map of what is kept: some huge pages */
+    demand(fixture_resident() < base + 8 * MIB); /* the map of what is kept: some huge pages */
 }
 
 static void fresh_calloc(void) {
-    size_t base = bed_resident();
+    size_t base = fixture_resident();
     unsigned char *p = calloc(1, 512 * MIB), *q = calloc(32 * MIB, 8);
     demand(p != NULL && q != NULL);
-    size_t after = bed_resident();
-    bed_note("768 MiB of calloc: %ld KiB more than before\n", bed_kib(after, base));
+    size_t after = fixture_resident();
+    fixture_note("768 MiB of calloc: %ld KiB more than before\n", fixture_kib(after, base));
     demand(after < base + SMALL_SLACK);
     p[300 * MIB] = 1;
     for (size_t at = 0; at < 512 * MIB; at += 3 * MIB) {
@@ -256,7 +257,7 @@ static void fresh_calloc(void) {
             zero = zero && p[at] == 0;
         }
         if (!zero) {
-            bed_fail("calloc of %zu bytes is not zero", size);
+            fixture_fail("calloc of %zu bytes is not zero", size);
         }
         free(p);
     }
@@ -275,7 +276,7 @@ static void beyond(void) {
         if (!refused) {
             munmap(plain, size);
         }
-        bed_note("%zu MiB: %s\n", size / MIB, refused ? "refused" : "granted");
+        fixture_note("%zu MiB: %s\n", size / MIB, refused ? "refused" : "granted");
         void *old = malloc(100), *p = NULL;
         errno = 0;
         demand(((p = malloc(size)) == NULL) == refused && (!refused || errno == ENOMEM));
@@ -312,7 +313,7 @@ int main(int argc, char **argv) {
     if (argc != 2) {
         return 2;
     }
-    bed_begin();
+    fixture_begin();
     if (strcmp(argv[1], "grow") == 0) {
         grow(false);
         grow(true);
@@ -328,5 +329,5 @@ int main(int argc, char **argv) {
     } else {
         fresh_calloc();
     }
-    return bed_failed;
+    return fixture_failed;
 }

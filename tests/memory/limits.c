@@ -14,7 +14,7 @@
  * Layer:     tests.
  * Threading: two in `threads`.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -31,14 +31,14 @@ static size_t exhaust(struct chain **all, uint64_t seed) {
     size_t got = 0;
     uint64_t random = seed;
     for (;;) {
-        size_t size = strcmp(kind, "large") == 0   ? bed_size(&random, 64 * KIB, 1 * MIB)
-                      : strcmp(kind, "mixed") == 0 ? bed_size(&random, 16, 32 * KIB)
-                                                   : bed_size(&random, 16, 512);
+        size_t size = strcmp(kind, "large") == 0   ? fixture_size(&random, 64 * KIB, 1 * MIB)
+                      : strcmp(kind, "mixed") == 0 ? fixture_size(&random, 16, 32 * KIB)
+                                                   : fixture_size(&random, 16, 512);
         errno = 0;
         struct chain *p = malloc(size);
         if (p == NULL) {
             if (errno != ENOMEM) {
-                bed_fail("NULL, but errno is %d", errno);
+                fixture_fail("NULL, but errno is %d", errno);
             }
             return got;
         }
@@ -83,12 +83,12 @@ static void threads(void) {
     size_t ours, theirs = 0;
     pthread_barrier_init(&both, NULL, 2);
     if (pthread_create(&thread, NULL, work, &theirs) != 0) {
-        bed_fail("no thread");
+        fixture_fail("no thread");
         return;
     }
     work(&ours);
     pthread_join(thread, NULL);
-    bed_note("%zu\n", (ours + theirs) / KIB);
+    fixture_note("%zu\n", (ours + theirs) / KIB);
     void *p = malloc(1 * MIB); /* goes on */
     demand(p != NULL);
     free(p);
@@ -100,9 +100,9 @@ static void threads(void) {
  */
 static void refill(struct chain **all, size_t keep) {
     size_t freed = release(all, keep), again = exhaust(all, 8);
-    bed_note("%zu KiB freed, each %zuth object kept; %zu had again\n", freed / KIB, keep, again / KIB);
+    fixture_note("%zu KiB freed, each %zuth object kept; %zu had again\n", freed / KIB, keep, again / KIB);
     if (again < freed / 2) {
-        bed_fail("%zu KiB freed, but only %zu were had again", freed / KIB, again / KIB);
+        fixture_fail("%zu KiB freed, but only %zu were had again", freed / KIB, again / KIB);
     }
 }
 
@@ -112,20 +112,20 @@ static void until_killed(void) {
     uint64_t random = 7;
     size_t told = 0;
     for (size_t got = 0; got < KILLED_BY;) {
-        size_t size = bed_size(&random, 16, 32 * KIB);
+        size_t size = fixture_size(&random, 16, 32 * KIB);
         void *p = malloc(size);
         if (p == NULL) {
-            bed_fail("NULL after %zu KiB", got / KIB);
+            fixture_fail("NULL after %zu KiB", got / KIB);
             return;
         }
         memset(p, 1, size);
         got += size;
         if (got >= told + MIB) {
             told = got;
-            bed_note("%zu\n", got / KIB);
+            fixture_note("%zu\n", got / KIB);
         }
     }
-    bed_fail("still alive with %zu KiB", KILLED_BY / KIB);
+    fixture_fail("still alive with %zu KiB", KILLED_BY / KIB);
 }
 
 int main(int argc, char **argv) {
@@ -135,27 +135,27 @@ int main(int argc, char **argv) {
     kind = argv[1];
     if (strcmp(kind, "killed") == 0) {
         until_killed();
-        return bed_failed;
+        return fixture_failed;
     }
     if (strcmp(kind, "threads") == 0) {
         threads();
-        return bed_failed;
+        return fixture_failed;
     }
     struct chain *all = NULL;
     size_t first = exhaust(&all, 7);
-    bed_note("%zu\n", first / KIB);
+    fixture_note("%zu\n", first / KIB);
     if (strcmp(kind, "large") != 0) {
         refill(&all, 16);
     }
     release(&all, 0);
     size_t second = exhaust(&all, 7);
     release(&all, 0);
-    bed_note("when all had been freed: %zu\n", second / KIB);
+    fixture_note("when all had been freed: %zu\n", second / KIB);
     if (second < first - first / 20) {
-        bed_fail("%zu KiB at first, but %zu when all had been freed", first / KIB, second / KIB);
+        fixture_fail("%zu KiB at first, but %zu when all had been freed", first / KIB, second / KIB);
     }
     void *p = malloc(first / 2 * (strcmp(kind, "large") == 0));
     demand(p != NULL);
     free(p);
-    return bed_failed;
+    return fixture_failed;
 }

@@ -11,7 +11,7 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <sys/syscall.h>
 
@@ -24,15 +24,15 @@ static void round_of(const char *kind, size_t amount) {
     uint64_t random = 3;
     if (strcmp(kind, "block") == 0) {
         void *p = malloc(amount);
-        bed_touch(p, amount);
+        fixture_touch(p, amount);
         free(p);
         return;
     }
     bool pieces = strcmp(kind, "pieces") == 0;
     for (size_t have = 0; have < amount; count++) {
-        size_t size = pieces ? 64 * KIB : bed_size(&random, 16, 512);
+        size_t size = pieces ? 64 * KIB : fixture_size(&random, 16, 512);
         object[count] = malloc(size);
-        bed_touch(object[count], size);
+        fixture_touch(object[count], size);
         have += size;
     }
     for (size_t i = 0; i < count; i++) {
@@ -46,7 +46,7 @@ int main(int argc, char **argv) {
     }
     size_t amount = strtoull(argv[2], NULL, 10);
     int rounds = atoi(argv[3]);
-    object = bed_own((amount / 64 + 2) * sizeof *object);
+    object = fixture_own((amount / 64 + 2) * sizeof *object);
     for (int i = 0; i < WARM_UP; i++) {
         round_of(argv[1], amount);
     }

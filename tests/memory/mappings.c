@@ -8,7 +8,7 @@
  * Layer:     tests.
  * Threading: four at a time in `threads`.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <pthread.h>
 
@@ -18,10 +18,10 @@
 static size_t base;
 
 static void check_bound(const char *when, size_t bound) {
-    size_t now = bed_mappings();
-    bed_note("%s: %zu mappings more than at the start\n", when, now > base ? now - base : 0);
+    size_t now = fixture_mappings();
+    fixture_note("%s: %zu mappings more than at the start\n", when, now > base ? now - base : 0);
     if (now > base + bound) {
-        bed_fail("%s: %zu mappings more than at the start", when, now - base);
+        fixture_fail("%s: %zu mappings more than at the start", when, now - base);
     }
 }
 
@@ -38,16 +38,16 @@ static void grow(void) {
     uint64_t random = 9;
     for (int round = 0; round < 4; round++) {
         for (int step = 0; step < VECTORS; step++) {
-            size_t i = bed_random(&random) % VECTORS;
-            size_t now = (bed_random(&random) % 8 == 0 ? 1 : 4 + bed_random(&random) % 12) * MIB;
+            size_t i = fixture_random(&random) % VECTORS;
+            size_t now = (fixture_random(&random) % 8 == 0 ? 1 : 4 + fixture_random(&random) % 12) * MIB;
             char *q = realloc(p[i], now);
             if (q == NULL) {
-                bed_fail("no %zu MiB", now / MIB);
+                fixture_fail("no %zu MiB", now / MIB);
                 return;
             }
             p[i] = q;
             if (size[i] != 0 && q[0] != (char)i) {
-                bed_fail("vector %zu lost what was in it", i);
+                fixture_fail("vector %zu lost what was in it", i);
             }
             q[0] = (char)i;
             q[now - 1] = 1;
@@ -69,7 +69,7 @@ static void interleaved(void) {
         for (size_t i = 0; i < BLOCKS; i++) {
             p[i] = malloc(size);
             if (p[i] == NULL) {
-                bed_fail("no memory");
+                fixture_fail("no memory");
                 return;
             }
             p[i][0] = 1;
@@ -95,12 +95,12 @@ static void *work(void *argument) {
     void *slot[SLOTS] = {NULL};
     uint64_t random = (uint64_t)(uintptr_t)argument + 1;
     for (int i = 0; i < 4000; i++) {
-        size_t k = bed_random(&random) % SLOTS;
-        size_t size = bed_size(&random, 16, 2 * MIB);
-        if (bed_random(&random) % 4 == 0) {
+        size_t k = fixture_random(&random) % SLOTS;
+        size_t size = fixture_size(&random, 16, 2 * MIB);
+        if (fixture_random(&random) % 4 == 0) {
             void *p = realloc(slot[k], size);
             if (p == NULL) {
-                bed_fail("no memory");
+                fixture_fail("no memory");
                 break;
             }
             slot[k] = p;
@@ -134,8 +134,8 @@ int main(int argc, char **argv) {
     if (argc != 2) {
         return 2;
     }
-    bed_begin();
-    base = bed_mappings();
+    fixture_begin();
+    base = fixture_mappings();
     if (strcmp(argv[1], "grow") == 0) {
         grow();
     } else if (strcmp(argv[1], "interleaved") == 0) {
@@ -143,5 +143,5 @@ int main(int argc, char **argv) {
     } else {
         threads();
     }
-    return bed_failed;
+    return fixture_failed;
 }

@@ -7,7 +7,7 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -28,7 +28,7 @@ struct seen {
 
 /* Resident memory over what it was: none where other pages than the allocator's went back meanwhile. */
 static size_t above(size_t base) {
-    size_t now = bed_resident();
+    size_t now = fixture_resident();
     return now > base ? now - base : 0;
 }
 
@@ -38,7 +38,7 @@ static size_t look_at(const void *p, char *flags, size_t room) {
     bool inside = false;
     size_t huge = 0;
     char *next;
-    for (char *line = bed_read("/proc/self/smaps"); *line != 0; line = next) {
+    for (char *line = fixture_read("/proc/self/smaps"); *line != 0; line = next) {
         next = strchr(line, '\n');
         next = next != NULL ? next + 1 : line + strlen(line);
         char *dash;
@@ -59,24 +59,24 @@ static size_t look_at(const void *p, char *flags, size_t room) {
 
 static int measure(void) {
     struct seen seen;
-    void **object = bed_own(MOST * sizeof *object);
+    void **object = fixture_own(MOST * sizeof *object);
     size_t count = 0, live = 0;
     uint64_t random = 33;
-    bed_begin();
-    size_t base = bed_resident();
+    fixture_begin();
+    size_t base = fixture_resident();
     memset(&seen, 0, sizeof seen);
     void *block = malloc(1 * MIB);
     memset(block, 1, 1 * MIB);
     free(block);
     seen.block = above(base);
     for (; live < AMOUNT; count++) {
-        size_t size = bed_size(&random, 16, 64 * KIB);
+        size_t size = fixture_size(&random, 16, 64 * KIB);
         object[count] = malloc(size);
         memset(object[count], 1, size);
         live += size;
     }
     for (size_t i = count; i > 1; i--) {
-        size_t k = bed_random(&random) % i;
+        size_t k = fixture_random(&random) % i;
         void *swap = object[i - 1];
         object[i - 1] = object[k];
         object[k] = swap;
@@ -90,13 +90,13 @@ static int measure(void) {
     if (write(STDOUT_FILENO, &seen, sizeof seen) != sizeof seen) {
         return 1;
     }
-    return bed_failed;
+    return fixture_failed;
 }
 
 /* In processes of their own: what has been given back before makes a heap keep more. */
 static int measure_huge(void) {
     struct seen seen;
-    bed_begin();
+    fixture_begin();
     memset(&seen, 0, sizeof seen);
     void *block = malloc(AMOUNT);
     memset(block, 1, AMOUNT);
@@ -107,9 +107,9 @@ static int measure_huge(void) {
 static int measure_half(void) {
     struct seen seen;
     char *block[64];
-    bed_begin();
+    fixture_begin();
     memset(&seen, 0, sizeof seen);
-    size_t base = bed_resident();
+    size_t base = fixture_resident();
     for (size_t i = 0; i < 64; i++) {
         block[i] = malloc(1 * MIB);
         memset(block[i], 1, 1 * MIB);
@@ -117,7 +117,7 @@ static int measure_half(void) {
     for (size_t i = 0; i < 64; i += 2) {
         free(block[i]);
     }
-    size_t now = bed_resident();
+    size_t now = fixture_resident();
     seen.half = now > base + 32 * MIB ? now - base - 32 * MIB : 0;
     return write(STDOUT_FILENO, &seen, sizeof seen) != sizeof seen;
 }
@@ -159,7 +159,7 @@ static struct seen with(const char *setting) {
     seen.half = run(setting, "half").half;
     seen.huge = huge.huge;
     memcpy(seen.flags, huge.flags, sizeof seen.flags);
-    bed_note(
+    fixture_note(
         "%-16s a block freed: %zu KiB, half of 64 MiB: %zu, drained: %zu, trimmed: %zu; in huge pages, of "
         "64 MiB: %zu; flags:%s\n",
         *setting != 0 ? setting : "(default)", seen.block / KIB, seen.half / KIB, seen.drained / KIB,
@@ -207,7 +207,7 @@ int main(int argc, char **argv) {
         demand(much.trimmed < 4 * MIB);
     } else if (strcmp(argv[1], "thp") == 0) {
         if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0) {
-            bed_note("SKIP: no transparent huge pages\n");
+            fixture_note("SKIP: no transparent huge pages\n");
             return SKIPPED;
         }
         struct seen usual = with(""), always = with("thp=always"), never = with("thp=never");
@@ -215,7 +215,7 @@ int main(int argc, char **argv) {
         demand(flag(&always, "hg"));
         demand(flag(&never, "nh"));
         demand(never.huge == 0);
-        if (strstr(bed_read("/sys/kernel/mm/transparent_hugepage/enabled"), "[never]") == NULL) {
+        if (strstr(fixture_read("/sys/kernel/mm/transparent_hugepage/enabled"), "[never]") == NULL) {
             demand(always.huge > AMOUNT / 2);
             /* what dies inside a huge page comes back all the same */
             demand(always.half < 6 * MIB);
@@ -223,18 +223,18 @@ int main(int argc, char **argv) {
             demand(always.trimmed < 8 * MIB);
         }
     } else {
-        bed_begin();
-        size_t base = bed_resident();
+        fixture_begin();
+        size_t base = fixture_resident();
         demand(mallopt(M_TRIM_THRESHOLD, 64 << 20) == 1);
         void *p = malloc(16 * MIB);
         memset(p, 1, 16 * MIB);
         free(p);
-        demand(bed_resident() > base + 15 * MIB);
+        demand(fixture_resident() > base + 15 * MIB);
         demand(mallopt(M_TRIM_THRESHOLD, 0) == 1);
         p = malloc(1 * MIB);
         free(p);
-        demand(bed_resident() < base + 1 * MIB);
-        bed_note("mallopt: %ld KiB more than before\n", bed_kib(bed_resident(), base));
+        demand(fixture_resident() < base + 1 * MIB);
+        fixture_note("mallopt: %ld KiB more than before\n", fixture_kib(fixture_resident(), base));
     }
-    return bed_failed;
+    return fixture_failed;
 }

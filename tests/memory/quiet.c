@@ -10,7 +10,7 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <time.h>
 
@@ -31,7 +31,7 @@ static void pause_for(long milliseconds) {
 }
 
 static void make(size_t i, size_t least, size_t most) {
-    size_t size = least == most ? least : bed_size(&random_state, least, most);
+    size_t size = least == most ? least : fixture_size(&random_state, least, most);
     object[i] = malloc(size);
     memset(object[i], 1, size);
     length[i] = size;
@@ -55,7 +55,7 @@ static void burst(size_t from, size_t blocks) {
 
 static void replace(size_t times) {
     for (; times > 0; times--) {
-        size_t i = bed_random(&random_state) % count;
+        size_t i = fixture_random(&random_state) % count;
         if (object[i] != NULL) {
             end(i);
             make(i, 512, 16 * KIB);
@@ -68,10 +68,10 @@ int main(int argc, char **argv) {
         return 2;
     }
     bool large = strcmp(argv[1], "large") == 0;
-    object = bed_own(((size_t)1 << 20) * sizeof *object);
-    length = bed_own(((size_t)1 << 20) * sizeof *length);
-    bed_begin();
-    size_t base = bed_resident();
+    object = fixture_own(((size_t)1 << 20) * sizeof *object);
+    length = fixture_own(((size_t)1 << 20) * sizeof *length);
+    fixture_begin();
+    size_t base = fixture_resident();
     while (live < LIVE) {
         make(count++, large ? MIB : 512, large ? MIB : 16 * KIB);
     }
@@ -82,12 +82,12 @@ int main(int argc, char **argv) {
     } else {
         replace(REPLACED);
         for (size_t i = 0; i < count; i++) {
-            if (bed_random(&random_state) % 4 != 0) {
+            if (fixture_random(&random_state) % 4 != 0) {
                 end(i);
             }
         }
     }
-    size_t busy = bed_resident() - base;
+    size_t busy = fixture_resident() - base;
     for (int i = 0; i < QUIET; i++) {
         pause_for(STEP);
         if (large) {
@@ -96,12 +96,12 @@ int main(int argc, char **argv) {
             replace(1000);
         }
     }
-    size_t now = bed_resident() - base;
-    bed_note("%s: %zu KiB live; resident: %zu KiB at first, %zu KiB after %d s of quiet use\n", argv[1],
-             live / KIB, busy / KIB, now / KIB, QUIET * STEP / 1000);
+    size_t now = fixture_resident() - base;
+    fixture_note("%s: %zu KiB live; resident: %zu KiB at first, %zu KiB after %d s of quiet use\n", argv[1],
+                 live / KIB, busy / KIB, now / KIB, QUIET * STEP / 1000);
     size_t allowed = large ? live + live / 8 + 8 * MIB : 2 * live + live / 5 * 2;
     if (now > allowed) {
-        bed_fail("%zu KiB, but %zu KiB resident", live / KIB, now / KIB);
+        fixture_fail("%zu KiB, but %zu KiB resident", live / KIB, now / KIB);
     }
-    return bed_failed;
+    return fixture_failed;
 }

@@ -6,7 +6,7 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #define AMOUNT ((size_t)200 << 20)
 #define RUN (64 * KIB)
@@ -14,16 +14,16 @@
 #define RESERVE(live) (1 * MIB + (live) / 50)
 
 int main(void) {
-    void **object = bed_own(MOST * sizeof *object);
-    uint32_t *first = bed_own((AMOUNT / RUN + 2) * sizeof *first); /* object of each run */
-    uint32_t *turn = bed_own((AMOUNT / RUN + 2) * sizeof *turn);
-    size_t *bytes = bed_own((AMOUNT / RUN + 2) * sizeof *bytes);
+    void **object = fixture_own(MOST * sizeof *object);
+    uint32_t *first = fixture_own((AMOUNT / RUN + 2) * sizeof *first); /* object of each run */
+    uint32_t *turn = fixture_own((AMOUNT / RUN + 2) * sizeof *turn);
+    size_t *bytes = fixture_own((AMOUNT / RUN + 2) * sizeof *bytes);
     uint64_t random = 5;
     size_t count = 0, runs = 0, live = 0;
-    bed_begin();
-    size_t base = bed_resident();
+    fixture_begin();
+    size_t base = fixture_resident();
     while (live < AMOUNT && count < MOST) {
-        size_t size = bed_size(&random, 16, 1 * KIB);
+        size_t size = fixture_size(&random, 16, 1 * KIB);
         object[count] = malloc(size);
         if (object[count] == NULL) {
             return 1;
@@ -41,28 +41,28 @@ int main(void) {
         turn[i] = i;
     }
     for (size_t i = runs; i > 1; i--) {
-        size_t k = bed_random(&random) % i;
+        size_t k = fixture_random(&random) % i;
         uint32_t swap = turn[i - 1];
         turn[i - 1] = turn[k];
         turn[k] = swap;
     }
-    size_t all = live, full = bed_resident() - base;
-    bed_note("%zu objects, %zu KiB; resident: %zu KiB\n", count, all / KIB, full / KIB);
+    size_t all = live, full = fixture_resident() - base;
+    fixture_note("%zu objects, %zu KiB; resident: %zu KiB\n", count, all / KIB, full / KIB);
     for (size_t i = 0; i < runs * 98 / 100; i++) {
         for (uint32_t k = first[turn[i]]; k < first[turn[i] + 1]; k++) {
             free(object[k]);
         }
         live -= bytes[turn[i]];
         if (i % (runs / 25) == runs / 50 || i + 1 == runs * 98 / 100) {
-            size_t now = bed_resident() - base;
+            size_t now = fixture_resident() - base;
             /* what a live byte cost at first, rounding and map included, is no question here */
             size_t fair = (size_t)((double)full / (double)all * (double)live);
-            bed_note("live %6zu KiB: resident %6zu KiB, %+.1f %%\n", live / KIB, now / KIB,
-                     100.0 * ((double)now / (double)fair - 1));
+            fixture_note("live %6zu KiB: resident %6zu KiB, %+.1f %%\n", live / KIB, now / KIB,
+                         100.0 * ((double)now / (double)fair - 1));
             if (now > fair + fair / 10 + RESERVE(live)) {
-                bed_fail("live %zu KiB: %zu KiB resident", live / KIB, now / KIB);
+                fixture_fail("live %zu KiB: %zu KiB resident", live / KIB, now / KIB);
             }
         }
     }
-    return bed_failed;
+    return fixture_failed;
 }

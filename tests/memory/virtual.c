@@ -4,7 +4,7 @@
  * Layer:     tests.
  * Threading: none.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <errno.h>
 #include <sys/resource.h>
@@ -36,9 +36,9 @@ static bool has_holes(void) {
 
 static void check_dump(void) {
     char folder[] = "/tmp/cutback-virtual.XXXXXX";
-    if (strcmp(bed_read("/proc/sys/kernel/core_pattern"), "core\n") != 0 || mkdtemp(folder) == NULL ||
+    if (strcmp(fixture_read("/proc/sys/kernel/core_pattern"), "core\n") != 0 || mkdtemp(folder) == NULL ||
         chdir(folder) != 0) {
-        bed_note("core dumps do not come here: not looked at\n");
+        fixture_note("core dumps do not come here: not looked at\n");
         return;
     }
     pid_t child = fork();
@@ -51,36 +51,36 @@ static void check_dump(void) {
     char name[64];
     snprintf(name, sizeof name, "core.%d", (int)child);
     if (stat("core", &found) != 0 && stat(name, &found) != 0) {
-        bed_note("no core dump: %s\n", strerror(errno));
+        fixture_note("no core dump: %s\n", strerror(errno));
     } else {
         size_t held = (size_t)found.st_blocks * 512;
-        bed_note("a core dump of %zu KiB, of which %zu are stored\n", (size_t)found.st_size / KIB,
-                 held / KIB);
+        fixture_note("a core dump of %zu KiB, of which %zu are stored\n", (size_t)found.st_size / KIB,
+                     held / KIB);
         demand((size_t)found.st_size > TOUCHED);
         demand(!has_holes() || held < TOUCHED + 8 * MIB);
     }
     unlink("core");
     unlink(name);
     if (chdir("/") != 0 || rmdir(folder) != 0) {
-        bed_fail("%s stays", folder);
+        fixture_fail("%s stays", folder);
     }
 }
 
 int main(void) {
-    bed_begin();
+    fixture_begin();
     check_dump();
-    size_t start = bed_virtual();
-    bed_note("%zu KiB at the start\n", start / KIB);
+    size_t start = fixture_virtual();
+    fixture_note("%zu KiB at the start\n", start / KIB);
     demand(start < 64 * MIB);
     uint64_t random = 3;
     for (size_t live = 0; live < AMOUNT;) {
-        size_t size = bed_size(&random, 16, 256 * KIB);
+        size_t size = fixture_size(&random, 16, 256 * KIB);
         void *p = malloc(size);
         memset(p, 1, size);
         live += size;
     }
-    size_t now = bed_virtual();
-    bed_note("%zu KiB more with %zu KiB live\n", (now - start) / KIB, AMOUNT / KIB);
+    size_t now = fixture_virtual();
+    fixture_note("%zu KiB more with %zu KiB live\n", (now - start) / KIB, AMOUNT / KIB);
     demand(now - start < AMOUNT + AMOUNT / 4);
-    return bed_failed;
+    return fixture_failed;
 }

@@ -121,7 +121,7 @@ static enum outcome free_step(struct state *s, unsigned t) {
     return MOVED;
 }
 
-/* Takes one object out of the ring and gives it to the thread that has more to free. */
+/* Takes one object out of the bin and gives it to the thread that has more to free. */
 static bool hand_out(struct state *s) {
     for (unsigned t = OWNER + 1; t < DROPPER; t++) {
         for (unsigned o = 0; o < OBJECTS && s->mail[t] == NONE && s->sent[t] < FREES; o++) {

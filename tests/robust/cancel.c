@@ -48,7 +48,7 @@ static void *cancelled(void *what) {
 
 static void in_cancelled_thread(void (*what)(void)) {
     void *result = NULL;
-    pthread_t thread = bed_thread(cancelled, (void *)what);
+    pthread_t thread = fixture_thread(cancelled, (void *)what);
     CHECK(pthread_join(thread, &result) == 0);
     CHECK(atomic_load(&passed) == 1 && result == PTHREAD_CANCELED);
 }
@@ -105,7 +105,7 @@ int main(int count, char **argument) {
     if (count > 1) {
         return be_case(cases, argument[1]);
     }
-    bed_begin(120);
+    fixture_begin(120);
     for (int i = 0; i < 3; i++) {
         expect(faults[i][0], "on_error=abort", faults[i][1], true);
         expect(faults[i][0], "on_error=warn", faults[i][1], false);

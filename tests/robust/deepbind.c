@@ -5,7 +5,7 @@
  *
  * usage: deepbind PLUGIN CALLER
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <fcntl.h>
 #include <sys/sendfile.h>
@@ -146,7 +146,7 @@ static void from_many_threads_at_once(void) {
     pthread_t thread[THREADS];
     CHECK(pthread_barrier_init(&begin, NULL, THREADS) == 0);
     for (uintptr_t i = 0; i < THREADS; i++) {
-        thread[i] = bed_thread(in_thread, (void *)(i % 2));
+        thread[i] = fixture_thread(in_thread, (void *)(i % 2));
     }
     for (int i = 0; i < THREADS; i++) {
         CHECK(pthread_join(thread[i], NULL) == 0);
@@ -222,7 +222,7 @@ static void found_by_the_program(void) {
 }
 
 int main(int count, char **argument) {
-    bed_begin(120);
+    fixture_begin(120);
     CHECK(count == 3);
     const char *options = getenv("CUTBACK_OPTIONS");
     plugin_path = argument[1];

@@ -5,36 +5,36 @@
  *
  * usage: early_late PLUGIN
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <signal.h>
 #include <sys/time.h>
 
-static struct bed_object *from_constructor, *for_handlers;
+static struct fixture_object *from_constructor, *for_handlers;
 static _Atomic unsigned signals;
 
 static void use(uint64_t seed) {
-    bed_work(seed, 20);
+    fixture_work(seed, 20);
 }
 
 __attribute__((constructor(101))) static void construct(void) {
     uint64_t seed = 1;
     use(seed);
-    from_constructor = bed_make(&seed);
+    from_constructor = fixture_make(&seed);
 }
 
 /* Runs after all of main's, and after the handlers that main registers. */
 __attribute__((destructor(101))) static void destruct(void) {
     use(3);
     if (for_handlers != NULL) {
-        bed_drop(for_handlers);
-        bed_drop(from_constructor);
+        fixture_drop(for_handlers);
+        fixture_drop(from_constructor);
     }
 }
 
 static void at_exit(void) {
     use(4);
-    bed_verify(for_handlers);
+    fixture_verify(for_handlers);
 }
 
 static void at_quick(int status, void *argument) {
@@ -60,7 +60,7 @@ static void library_comes_and_goes(const char *path) {
 /* Raised where the program is not in malloc, so it may. */
 static void allocate_in_handler(int number) {
     use((uint64_t)number);
-    bed_verify(for_handlers);
+    fixture_verify(for_handlers);
     atomic_fetch_add(&signals, 1);
 }
 
@@ -73,7 +73,7 @@ static void count_in_handler(int number) {
 
 static void *work_under_fire(void *seed) {
     for (int i = 0; i < 15; i++) {
-        bed_work((uintptr_t)seed + (uintptr_t)i, 1000);
+        fixture_work((uintptr_t)seed + (uintptr_t)i, 1000);
     }
     return NULL;
 }
@@ -84,7 +84,7 @@ static void storm(void) {
     setitimer(ITIMER_PROF, &often, NULL);
     pthread_t thread[3];
     for (uintptr_t i = 0; i < 3; i++) {
-        thread[i] = bed_thread(work_under_fire, (void *)(i * 100 + 1));
+        thread[i] = fixture_thread(work_under_fire, (void *)(i * 100 + 1));
     }
     work_under_fire(&never);
     for (int i = 0; i < 3; i++) {
@@ -99,11 +99,11 @@ static void storm(void) {
 
 int main(int argc, char **argv) {
     uint64_t seed = 2;
-    bed_begin(120);
+    fixture_begin(120);
     CHECK(argc == 2);
     CHECK(from_constructor != NULL);
-    bed_verify(from_constructor);
-    for_handlers = bed_make(&seed);
+    fixture_verify(from_constructor);
+    for_handlers = fixture_make(&seed);
     for (int i = 0; i < 40; i++) { /* more than libc has room for without allocating */
         CHECK(atexit(at_exit) == 0);
         CHECK(on_exit(at_quick, (void *)(uintptr_t)(i + 5)) == 0);

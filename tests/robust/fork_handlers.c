@@ -10,7 +10,7 @@
  *   _Fork   no handler runs; the threads come first
  *   no-wipe on a system that does not know MADV_WIPEONFORK, as Linux before 4.14
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "../no_wipe.h"
 
@@ -25,7 +25,7 @@ void forker_join(void);
 void forker_register(void);
 
 /* release by the thread that puts an object in, acquire by whoever takes it out */
-static struct bed_object *_Atomic shared[SHARED];
+static struct fixture_object *_Atomic shared[SHARED];
 static _Atomic bool stop;
 
 /* Allocates all sizes, and frees what others did. */
@@ -34,8 +34,8 @@ static void *busy(void *argument) {
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         for (int i = 0; i < 50; i++) {
-            bed_drop(atomic_exchange_explicit(&shared[bed_random(&random) % SHARED], bed_make(&random),
-                                              memory_order_acq_rel));
+            fixture_drop(atomic_exchange_explicit(&shared[fixture_random(&random) % SHARED],
+                                                  fixture_make(&random), memory_order_acq_rel));
         }
         void *large[4];
         for (size_t i = 0; i < 4; i++) {
@@ -54,11 +54,11 @@ static void live(bool by_handler, uint64_t seed) {
         forker_start();
     }
     for (size_t i = 0; i < SHARED; i++) {
-        bed_drop(atomic_exchange_explicit(&shared[i], NULL, memory_order_acquire));
+        fixture_drop(atomic_exchange_explicit(&shared[i], NULL, memory_order_acquire));
     }
-    bed_work(seed, 200);
+    fixture_work(seed, 200);
     forker_join();
-    bed_work(seed + 1, 50);
+    fixture_work(seed + 1, 50);
 }
 
 static void run(const char *how) {
@@ -69,23 +69,23 @@ static void run(const char *how) {
         forker_register();
     }
     for (uintptr_t i = 0; i < THREADS; i++) {
-        thread[i] = bed_thread(busy, (void *)(i + 1));
+        thread[i] = fixture_thread(busy, (void *)(i + 1));
     }
     for (uint64_t i = 0; i < FORKS; i++) {
-        bed_work(i, 20);
+        fixture_work(i, 20);
         pid_t child = by_handler ? fork() : _Fork();
         if (child == 0) {
             live(by_handler, i);
             _exit(0);
         }
-        bed_wait(child);
+        fixture_wait(child);
     }
     atomic_store(&stop, true);
     for (int i = 0; i < THREADS; i++) {
         pthread_join(thread[i], NULL);
     }
     for (size_t i = 0; i < SHARED; i++) {
-        bed_drop(atomic_exchange(&shared[i], NULL));
+        fixture_drop(atomic_exchange(&shared[i], NULL));
     }
     printf("%d forks, %s\n", FORKS, how);
 }
@@ -95,13 +95,13 @@ int main(int argc, char **argv) {
     bool early = strcmp(argv[1], "early") == 0 || strcmp(argv[1], "inside") == 0;
     if (argc > 2 && strcmp(argv[2], "no-wipe") == 0) { /* the library is to find that out when it starts */
         if (!forget_wipe()) {
-            bed_skip("no filters here");
+            fixture_skip("no filters here");
         }
         char *again[] = {argv[0], argv[1], NULL};
         execv("/proc/self/exe", again);
         CHECK(false);
     }
-    bed_begin(500);
+    fixture_begin(500);
     CHECK(early == (getenv("FORKER_EARLY") != NULL));
     run(argv[1]);
     return 0;

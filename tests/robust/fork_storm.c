@@ -5,7 +5,7 @@
  *
  * usage: fork_storm [FORKS]
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -13,7 +13,7 @@
 enum { THREADS = 8, SHARED = 64, CHILD_SECONDS = 60 };
 
 /* release by the thread that puts an object in, acquire by whoever takes it out */
-static struct bed_object *_Atomic shared[SHARED];
+static struct fixture_object *_Atomic shared[SHARED];
 static _Atomic bool stop;
 static _Atomic unsigned made; /* children */
 
@@ -22,16 +22,16 @@ static void *busy(void *argument) {
     /* The children come first: they would wait for ten times as long as they run. */
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-        struct bed_object *object = bed_make(&random);
+        struct fixture_object *object = fixture_make(&random);
         object =
-            atomic_exchange_explicit(&shared[bed_random(&random) % SHARED], object, memory_order_acq_rel);
-        bed_drop(object);
+            atomic_exchange_explicit(&shared[fixture_random(&random) % SHARED], object, memory_order_acq_rel);
+        fixture_drop(object);
     }
     return NULL;
 }
 
 static void *brief(void *argument) {
-    bed_work((uintptr_t)argument, 30);
+    fixture_work((uintptr_t)argument, 30);
     return NULL;
 }
 
@@ -45,7 +45,7 @@ static void split(uint64_t seed, int depth) {
         _exit(0);
     }
     atomic_fetch_add(&made, 1);
-    bed_wait(child);
+    fixture_wait(child);
 }
 
 /* What a child does; in an order that depends on the seed, since what comes first must cope with the most. */
@@ -54,9 +54,9 @@ static void live(uint64_t seed, int depth) {
         brief((void *)(uintptr_t)seed);
     }
     for (size_t i = 0; i < SHARED; i++) {
-        bed_drop(atomic_exchange_explicit(&shared[i], NULL, memory_order_acquire));
+        fixture_drop(atomic_exchange_explicit(&shared[i], NULL, memory_order_acquire));
     }
-    pthread_join(bed_thread(brief, (void *)(uintptr_t)(seed + 1)), NULL);
+    pthread_join(fixture_thread(brief, (void *)(uintptr_t)(seed + 1)), NULL);
     brief((void *)(uintptr_t)(seed + 2));
     if (depth > 0) {
         split(seed + 3, depth - 1);
@@ -78,14 +78,14 @@ static void *fork_often(void *argument) {
 
 int main(int argc, char **argv) {
     int forks = argc > 1 ? atoi(argv[1]) : 2000;
-    bed_begin(500);
+    fixture_begin(500);
     pthread_t thread[THREADS];
     for (uintptr_t i = 0; i < THREADS; i++) {
-        thread[i] = bed_thread(busy, (void *)(i + 1));
+        thread[i] = fixture_thread(busy, (void *)(i + 1));
     }
     struct part all = {1000, forks / 5 * 4}, half = {2000000, forks / 10};
     fork_often(&all);
-    pthread_t other = bed_thread(fork_often, &half);
+    pthread_t other = fixture_thread(fork_often, &half);
     fork_often(&half);
     pthread_join(other, NULL);
     atomic_store(&stop, true);
@@ -93,7 +93,7 @@ int main(int argc, char **argv) {
         pthread_join(thread[i], NULL);
     }
     for (size_t i = 0; i < SHARED; i++) {
-        bed_drop(atomic_exchange(&shared[i], NULL));
+        fixture_drop(atomic_exchange(&shared[i], NULL));
     }
     printf("%u forks (and those of the children)\n", atomic_load(&made));
     return 0;

@@ -10,7 +10,7 @@
  *
  * usage: forks [SECONDS [SEED]]
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <spawn.h>
 #include <time.h>
@@ -20,20 +20,20 @@ extern char **environ;
 enum { THREADS_MOST = 24, SHARED = 2000, FORKERS = 3, CHILD_SECONDS = 60, PHASE_FORKS = 20 };
 
 /* release by the thread that puts an object in, acquire by whoever takes it out */
-static struct bed_object *_Atomic shared[SHARED];
+static struct fixture_object *_Atomic shared[SHARED];
 static _Atomic bool stop;
 static _Atomic unsigned long long made;
-static _Thread_local struct bed_object *by_handler; /* of the thread that forks */
+static _Thread_local struct fixture_object *by_handler; /* of the thread that forks */
 
 static void before_fork(void) {
     uint64_t random = 7;
-    by_handler = bed_make(&random);
+    by_handler = fixture_make(&random);
 }
 
 static void after_fork(void) {
     uint64_t random = 9;
-    bed_drop(bed_make(&random));
-    bed_drop(by_handler);
+    fixture_drop(fixture_make(&random));
+    fixture_drop(by_handler);
 }
 
 /* Either some trade, or some fork. */
@@ -81,12 +81,12 @@ static void end_trade(void) {
 }
 
 static void trade(uint64_t *random, int times) {
-    bed_work(bed_random(random), times);
+    fixture_work(fixture_random(random), times);
     begin_trade();
     for (int i = 0; i < times; i++) {
-        struct bed_object *object = bed_random(random) % 8 == 0 ? NULL : bed_make(random);
-        bed_drop(
-            atomic_exchange_explicit(&shared[bed_random(random) % SHARED], object, memory_order_acq_rel));
+        struct fixture_object *object = fixture_random(random) % 8 == 0 ? NULL : fixture_make(random);
+        fixture_drop(
+            atomic_exchange_explicit(&shared[fixture_random(random) % SHARED], object, memory_order_acq_rel));
     }
     end_trade();
 }
@@ -95,9 +95,9 @@ static void trade(uint64_t *random, int times) {
 static void *live_briefly(void *argument) {
     uint64_t random = (uintptr_t)argument;
     trade(&random, 200);
-    for (int i = (int)(bed_random(&random) % 20); i > 0 && !atomic_load_explicit(&stop, memory_order_relaxed);
-         i--) {
-        if (bed_random(&random) % 2 == 0) {
+    for (int i = (int)(fixture_random(&random) % 20);
+         i > 0 && !atomic_load_explicit(&stop, memory_order_relaxed); i--) {
+        if (fixture_random(&random) % 2 == 0) {
             usleep(1000);
         }
         trade(&random, 20);
@@ -107,11 +107,11 @@ static void *live_briefly(void *argument) {
 
 static void *keep_threads_alive(void *argument) {
     uint64_t random = (uintptr_t)argument;
-    unsigned count = 2 + (unsigned)(bed_random(&random) % (THREADS_MOST - 1));
+    unsigned count = 2 + (unsigned)(fixture_random(&random) % (THREADS_MOST - 1));
     pthread_t thread[THREADS_MOST];
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         for (unsigned i = 0; i < count; i++) {
-            thread[i] = bed_thread(live_briefly, (void *)(uintptr_t)bed_random(&random));
+            thread[i] = fixture_thread(live_briefly, (void *)(uintptr_t)fixture_random(&random));
         }
         for (unsigned i = 0; i < count; i++) {
             pthread_join(thread[i], NULL);
@@ -121,15 +121,15 @@ static void *keep_threads_alive(void *argument) {
 }
 
 static void *work_briefly(void *argument) {
-    bed_work((uintptr_t)argument, 40);
+    fixture_work((uintptr_t)argument, 40);
     return NULL;
 }
 
 static void free_inherited(uint64_t random) {
-    size_t step = 1 + 2 * (bed_random(&random) % 500); /* odd, and no multiple of 5: each place once */
+    size_t step = 1 + 2 * (fixture_random(&random) % 500); /* odd, and no multiple of 5: each place once */
     step += step % 5 == 0 ? 2 : 0;
     for (size_t i = 0, at = 0; i < SHARED; i++, at = (at + step) % SHARED) {
-        bed_drop(atomic_exchange_explicit(&shared[at], NULL, memory_order_acquire));
+        fixture_drop(atomic_exchange_explicit(&shared[at], NULL, memory_order_acquire));
     }
 }
 
@@ -147,12 +147,12 @@ static void split(uint64_t random, int depth);
 static void live(uint64_t random, int depth) {
     live_alone(random);
     pthread_t thread[3];
-    unsigned threads = (unsigned)(bed_random(&random) % 4);
+    unsigned threads = (unsigned)(fixture_random(&random) % 4);
     for (unsigned i = 0; i < threads; i++) {
-        thread[i] = bed_thread(work_briefly, (void *)(uintptr_t)bed_random(&random));
+        thread[i] = fixture_thread(work_briefly, (void *)(uintptr_t)fixture_random(&random));
     }
     if (depth > 0) {
-        split(bed_random(&random), depth - 1);
+        split(fixture_random(&random), depth - 1);
     }
     for (unsigned i = 0; i < threads; i++) {
         pthread_join(thread[i], NULL);
@@ -167,7 +167,7 @@ static pid_t start_program(void) {
 }
 
 static void split(uint64_t random, int depth) {
-    uint64_t how = bed_random(&random) % 16;
+    uint64_t how = fixture_random(&random) % 16;
     begin_fork();
     pid_t child = how == 0 ? start_program() : how == 1 ? vfork() : how < 6 ? _Fork() : fork();
     if (child == 0) {
@@ -185,37 +185,37 @@ static void split(uint64_t random, int depth) {
     }
     end_fork();
     atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
-    bed_wait(child);
+    fixture_wait(child);
 }
 
 static void *split_often(void *argument) {
     uint64_t random = (uintptr_t)argument;
     for (int i = 0; i < PHASE_FORKS; i++) {
-        split(bed_random(&random), i % 8 == 0 ? 2 : 0);
+        split(fixture_random(&random), i % 8 == 0 ? 2 : 0);
     }
     return NULL;
 }
 
 static void run_phase(uint64_t *random) {
     pthread_t forker[FORKERS];
-    unsigned forkers = 1 + (unsigned)(bed_random(random) % FORKERS);
+    unsigned forkers = 1 + (unsigned)(fixture_random(random) % FORKERS);
     atomic_store(&stop, false);
-    pthread_t keeper = bed_thread(keep_threads_alive, (void *)(uintptr_t)bed_random(random));
+    pthread_t keeper = fixture_thread(keep_threads_alive, (void *)(uintptr_t)fixture_random(random));
     for (unsigned i = 0; i < forkers; i++) {
-        forker[i] = bed_thread(split_often, (void *)(uintptr_t)bed_random(random));
+        forker[i] = fixture_thread(split_often, (void *)(uintptr_t)fixture_random(random));
     }
     for (unsigned i = 0; i < forkers; i++) {
         pthread_join(forker[i], NULL);
     }
     atomic_store(&stop, true);
     pthread_join(keeper, NULL);
-    free_inherited(bed_random(random));
+    free_inherited(fixture_random(random));
 }
 
 int main(int argc, char **argv) {
     time_t seconds = argc > 1 ? atoi(argv[1]) : 5, start = time(NULL);
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1, random = seed;
-    bed_begin((unsigned)seconds + 300);
+    fixture_begin((unsigned)seconds + 300);
     CHECK(pthread_atfork(before_fork, after_fork, after_fork) == 0);
     do {
         run_phase(&random);

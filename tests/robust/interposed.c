@@ -6,14 +6,14 @@
  *
  * usage: interposed counted | faked
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <sys/mman.h>
 #include <time.h>
 
 #define THREADS 4
 
-static struct bed_object *_Atomic shared[64];
+static struct fixture_object *_Atomic shared[64];
 static _Atomic unsigned long *calls;
 
 static unsigned long count(void) {
@@ -55,10 +55,11 @@ static void fill_and_drain(void) {
 }
 
 static void everything(uint64_t seed) {
-    bed_work(seed, 2000);
+    fixture_work(seed, 2000);
     for (int i = 0; i < 3000; i++) {
-        struct bed_object *object = bed_make(&seed);
-        bed_drop(atomic_exchange_explicit(&shared[bed_random(&seed) % 64], object, memory_order_acq_rel));
+        struct fixture_object *object = fixture_make(&seed);
+        fixture_drop(
+            atomic_exchange_explicit(&shared[fixture_random(&seed) % 64], object, memory_order_acq_rel));
     }
     fill_and_drain();
     resize_large();
@@ -75,7 +76,7 @@ static void threads(void) {
     pthread_t thread[THREADS];
     for (int round = 0; round < 3; round++) {
         for (uintptr_t i = 0; i < THREADS; i++) {
-            thread[i] = bed_thread(work, (void *)(i + 1));
+            thread[i] = fixture_thread(work, (void *)(i + 1));
         }
         for (int i = 0; i < THREADS; i++) {
             CHECK(pthread_join(thread[i], NULL) == 0);
@@ -84,7 +85,7 @@ static void threads(void) {
 }
 
 int main(int count_of_arguments, char **argument) {
-    bed_begin(120);
+    fixture_begin(120);
     CHECK(count_of_arguments == 2);
     if (strcmp(argument[1], "counted") == 0) {
         calls = dlsym(RTLD_DEFAULT, "interposer_calls");
@@ -102,13 +103,13 @@ int main(int count_of_arguments, char **argument) {
     CHECK(count() == before);
     threads();
     for (size_t i = 0; i < 64; i++) {
-        bed_drop(atomic_exchange(&shared[i], NULL));
+        fixture_drop(atomic_exchange(&shared[i], NULL));
     }
     pid_t child = fork();
     if (child == 0) {
         everything(3);
         _exit(0);
     }
-    bed_wait(child);
+    fixture_wait(child);
     return 0;
 }

@@ -1,9 +1,9 @@
 /*
- * free leaves errno as it is, whichever way it takes: on top, into a ring, out of a full ring, blocks that go
+ * free leaves errno as it is, whichever way it takes: on top, into a bin, out of a full bin, blocks that go
  * back, large objects and the system calls with which their pages go, remote frees in batches, memory of
  * libc's own, NULL; and as late as in a destructor of thread-specific data. So do the requests that succeed.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <signal.h>
 
@@ -32,7 +32,7 @@ static void fill(size_t count, size_t size) {
     }
 }
 
-/* Every so manieth first, then the rest: rings overflow, dead runs merge, blocks and pages go back. */
+/* Every so manieth first, then the rest: bins overflow, dead runs merge, blocks and pages go back. */
 static void *drop_all(void *argument) {
     size_t count = (uintptr_t)argument;
     for (size_t step = 0; step < 7; step++) {
@@ -61,7 +61,7 @@ static void *set_late(void *key) {
 }
 
 int main(void) {
-    bed_begin(120);
+    fixture_begin(120);
     drop(NULL);
     for (size_t size = 1; size < 5000000; size += size / 3 + 1) {
         drop(get(size));
@@ -77,9 +77,9 @@ int main(void) {
         fill(count, size[i]);
         drop_all((void *)count);
         fill(count, size[i]);
-        pthread_join(bed_thread(drop_all, (void *)count), NULL);
+        pthread_join(fixture_thread(drop_all, (void *)count), NULL);
     }
-    pthread_join(bed_thread(fill_here, (void *)MANY), NULL); /* whose owner is gone */
+    pthread_join(fixture_thread(fill_here, (void *)MANY), NULL); /* whose owner is gone */
     drop_all((void *)MANY);
     fill(50, (size_t)8 << 20);
     for (size_t i = 0; i < 50; i++) {
@@ -93,7 +93,7 @@ int main(void) {
     CHECK(pthread_key_create(&key, late) == 0);
     held[0] = &key;
     for (int i = 0; i < 20; i++) {
-        pthread_join(bed_thread(set_late, &key), NULL);
+        pthread_join(fixture_thread(set_late, &key), NULL);
     }
     puts("errno is what it was");
     return 0;

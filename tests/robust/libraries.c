@@ -6,7 +6,7 @@
  *
  * usage: libraries PLUGIN...
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <fcntl.h>
 #include <link.h>
@@ -55,7 +55,7 @@ static void *busy(void *argument) {
         int (*call)(void) = atomic_load(&touch);
         CHECK(call == NULL || call() > 0);
         atomic_fetch_sub(&inside, 1);
-        bed_work(seed++, 10);
+        fixture_work(seed++, 10);
     }
     return NULL;
 }
@@ -71,7 +71,7 @@ static void load_and_unload(void) {
     static void *library[LIBRARIES];
     pthread_t thread[THREADS];
     for (uintptr_t i = 0; i < THREADS; i++) {
-        thread[i] = bed_thread(busy, (void *)(i + 1));
+        thread[i] = fixture_thread(busy, (void *)(i + 1));
     }
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < LIBRARIES; i++) {
@@ -83,7 +83,7 @@ static void load_and_unload(void) {
             CHECK(call != NULL && call() == 1);
             atomic_store(&touch, call);
             if (i % 10 == 0) {
-                pthread_join(bed_thread(brief, NULL), NULL);
+                pthread_join(fixture_thread(brief, NULL), NULL);
             }
         }
         atomic_store(&touch, NULL);
@@ -152,7 +152,7 @@ static int look_at_tls(struct dl_phdr_info *info, size_t size, void *data) {
 int main(int argc, char **argv) {
     const char *in = getenv("TMPDIR");
     size_t tls = 0;
-    bed_begin(120);
+    fixture_begin(120);
     CHECK(argc > 1);
     dl_iterate_phdr(look_at_tls, &tls);
     CHECK(tls <= TLS_MOST);

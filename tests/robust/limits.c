@@ -2,7 +2,7 @@
  * Short of everything: no standard streams, no file descriptors to be had, a limit on data and on address
  * space, stacks as small as the system allows. Each in a child of its own.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -16,11 +16,11 @@ static void in_child(void (*what)(void)) {
         what();
         exit(0);
     }
-    bed_wait(child);
+    fixture_wait(child);
 }
 
 static void *work(void *seed) {
-    bed_work((uintptr_t)seed, 500);
+    fixture_work((uintptr_t)seed, 500);
     return NULL;
 }
 
@@ -29,7 +29,7 @@ static void no_streams(void) {
         close(fd);
     }
     work((void *)1);
-    pthread_join(bed_thread(work, (void *)2), NULL);
+    pthread_join(fixture_thread(work, (void *)2), NULL);
     malloc_stats();
     CHECK(malloc(PTRDIFF_MAX) == NULL && errno == ENOMEM);
     int fd = open("/dev/null", O_RDWR); /* the library has taken none for itself */
@@ -43,7 +43,7 @@ static void no_descriptors(void) {
     CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     CHECK(open("/dev/null", O_RDONLY) < 0 && errno == EMFILE);
     work((void *)3);
-    pthread_join(bed_thread(work, (void *)4), NULL);
+    pthread_join(fixture_thread(work, (void *)4), NULL);
 }
 
 /* Takes all there is, gives it back, and then the program can work. */
@@ -105,13 +105,13 @@ static void limit_mappings(void) {
 
 static void *on_small_stack(void *seed) {
     uint64_t random = (uintptr_t)seed;
-    struct bed_object *held[8];
+    struct fixture_object *held[8];
     for (int round = 0; round < 100; round++) {
         for (int i = 0; i < 8; i++) {
-            held[i] = bed_make(&random);
+            held[i] = fixture_make(&random);
         }
         for (int i = 0; i < 8; i++) {
-            bed_drop(held[(i * 3) % 8]);
+            fixture_drop(held[(i * 3) % 8]);
         }
         held[0] = malloc(100000);
         CHECK(held[0] != NULL);
@@ -138,7 +138,7 @@ static void small_stacks(void) {
 }
 
 int main(void) {
-    bed_begin(120);
+    fixture_begin(120);
     in_child(no_streams);
     in_child(no_descriptors);
     in_child(limit_data);

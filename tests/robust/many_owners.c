@@ -7,7 +7,7 @@
  *
  * usage: many_owners [SECONDS [SEED]]
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/check.h"
 #include "heap/malloc.h"
@@ -43,7 +43,8 @@ static struct {
     uint64_t seed;
 } phase;
 
-static struct bed_object *objects[OBJECTS_MOST]; /* of the first owner, of the second, ...; see `allocated` */
+static struct fixture_object
+    *objects[OBJECTS_MOST]; /* of the first owner, of the second, ...; see `allocated` */
 static unsigned turns[OBJECTS_MOST];
 static pthread_barrier_t allocated, finished; /* between owners and main */
 static _Atomic unsigned next;                 /* of the turns; relaxed, each is taken once */
@@ -57,22 +58,22 @@ static void verify_heap(void) {
     }
 }
 
-static struct bed_object *make(uint64_t *random) {
-    size_t size = sizeof(struct bed_object) + bed_random(random) % phase.spread;
-    struct bed_object *object = cb_malloc(size);
+static struct fixture_object *make(uint64_t *random) {
+    size_t size = sizeof(struct fixture_object) + fixture_random(random) % phase.spread;
+    struct fixture_object *object = cb_malloc(size);
     CHECK(object != NULL);
-    bed_fill(object, size, bed_random(random));
+    fixture_fill(object, size, fixture_random(random));
     return object;
 }
 
-static void drop(struct bed_object *object) {
-    bed_verify(object);
+static void drop(struct fixture_object *object) {
+    fixture_verify(object);
     cb_free(object);
 }
 
 /* A little of an owner's own. */
 static void work(uint64_t *random) {
-    struct bed_object *held[32];
+    struct fixture_object *held[32];
     for (int i = 0; i < 32; i++) {
         held[i] = make(random);
     }
@@ -108,13 +109,13 @@ static void *own(void *argument) {
 
 static void *free_some(void *argument) {
     uint64_t random = (uintptr_t)argument;
-    unsigned count = phase.owners * phase.each, slices = 1 + (unsigned)(bed_random(&random) % 400);
+    unsigned count = phase.owners * phase.each, slices = 1 + (unsigned)(fixture_random(&random) % 400);
     for (unsigned i = 0; i < slices; i++) {
         unsigned from = atomic_fetch_add_explicit(&next, SLICE, memory_order_relaxed);
         for (unsigned k = from; k < from + SLICE && k < count; k++) {
             drop(objects[turns[k]]);
         }
-        if (bed_random(&random) % 64 == 0) {
+        if (fixture_random(&random) % 64 == 0) {
             work(&random);
         }
     }
@@ -130,7 +131,7 @@ static void set_turns(uint64_t *random) {
                                       : i;
     }
     for (unsigned i = count; phase.order == 1 && i > 1; i--) {
-        unsigned k = (unsigned)(bed_random(random) % i), kept = turns[i - 1];
+        unsigned k = (unsigned)(fixture_random(random) % i), kept = turns[i - 1];
         turns[i - 1] = turns[k];
         turns[k] = kept;
     }
@@ -139,9 +140,9 @@ static void set_turns(uint64_t *random) {
 static void free_all(uint64_t *random) {
     pthread_t freer[FREERS_MOST];
     while (atomic_load_explicit(&next, memory_order_relaxed) < phase.owners * phase.each) {
-        unsigned freers = 1 + (unsigned)(bed_random(random) % FREERS_MOST);
+        unsigned freers = 1 + (unsigned)(fixture_random(random) % FREERS_MOST);
         for (unsigned i = 0; i < freers; i++) {
-            freer[i] = bed_thread(free_some, (void *)(uintptr_t)bed_random(random));
+            freer[i] = fixture_thread(free_some, (void *)(uintptr_t)fixture_random(random));
         }
         for (unsigned i = 0; i < freers; i++) {
             pthread_join(freer[i], NULL);
@@ -163,7 +164,7 @@ static void run_phase(uint64_t *random) {
     static const unsigned owners[] = {2, 3, 16, 17, 40, 100, 300};
     static const size_t spread[] = {1, 64, 500, 5000};
     pthread_t thread[OWNERS_MOST];
-    uint64_t r = bed_random(random);
+    uint64_t r = fixture_random(random);
     phase.owners = owners[r % 7] < OWNERS_MOST ? owners[r % 7] : OWNERS_MOST;
     phase.spread = spread[(r >> 8) % 4];
     phase.each = OBJECTS_MOST / (1 + (unsigned)phase.spread / 64) / phase.owners;
@@ -179,7 +180,7 @@ static void run_phase(uint64_t *random) {
     CHECK(pthread_barrier_init(&allocated, NULL, phase.owners + 1) == 0);
     CHECK(pthread_barrier_init(&finished, NULL, stay + 1) == 0);
     for (unsigned i = 0; i < phase.owners; i++) {
-        thread[i] = bed_thread(own, (void *)(uintptr_t)i);
+        thread[i] = fixture_thread(own, (void *)(uintptr_t)i);
     }
     set_turns(random);
     pthread_barrier_wait(&allocated);

@@ -7,7 +7,7 @@
  *
  * usage: misuse [SECONDS [SEED]]
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -31,8 +31,8 @@ static void *free_pairs(void *argument) {
              spin++) {
         }
         free(pair[i]);
-        if (bed_random(&random) % 256 == 0) {
-            free(malloc(1 + bed_random(&random) % 5000)); /* takes in what others have freed */
+        if (fixture_random(&random) % 256 == 0) {
+            free(malloc(1 + fixture_random(&random) % 5000)); /* takes in what others have freed */
         }
     }
     return NULL;
@@ -40,9 +40,9 @@ static void *free_pairs(void *argument) {
 
 static void *allocate_pairs(void *argument) {
     uint64_t random = (uintptr_t)argument;
-    size_t spread = 1 + bed_random(&random) % 4985;
+    size_t spread = 1 + fixture_random(&random) % 4985;
     for (unsigned i = 0; i < PAIRS; i++) {
-        pair[i] = malloc(16 + bed_random(&random) % spread);
+        pair[i] = malloc(16 + fixture_random(&random) % spread);
         CHECK(pair[i] != NULL);
     }
     return NULL;
@@ -50,31 +50,31 @@ static void *allocate_pairs(void *argument) {
 
 /* Objects of this thread that nobody misuses. */
 static void keep_working(uint64_t *random) {
-    struct bed_object *held[WORKING] = {0};
+    struct fixture_object *held[WORKING] = {0};
     for (int i = 0; i < 4 * WORKING; i++) {
-        struct bed_object **at = &held[bed_random(random) % WORKING];
-        bed_drop(*at);
-        *at = bed_make(random);
+        struct fixture_object **at = &held[fixture_random(random) % WORKING];
+        fixture_drop(*at);
+        *at = fixture_make(random);
     }
     for (int i = 0; i < WORKING; i++) {
-        bed_drop(held[i]);
+        fixture_drop(held[i]);
     }
 }
 
 static void two_free_the_same(uint64_t *random) {
-    uint64_t how = bed_random(random) % 3;
+    uint64_t how = fixture_random(random) % 3;
     atomic_store_explicit(&arrived, 0, memory_order_relaxed);
     if (how == 0) { /* the owner has ended */
-        pthread_join(bed_thread(allocate_pairs, (void *)(uintptr_t)bed_random(random)), NULL);
+        pthread_join(fixture_thread(allocate_pairs, (void *)(uintptr_t)fixture_random(random)), NULL);
     } else {
-        allocate_pairs((void *)(uintptr_t)bed_random(random));
+        allocate_pairs((void *)(uintptr_t)fixture_random(random));
     }
     CHECK(pthread_barrier_init(&together, NULL, 2) == 0);
-    pthread_t one = bed_thread(free_pairs, (void *)(uintptr_t)bed_random(random));
+    pthread_t one = fixture_thread(free_pairs, (void *)(uintptr_t)fixture_random(random));
     if (how == 1) { /* the owner is one of the two */
-        free_pairs((void *)(uintptr_t)bed_random(random));
+        free_pairs((void *)(uintptr_t)fixture_random(random));
     } else {
-        pthread_t two = bed_thread(free_pairs, (void *)(uintptr_t)bed_random(random));
+        pthread_t two = fixture_thread(free_pairs, (void *)(uintptr_t)fixture_random(random));
         pthread_join(two, NULL);
     }
     pthread_join(one, NULL);
@@ -83,16 +83,16 @@ static void two_free_the_same(uint64_t *random) {
 /* ---- one thread, one mistake ---------------------------------------------------------------------------- */
 
 static void mistake(uint64_t *random) {
-    size_t size = 16 + bed_random(random) % (bed_random(random) % 16 == 0 ? 100000 : 5000);
+    size_t size = 16 + fixture_random(random) % (fixture_random(random) % 16 == 0 ? 100000 : 5000);
     char *object = malloc(size), *other = malloc(size);
     CHECK(object != NULL && other != NULL);
-    switch (bed_random(random) % 5) {
+    switch (fixture_random(random) % 5) {
     case 0:
         free(object);
         free(object);
         break;
     case 1:
-        free(object + 1 + bed_random(random) % (size - 1));
+        free(object + 1 + fixture_random(random) % (size - 1));
         break;
     case 2:
         free(object);
@@ -133,7 +133,7 @@ static void abort_for(time_t seconds, uint64_t seed) {
     uint64_t random = seed;
     unsigned children = 0, aborted = 0;
     do {
-        uint64_t how = bed_random(&random);
+        uint64_t how = fixture_random(&random);
         pid_t child = fork();
         if (child == 0) {
             alarm(30);
@@ -163,13 +163,13 @@ static void again(const char *program, const char *mode, const char *seconds, co
         execl(program, program, seconds, seed, "in mode", (char *)NULL);
         _exit(127);
     }
-    bed_wait(child);
+    fixture_wait(child);
 }
 
 int main(int argc, char **argv) {
     const char *seconds = argc > 1 ? argv[1] : "3", *seed = argc > 2 ? argv[2] : "1";
     if (argc > 3) {
-        bed_begin((unsigned)atoi(seconds) + 120);
+        fixture_begin((unsigned)atoi(seconds) + 120);
         bool aborts = strcmp(getenv("CUTBACK_OPTIONS"), "on_error=abort") == 0;
         int quiet = open("/dev/null", O_WRONLY); /* thousands of reports */
         CHECK(quiet >= 0 && dup2(quiet, STDERR_FILENO) == STDERR_FILENO);

@@ -5,7 +5,7 @@
  *
  * The objects are made in a thread of their own, so that what libc has allocated lies elsewhere.
  */
-#include "bed.h"
+#include "fixture.h"
 
 enum { VICTIMS = 20000, PAST = 64 << 10 };
 
@@ -48,11 +48,11 @@ static void overwrite(size_t size, unsigned char with) {
             }
         }
     }
-    bed_work(with, 1000);
+    fixture_work(with, 1000);
     for (size_t i = 0; i < count; i++) {
         free(held[i]);
     }
-    bed_work(with + 1U, 1000);
+    fixture_work(with + 1U, 1000);
 }
 
 static void *run(void *unused) {
@@ -67,10 +67,10 @@ static void *run(void *unused) {
 }
 
 int main(void) {
-    bed_begin(120);
+    fixture_begin(120);
     free(malloc(1 << 20));
-    pthread_join(bed_thread(run, NULL), NULL);
-    bed_work(1, 2000);
+    pthread_join(fixture_thread(run, NULL), NULL);
+    fixture_work(1, 2000);
     printf("%d KiB past objects of 12 sizes\n", PAST >> 10);
     return 0;
 }

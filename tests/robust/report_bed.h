@@ -5,10 +5,10 @@
  * Layer:     tests.
  * Threading: none of its own.
  */
-#ifndef CB_TESTS_ROBUST_REPORT_BED_H
-#define CB_TESTS_ROBUST_REPORT_BED_H
+#ifndef CB_TESTS_ROBUST_REPORT_FIXTURE_H
+#define CB_TESTS_ROBUST_REPORT_FIXTURE_H
 
-#include "bed.h"
+#include "fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -422,7 +422,7 @@ int main(int count, char **argument) {
     if (count > 1 && !debug) {
         return be_case(cases, argument[1]);
     }
-    bed_begin(240);
+    fixture_begin(240);
     files_of_the_program();
     with_and_without_copy(debug);
     without_standard_error();

@@ -7,7 +7,7 @@
  * The clock, which the library asks now and then, must be one that the kernel lets programs read without a
  * system call; where it does not, the test is skipped.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -59,24 +59,24 @@ static bool clock_is_free(void) {
     }
     waitpid(child, &status, 0);
     if (status == 2 << 8) {
-        bed_skip("no filters here");
+        fixture_skip("no filters here");
     }
     return status == 0;
 }
 
 static pthread_barrier_t begin;
 /* release by the thread that puts an object in, acquire by whoever takes it out */
-static struct bed_object *_Atomic shared[64];
+static struct fixture_object *_Atomic shared[64];
 
 static void lifo(void) {
-    static struct bed_object *stack[3000];
+    static struct fixture_object *stack[3000];
     for (int round = 0; round < 5; round++) {
         uint64_t seed = (uint64_t)round;
         for (size_t i = 0; i < 3000; i++) {
-            stack[i] = bed_make(&seed);
+            stack[i] = fixture_make(&seed);
         }
         for (size_t i = 3000; i > 0; i--) {
-            bed_drop(stack[i - 1]);
+            fixture_drop(stack[i - 1]);
         }
     }
 }
@@ -103,30 +103,31 @@ static void *work(void *argument) {
     pthread_barrier_wait(&begin); /* started */
     pthread_barrier_wait(&begin); /* and filtered */
     for (int i = 0; i < 3000; i++) {
-        struct bed_object *object = bed_make(&seed);
-        bed_drop(atomic_exchange_explicit(&shared[bed_random(&seed) % 64], object, memory_order_acq_rel));
+        struct fixture_object *object = fixture_make(&seed);
+        fixture_drop(
+            atomic_exchange_explicit(&shared[fixture_random(&seed) % 64], object, memory_order_acq_rel));
     }
-    bed_work(seed, 2000);
+    fixture_work(seed, 2000);
     return NULL;
 }
 
 int main(void) {
-    bed_begin(60);
+    fixture_begin(60);
     if (!clock_is_free()) {
-        bed_skip("the clock needs a system call");
+        fixture_skip("the clock needs a system call");
     }
     CHECK(pthread_barrier_init(&begin, NULL, 3) == 0);
-    pthread_t first = bed_thread(work, (void *)1);
-    bed_thread(work, (void *)2);
+    pthread_t first = fixture_thread(work, (void *)1);
+    fixture_thread(work, (void *)2);
     pthread_barrier_wait(&begin);
     CHECK(forbid(true));
     pthread_barrier_wait(&begin);
     lifo();
     resize_large();
-    bed_work(3, 3000);
+    fixture_work(3, 3000);
     pthread_join(first, NULL);
     for (size_t i = 0; i < 64; i++) {
-        bed_drop(atomic_exchange(&shared[i], NULL));
+        fixture_drop(atomic_exchange(&shared[i], NULL));
     }
     CHECK(malloc(PTRDIFF_MAX / 2) == NULL && errno == ENOMEM);
     static const char text[] = "well, inside the filter\n";
@@ -135,6 +136,6 @@ int main(void) {
 }
 #else
 int main(void) {
-    bed_skip("no filter for this machine");
+    fixture_skip("no filter for this machine");
 }
 #endif

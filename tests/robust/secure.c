@@ -4,7 +4,7 @@
  * is run as nobody, with an option that makes the library report at exit. It must not. Skipped unless run by
  * root on a file system that knows the bit.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <fcntl.h>
 #include <sys/auxv.h>
@@ -64,13 +64,13 @@ static int run_as_nobody(char *text, size_t room) {
 int main(int argc, char **argv) {
     const char *in = getenv("TMPDIR");
     char text[4000];
-    bed_begin(60);
+    fixture_begin(60);
     if (argc > 1 && strcmp(argv[1], "child") == 0) {
-        bed_work(1, 1000);
+        fixture_work(1, 1000);
         exit(getauxval(AT_SECURE) != 0 ? 10 : 20);
     }
     if (geteuid() != 0) {
-        bed_skip("not root");
+        fixture_skip("not root");
     }
     snprintf(folder, sizeof folder, "%s/cutback-secure.XXXXXX", in != NULL ? in : "/tmp");
     CHECK(mkdtemp(folder) != NULL && chmod(folder, 0755) == 0);
@@ -78,12 +78,12 @@ int main(int argc, char **argv) {
     atexit(clean_up);
     copy_self(0755);
     if (run_as_nobody(text, sizeof text) != 20) {
-        bed_skip("nobody cannot run it");
+        fixture_skip("nobody cannot run it");
     }
     CHECK(strstr(text, "cutback: mapped") != NULL); /* else the other half would prove nothing */
     copy_self(04755);
     if (run_as_nobody(text, sizeof text) != 10) {
-        bed_skip("the set-user-ID bit does nothing here");
+        fixture_skip("the set-user-ID bit does nothing here");
     }
     CHECK(text[0] == '\0');
     puts("no options where there are more rights than the user's");

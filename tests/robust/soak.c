@@ -7,7 +7,7 @@
  *
  * usage: soak [SECONDS [SEED]]
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include "heap/check.h"
 #include "heap/malloc.h"
@@ -38,7 +38,7 @@ static struct {
 } phase;
 
 /* release by the thread that puts an object in, acquire by whoever takes it out */
-static struct bed_object *_Atomic shared[SHARED];
+static struct fixture_object *_Atomic shared[SHARED];
 static _Atomic uint64_t operations, checks;
 
 static void verify_heap(void) {
@@ -51,54 +51,55 @@ static void verify_heap(void) {
 }
 
 static size_t size_of_phase(uint64_t *random) {
-    size_t size = phase.least + bed_random(random) % phase.spread;
-    return sizeof(struct bed_object) +
-           (bed_random(random) % phase.large == 0 ? bed_random(random) % ((size_t)1 << 20) : size);
+    size_t size = phase.least + fixture_random(random) % phase.spread;
+    return sizeof(struct fixture_object) +
+           (fixture_random(random) % phase.large == 0 ? fixture_random(random) % ((size_t)1 << 20) : size);
 }
 
-static struct bed_object *make(uint64_t *random) {
+static struct fixture_object *make(uint64_t *random) {
     size_t size = size_of_phase(random);
-    uint64_t how = bed_random(random) % 32;
-    struct bed_object *object = how == 0   ? cb_calloc(1, size)
-                                : how == 1 ? cb_aligned_alloc((size_t)32 << bed_random(random) % 9, size)
-                                           : cb_malloc(size);
+    uint64_t how = fixture_random(random) % 32;
+    struct fixture_object *object = how == 0 ? cb_calloc(1, size)
+                                    : how == 1
+                                        ? cb_aligned_alloc((size_t)32 << fixture_random(random) % 9, size)
+                                        : cb_malloc(size);
     CHECK(object != NULL);
     CHECK(cb_malloc_usable_size(object) >= size);
-    bed_fill(object, size, bed_random(random));
+    fixture_fill(object, size, fixture_random(random));
     return object;
 }
 
-static void drop(struct bed_object *object) {
+static void drop(struct fixture_object *object) {
     if (object != NULL) {
-        bed_verify(object);
+        fixture_verify(object);
         cb_free(object);
     }
 }
 
-static struct bed_object *resize(struct bed_object *object, uint64_t *random) {
+static struct fixture_object *resize(struct fixture_object *object, uint64_t *random) {
     size_t size = size_of_phase(random), old = object->size;
-    bed_verify(object);
+    fixture_verify(object);
     object = cb_realloc(object, size);
     CHECK(object != NULL);
     object->size = size < old ? size : old;
-    bed_verify(object);
-    bed_fill(object, size, bed_random(random));
+    fixture_verify(object);
+    fixture_fill(object, size, fixture_random(random));
     return object;
 }
 
-static struct bed_object *trade(struct bed_object *object, uint64_t *random) {
-    return atomic_exchange_explicit(&shared[bed_random(random) % SHARED], object, memory_order_acq_rel);
+static struct fixture_object *trade(struct fixture_object *object, uint64_t *random) {
+    return atomic_exchange_explicit(&shared[fixture_random(random) % SHARED], object, memory_order_acq_rel);
 }
 
 static void *work(void *argument) {
     uint64_t random = (uintptr_t)argument;
-    struct bed_object *held[HELD] = {0};
+    struct fixture_object *held[HELD] = {0};
     for (unsigned i = 0, top = 0; i < phase.steps; i++) {
-        size_t at = phase.order == 0 ? bed_random(&random) % HELD : phase.order == 1 ? top : i % HELD;
+        size_t at = phase.order == 0 ? fixture_random(&random) % HELD : phase.order == 1 ? top : i % HELD;
         if (phase.order == 1) {
-            top = bed_random(&random) % 2 == 0 && top < HELD - 1 ? top + 1 : top > 0 ? top - 1 : 0;
+            top = fixture_random(&random) % 2 == 0 && top < HELD - 1 ? top + 1 : top > 0 ? top - 1 : 0;
         }
-        uint64_t what = bed_random(&random) % 16;
+        uint64_t what = fixture_random(&random) % 16;
         if (what < phase.trades) {
             held[at] = trade(held[at], &random);
         } else if (what == 15 && held[at] != NULL) {
@@ -140,16 +141,16 @@ static void fork_once(uint64_t seed) {
         alarm(CHILD_SECONDS);
         visit((void *)(uintptr_t)seed);
         empty_shared();
-        pthread_join(bed_thread(visit, (void *)(uintptr_t)(seed + 1)), NULL);
+        pthread_join(fixture_thread(visit, (void *)(uintptr_t)(seed + 1)), NULL);
         verify_heap();
         _exit(0);
     }
-    bed_wait(child);
+    fixture_wait(child);
 }
 
 static void run_phase(uint64_t *random) {
     static const size_t spread[] = {16, 128, 1024, 8192, 65536};
-    uint64_t r = bed_random(random);
+    uint64_t r = fixture_random(random);
     unsigned workers = 1 + (unsigned)(r >> 8) % WORKERS_MOST;
     phase.least = r % 3 == 0 ? (r >> 16) % 2048 : 0;
     phase.spread = spread[(r >> 32) % 5];
@@ -159,13 +160,13 @@ static void run_phase(uint64_t *random) {
     phase.steps = (unsigned)((SANITIZED ? 4000000 : 40000000) / (phase.spread + 400)) / workers;
     pthread_t thread[WORKERS_MOST];
     for (unsigned i = 0; i < workers; i++) {
-        thread[i] = bed_thread(work, (void *)(uintptr_t)bed_random(random));
+        thread[i] = fixture_thread(work, (void *)(uintptr_t)fixture_random(random));
     }
     for (unsigned i = 0; i < (r >> 48) % 30; i++) {
-        pthread_join(bed_thread(visit, (void *)(uintptr_t)bed_random(random)), NULL);
+        pthread_join(fixture_thread(visit, (void *)(uintptr_t)fixture_random(random)), NULL);
     }
     for (unsigned i = 0; !SANITIZED && i < (r >> 56) % 4; i++) { /* their run-time libraries mind */
-        fork_once(bed_random(random));
+        fork_once(fixture_random(random));
     }
     for (unsigned i = 0; i < workers; i++) {
         pthread_join(thread[i], NULL);

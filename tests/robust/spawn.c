@@ -3,7 +3,7 @@
  * children that no handler of fork knows of (_Fork, the system calls), which allocate nevertheless. What such
  * a child does first is varied, since each kind of request meets other locks that a lost thread may hold.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -32,14 +32,14 @@ static void *busy(void *argument) {
             free(large[i]);
         }
         for (int i = 0; i < 100; i++) {
-            free(atomic_exchange(&swap[bed_random(&random) % 32], malloc(bed_size(&random))));
+            free(atomic_exchange(&swap[fixture_random(&random) % 32], malloc(fixture_size(&random))));
         }
     }
     return NULL;
 }
 
 static void *brief(void *argument) {
-    bed_work((uintptr_t)argument, 30);
+    fixture_work((uintptr_t)argument, 30);
     return NULL;
 }
 
@@ -52,7 +52,7 @@ static void first_thing(unsigned which, void **many) {
     case 1:
         free(malloc(2000000));
         break;
-    case 2: /* rings overflow, blocks go back */
+    case 2: /* bins overflow, blocks go back */
         for (size_t i = 0; i < MANY; i++) {
             free(many[i]);
             many[i] = NULL;
@@ -65,7 +65,7 @@ static void first_thing(unsigned which, void **many) {
         CHECK(mallinfo2().arena != 0);
         break;
     case 5:
-        pthread_join(bed_thread(brief, (void *)(uintptr_t)which), NULL);
+        pthread_join(fixture_thread(brief, (void *)(uintptr_t)which), NULL);
         break;
     default:
         for (size_t i = 0; i < MANY; i++) {
@@ -99,7 +99,7 @@ static void children_without_handlers(void) {
             first_thing(n + 3, many);
             _exit(0);
         }
-        bed_wait(child);
+        fixture_wait(child);
         for (size_t i = 0; i < MANY; i++) {
             free(many[i]);
         }
@@ -108,7 +108,7 @@ static void children_without_handlers(void) {
 
 /*
  * Of one thread, which does nothing in the child but free so many objects, or have so many aligned ones, before
- * it allocates: how far rings and runs are decides which slow path is the first to be taken there.
+ * it allocates: how far bins and runs are decides which slow path is the first to be taken there.
  */
 static void children_of_one_thread(void) {
     enum { COUNT = 180 };
@@ -135,7 +135,7 @@ static void children_of_one_thread(void) {
                 }
                 _exit(0);
             }
-            bed_wait(child);
+            fixture_wait(child);
         }
         for (size_t i = 0; i < COUNT; i++) {
             free(object[i]);
@@ -147,7 +147,7 @@ static void spawned(void) {
     char *arguments[] = {"true", NULL};
     pid_t child;
     CHECK(posix_spawnp(&child, "true", NULL, NULL, arguments, environ) == 0);
-    bed_wait(child);
+    fixture_wait(child);
 }
 
 static void vforked(void) {
@@ -157,7 +157,7 @@ static void vforked(void) {
         execvp("true", arguments);
         _exit(98);
     }
-    bed_wait(child);
+    fixture_wait(child);
 }
 
 static void by_shell(void) {
@@ -179,22 +179,22 @@ static void daemonised(void) {
         CHECK(daemon(1, 1) == 0);
         alarm(CHILD_SECONDS);
         brief(&ends);
-        pthread_join(bed_thread(brief, ends), NULL);
+        pthread_join(fixture_thread(brief, ends), NULL);
         CHECK(write(ends[1], "y", 1) == 1);
         _exit(0);
     }
-    bed_wait(child);
+    fixture_wait(child);
     close(ends[1]);
     CHECK(read(ends[0], &word, 1) == 1 && word == 'y');
     close(ends[0]);
 }
 
 int main(void) {
-    bed_begin(300);
+    fixture_begin(300);
     children_of_one_thread();
     pthread_t thread[THREADS];
     for (uintptr_t i = 0; i < THREADS; i++) {
-        thread[i] = bed_thread(busy, (void *)(i + 1));
+        thread[i] = fixture_thread(busy, (void *)(i + 1));
     }
     children_without_handlers();
     for (int i = 0; i < TAMED; i++) {

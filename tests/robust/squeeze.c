@@ -6,7 +6,7 @@
  *
  * usage: squeeze [SECONDS [SEED]]
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -14,7 +14,7 @@
 
 enum { THREADS = 4, SLOTS = 4000, STEPS = 30000, FILL = 1000 };
 
-static struct bed_object *slots[THREADS][SLOTS];
+static struct fixture_object *slots[THREADS][SLOTS];
 static uint64_t seeds[THREADS];
 static size_t largest; /* of the requests; written before the threads start */
 
@@ -32,56 +32,56 @@ static size_t status_of(const char *field) {
     return kilobytes << 10;
 }
 
-static struct bed_object *try_to_make(uint64_t *random) {
-    uint64_t how = bed_random(random) % 16;
-    size_t size = sizeof(struct bed_object) + bed_random(random) % (how == 0  ? largest
-                                                                    : how < 4 ? 5000
-                                                                              : 300);
+static struct fixture_object *try_to_make(uint64_t *random) {
+    uint64_t how = fixture_random(random) % 16;
+    size_t size = sizeof(struct fixture_object) + fixture_random(random) % (how == 0  ? largest
+                                                                            : how < 4 ? 5000
+                                                                                      : 300);
     errno = 0;
-    struct bed_object *object = how % 3 == 0 ? calloc(1, size) : malloc(size);
+    struct fixture_object *object = how % 3 == 0 ? calloc(1, size) : malloc(size);
     CHECK(object != NULL || errno == ENOMEM);
     if (object != NULL) {
-        bed_fill(object, size, bed_random(random));
+        fixture_fill(object, size, fixture_random(random));
     }
     return object;
 }
 
-static void try_to_resize(struct bed_object **at, uint64_t *random) {
+static void try_to_resize(struct fixture_object **at, uint64_t *random) {
     size_t old = (*at)->size,
-           size = sizeof **at + bed_random(random) % (bed_random(random) % 8 == 0 ? largest : 3000);
+           size = sizeof **at + fixture_random(random) % (fixture_random(random) % 8 == 0 ? largest : 3000);
     errno = 0;
-    struct bed_object *object = realloc(*at, size);
+    struct fixture_object *object = realloc(*at, size);
     CHECK(object != NULL || errno == ENOMEM);
     if (object == NULL) {
-        bed_verify(*at);
+        fixture_verify(*at);
         return;
     }
     *at = object;
     object->size = size < old ? size : old;
-    bed_verify(object);
-    bed_fill(object, size, bed_random(random));
+    fixture_verify(object);
+    fixture_fill(object, size, fixture_random(random));
 }
 
 static void *work(void *argument) {
     size_t number = (size_t)(uintptr_t)argument;
     uint64_t random = seeds[number];
-    struct bed_object **held = slots[number];
+    struct fixture_object **held = slots[number];
     for (int i = 0; i < STEPS; i++) {
-        struct bed_object **at = &held[bed_random(&random) % SLOTS];
-        if (*at != NULL && bed_random(&random) % 4 == 0) {
+        struct fixture_object **at = &held[fixture_random(&random) % SLOTS];
+        if (*at != NULL && fixture_random(&random) % 4 == 0) {
             try_to_resize(at, &random);
             continue;
         }
-        bed_drop(*at);
+        fixture_drop(*at);
         *at = try_to_make(&random);
-        for (uint64_t k = *at == NULL ? bed_random(&random) % 64 : 0; k > 0; k--) {
-            at = &held[bed_random(&random) % SLOTS];
-            bed_drop(*at);
+        for (uint64_t k = *at == NULL ? fixture_random(&random) % 64 : 0; k > 0; k--) {
+            at = &held[fixture_random(&random) % SLOTS];
+            fixture_drop(*at);
             *at = NULL;
         }
     }
     for (int i = 0; i < SLOTS; i++) {
-        bed_drop(held[i]);
+        fixture_drop(held[i]);
         held[i] = NULL;
     }
     return NULL;
@@ -105,9 +105,9 @@ static size_t fill(void) {
 }
 
 static void squeeze(uint64_t random) {
-    bool data = bed_random(&random) % 4 == 0;
-    size_t bytes = ((size_t)8 << 20) << bed_random(&random) % 6;
-    bytes += bed_random(&random) % bytes;
+    bool data = fixture_random(&random) % 4 == 0;
+    size_t bytes = ((size_t)8 << 20) << fixture_random(&random) % 6;
+    bytes += fixture_random(&random) % bytes;
     struct rlimit limit;
     limit.rlim_cur = limit.rlim_max = status_of(data ? "VmData:" : "VmSize:") + bytes;
     largest = bytes / 64 < (size_t)1 << 18 ? bytes / 64 : (size_t)1 << 18;
@@ -115,11 +115,11 @@ static void squeeze(uint64_t random) {
     size_t before = fill();
     pthread_attr_t attributes;
     pthread_t thread[THREADS];
-    unsigned threads = (unsigned)(bed_random(&random) % THREADS), started = 0;
-    seeds[THREADS - 1] = bed_random(&random);
+    unsigned threads = (unsigned)(fixture_random(&random) % THREADS), started = 0;
+    seeds[THREADS - 1] = fixture_random(&random);
     CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 64 << 10) == 0);
     for (; started < threads; started++) {
-        seeds[started] = bed_random(&random);
+        seeds[started] = fixture_random(&random);
         if (pthread_create(&thread[started], &attributes, work, (void *)(uintptr_t)started) != 0) {
             break; /* no room for its stack */
         }
@@ -140,16 +140,16 @@ int main(int argc, char **argv) {
     time_t seconds = argc > 1 ? atoi(argv[1]) : 5, start = time(NULL);
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1, random = seed;
     unsigned children = 0;
-    bed_begin((unsigned)seconds + 300);
+    fixture_begin((unsigned)seconds + 300);
     do {
-        uint64_t its = bed_random(&random);
+        uint64_t its = fixture_random(&random);
         pid_t child = fork();
         if (child == 0) {
             alarm(250);
             squeeze(its);
             _exit(0);
         }
-        bed_wait(child);
+        fixture_wait(child);
         children++;
     } while (time(NULL) - start < seconds);
     printf("squeeze: seed %llu: %u limits\n", (unsigned long long)seed, children);

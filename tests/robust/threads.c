@@ -4,7 +4,7 @@
  * allocate and free in every round that the system grants, and threads that do so over and over do not make
  * the program grow.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <limits.h>
 #include <semaphore.h>
@@ -12,14 +12,14 @@
 enum { TOTAL = 10000, WAVE = 50, SHARED = 512, KEYS = 40, LEAVING = 2000 };
 
 /* release by the thread that puts an object in, acquire by whoever takes it out */
-static struct bed_object *_Atomic shared[SHARED];
+static struct fixture_object *_Atomic shared[SHARED];
 static pthread_key_t key[KEYS], rounds_key;
 static sem_t ended;
 
 static void trade(uint64_t *random, int times) {
     for (int i = 0; i < times; i++) {
-        struct bed_object *_Atomic *box = &shared[bed_random(random) % SHARED];
-        bed_drop(atomic_exchange_explicit(box, bed_make(random), memory_order_acq_rel));
+        struct fixture_object *_Atomic *box = &shared[fixture_random(random) % SHARED];
+        fixture_drop(atomic_exchange_explicit(box, fixture_make(random), memory_order_acq_rel));
     }
 }
 
@@ -27,7 +27,7 @@ static void visit(uintptr_t seed) {
     uint64_t random = seed;
     trade(&random, 10 + (int)(seed % 7));
     if (seed % 16 == 0) {
-        bed_work(seed, 20);
+        fixture_work(seed, 20);
     }
 }
 
@@ -43,12 +43,12 @@ static void *detached(void *argument) {
 }
 
 static void drop_kept(void *object) {
-    bed_drop(object);
+    fixture_drop(object);
 }
 
 static void *cancelled(void *argument) {
     uint64_t random = (uintptr_t)argument;
-    struct bed_object *mine = bed_make(&random);
+    struct fixture_object *mine = fixture_make(&random);
     pthread_cleanup_push(drop_kept, mine);
     visit((uintptr_t)argument);
     for (;;) {
@@ -69,7 +69,7 @@ static void waves(void) {
         int alone = 0;
         for (int i = 0; i < WAVE; i++, seed++) {
             void *(*run)(void *) = i % 3 == 0 ? detached : i % 3 == 1 ? joined : cancelled;
-            thread[i] = bed_thread(run, (void *)seed);
+            thread[i] = fixture_thread(run, (void *)seed);
             if (run == detached) {
                 pthread_detach(thread[i]);
                 alone++;
@@ -90,14 +90,14 @@ static void waves(void) {
         }
     }
     for (size_t i = 0; i < SHARED; i++) {
-        bed_drop(atomic_exchange(&shared[i], NULL));
+        fixture_drop(atomic_exchange(&shared[i], NULL));
     }
 }
 
 /* The value of the key counts the rounds; in each of them memory of all sizes comes and goes. */
 struct late {
     int round;
-    struct bed_object *kept[8];
+    struct fixture_object *kept[8];
 };
 
 static _Atomic int last_rounds;
@@ -106,8 +106,8 @@ static void destroy(void *value) {
     struct late *late = value;
     uint64_t random = (uint64_t)late->round;
     for (int i = 0; i < 8; i++) {
-        bed_drop(late->kept[i]);
-        late->kept[i] = bed_make(&random);
+        fixture_drop(late->kept[i]);
+        late->kept[i] = fixture_make(&random);
     }
     free(calloc(3, 500));
     CHECK(errno == 0);
@@ -116,7 +116,7 @@ static void destroy(void *value) {
         return;
     }
     for (int i = 0; i < 8; i++) {
-        bed_drop(late->kept[i]);
+        fixture_drop(late->kept[i]);
     }
     free(late);
     atomic_fetch_add(&last_rounds, 1);
@@ -139,7 +139,7 @@ static void leave_in_every_round(int threads) {
     for (int i = 0; i < threads; i += 4) {
         pthread_t thread[4];
         for (int k = 0; k < 4; k++) {
-            thread[k] = bed_thread(leave, &shared);
+            thread[k] = fixture_thread(leave, &shared);
         }
         for (int k = 0; k < 4; k++) {
             pthread_join(thread[k], NULL);
@@ -162,7 +162,7 @@ static size_t resident(void) {
 }
 
 int main(void) {
-    bed_begin(300);
+    fixture_begin(300);
     CHECK(sem_init(&ended, 0, 0) == 0);
     for (int i = 0; i < KEYS; i++) {
         CHECK(pthread_key_create(&key[i], NULL) == 0);

@@ -4,8 +4,8 @@
  * Layer:     tests.
  * Threading: none of its own; the random numbers are the caller's.
  */
-#ifndef CB_TESTS_HEAP_BED_H
-#define CB_TESTS_HEAP_BED_H
+#ifndef CB_TESTS_HEAP_FIXTURE_H
+#define CB_TESTS_HEAP_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,17 +31,17 @@
 #endif
 
 /* Demands that the invariants hold; says which does not. */
-static inline void bed_check_at(const char *file, int line) {
+static inline void fixture_check_at(const char *file, int line) {
     const char *wrong = cb_heap_check();
     if (wrong != NULL) {
         print_error("%s\n", wrong);
         _fail(file, line);
     }
 }
-#define assert_heap() bed_check_at(__FILE__, __LINE__)
+#define assert_heap() fixture_check_at(__FILE__, __LINE__)
 
 /* splitmix64 */
-static inline uint64_t bed_random(uint64_t *seed) {
+static inline uint64_t fixture_random(uint64_t *seed) {
     uint64_t z = (*seed += 0x9E3779B97F4A7C15u);
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
@@ -50,18 +50,18 @@ static inline uint64_t bed_random(uint64_t *seed) {
 
 /* The seed of a test: fixed, so that a failure is one that can be had again; CUTBACK_TEST_SEED chooses
  * another. */
-static inline uint64_t bed_seed(uint64_t fixed) {
+static inline uint64_t fixture_seed(uint64_t fixed) {
     const char *text = getenv("CUTBACK_TEST_SEED");
     return text != NULL ? strtoull(text, NULL, 0) : fixed;
 }
 
-static inline void bed_fill(void *object, size_t size, unsigned char seed) {
+static inline void fixture_fill(void *object, size_t size, unsigned char seed) {
     for (size_t i = 0; i < size; i++) {
         ((unsigned char *)object)[i] = (unsigned char)(seed + i * 7 + (i >> 8));
     }
 }
 
-static inline bool bed_holds(const void *object, size_t size, unsigned char seed) {
+static inline bool fixture_holds(const void *object, size_t size, unsigned char seed) {
     for (size_t i = 0; i < size; i++) {
         if (((const unsigned char *)object)[i] != (unsigned char)(seed + i * 7 + (i >> 8))) {
             return false;

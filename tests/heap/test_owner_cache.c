@@ -1,36 +1,36 @@
 /*
- * Whose block an object is in: known at once by cb_near, and otherwise by the block table. And heaps that have
- * become nearly empty, whose rings keep next to nothing.
+ * Whose block an object is in: known at once by cb_owner_cache, and otherwise by the block table. And heaps that have
+ * become nearly empty, whose bins keep next to nothing.
  *
  * Layer:     tests.
  * Threading: one other thread.
  */
-#include "bed.h"
+#include "fixture.h"
 
-#include "heap/ring.h"
+#include "heap/bin.h"
 #include "heap/thread.h"
 
 #include <pthread.h>
 
 static _Atomic uint64_t *entry_of(const void *p) {
-    return &cb_near[cb_block_number(cb_block_of((uintptr_t)p)) % CB_NEAR];
+    return &cb_owner_cache[cb_block_number(cb_block_of((uintptr_t)p)) % CB_OWNER_CACHE];
 }
 
 static void blocks_are_known_by_the_tag_of_their_heap(void **state) {
     (void)state;
     void *small = cb_malloc(40), *medium = cb_malloc(4000), *large = cb_malloc(400000);
     size_t number = cb_block_number(cb_block_of((uintptr_t)small));
-    assert_true(cb_near_is_of(cb_thread.tag, number));
-    assert_true(cb_near_is_of(cb_thread.tag, cb_block_number(cb_block_of((uintptr_t)medium))));
-    assert_false(cb_near_is_of(cb_thread.tag, cb_block_number(cb_block_of((uintptr_t)large))));
-    assert_false(cb_near_is_of(CB_NO_TAG, number));
-    assert_false(cb_near_is_of(cb_thread.tag + ((uint64_t)1 << CB_TAG_SHIFT), number));
+    assert_true(cb_owner_cache_is(cb_thread.tag, number));
+    assert_true(cb_owner_cache_is(cb_thread.tag, cb_block_number(cb_block_of((uintptr_t)medium))));
+    assert_false(cb_owner_cache_is(cb_thread.tag, cb_block_number(cb_block_of((uintptr_t)large))));
+    assert_false(cb_owner_cache_is(CB_NO_TAG, number));
+    assert_false(cb_owner_cache_is(cb_thread.tag + ((uint64_t)1 << CB_TAG_SHIFT), number));
     /* The same entry, but another block; and an address that is not aligned. */
-    assert_false(cb_near_is_of(cb_thread.tag, number + CB_NEAR));
-    assert_false(cb_near_is_of(cb_thread.tag, number - CB_NEAR));
+    assert_false(cb_owner_cache_is(cb_thread.tag, number + CB_OWNER_CACHE));
+    assert_false(cb_owner_cache_is(cb_thread.tag, number - CB_OWNER_CACHE));
     for (uintptr_t off = 1; off < CB_GRANULE; off++) {
         size_t granule = cb_granule_of((uintptr_t)small + off);
-        assert_false(cb_near_is_of(cb_thread.tag, cb_block_number_of(granule)));
+        assert_false(cb_owner_cache_is(cb_thread.tag, cb_block_number_of(granule)));
     }
     cb_free(large);
     cb_free(medium);
@@ -52,7 +52,7 @@ static void what_cb_near_does_not_know_is_freed_all_the_same(void **state) {
         }
         for (size_t i = 0; i < COUNT; i++) {
             _Atomic uint64_t *entry = entry_of(object[i]);
-            uint64_t known = *entry, other = i % 2 != 0 ? 0 : known + CB_NEAR;
+            uint64_t known = *entry, other = i % 2 != 0 ? 0 : known + CB_OWNER_CACHE;
             *entry = other;
             assert_true(cb_malloc_usable_size(object[i]) >= sizes[s]);
             if (i % 3 == 0) {
@@ -85,7 +85,7 @@ static void heaps_have_tags_of_their_own(void **state) {
     assert_int_equal(tag & (((uint64_t)1 << CB_TAG_SHIFT) - 1), 0);
 }
 
-/* Where little lives in many blocks, a ring of medium objects may hold nothing, and one of small ones one. */
+/* Where little lives in many blocks, a bin of medium objects may hold nothing, and one of small ones one. */
 static void a_nearly_empty_heap_keeps_next_to_nothing(void **state) {
     (void)state;
     enum { MOST = 200000 };
@@ -104,8 +104,8 @@ static void a_nearly_empty_heap_keeps_next_to_nothing(void **state) {
         }
         assert_heap();
         struct cb_heap *heap = cb_thread.heap;
-        for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
-            parked += cb_ring_count(heap, i) * cb_ring_granules(i);
+        for (unsigned i = CB_BIN_BEGIN; i < CB_BINS; i = cb_bin_next(i)) {
+            parked += cb_bin_count(heap, i) * cb_bin_granules(i);
         }
         assert_true(parked << CB_GRANULE_SHIFT <= 64 << 10);
         void *p = cb_malloc(sizes[s]); /* and it goes on from there */

@@ -4,8 +4,8 @@
  * Layer:     tests. Includes cutback.h and cmocka only.
  * Threading: none.
  */
-#ifndef CB_TESTS_ARENA_BED_H
-#define CB_TESTS_ARENA_BED_H
+#ifndef CB_TESTS_ARENA_FIXTURE_H
+#define CB_TESTS_ARENA_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@ struct bed {
 
 /* An arena over `capacity` bytes, aligned to 256, that remembers `slots` blocks. Each call makes a new one.
  */
-static inline cutback_arena *bed_make(size_t capacity, size_t slots) {
+static inline cutback_arena *fixture_make(size_t capacity, size_t slots) {
     static struct bed bed;
     assert_true(capacity <= BED_MEMORY && slots <= BED_RING);
     memset(&bed.arena, 0, sizeof bed.arena);
@@ -37,19 +37,19 @@ static inline cutback_arena *bed_make(size_t capacity, size_t slots) {
     return &bed.arena;
 }
 
-static inline unsigned char *bed_memory(const cutback_arena *arena) {
+static inline unsigned char *fixture_memory(const cutback_arena *arena) {
     return arena->memory;
 }
 
 /* Blocks that the ring remembers. */
-static inline size_t bed_known(const cutback_arena *arena) {
+static inline size_t fixture_known(const cutback_arena *arena) {
     return cb_ring_blocks(arena) - cb_ring_first(arena);
 }
 
 /* Where a block lies. */
-static inline size_t bed_offset(const cutback_arena *arena, const void *ptr) {
+static inline size_t fixture_offset(const cutback_arena *arena, const void *ptr) {
     assert_non_null(ptr);
-    return (size_t)((const unsigned char *)ptr - bed_memory(arena));
+    return (size_t)((const unsigned char *)ptr - fixture_memory(arena));
 }
 
 /* Demands that the cursor is at `used`, and that the invariants hold. */
@@ -62,12 +62,12 @@ static inline size_t bed_offset(const cutback_arena *arena, const void *ptr) {
 /* Demands that two arenas are the same to the bit: nothing has changed. */
 #define assert_unchanged(arena, copy) assert_memory_equal((arena), (copy), sizeof *(copy))
 
-static inline void bed_fill(unsigned char *block, size_t size, unsigned char seed) {
+static inline void fixture_fill(unsigned char *block, size_t size, unsigned char seed) {
     for (size_t i = 0; i < size; i++)
         block[i] = (unsigned char)(seed + i);
 }
 
-static inline void bed_expect(const unsigned char *block, size_t size, unsigned char seed) {
+static inline void fixture_expect(const unsigned char *block, size_t size, unsigned char seed) {
     for (size_t i = 0; i < size; i++)
         assert_int_equal(block[i], (unsigned char)(seed + i));
 }

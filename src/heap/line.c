@@ -1,9 +1,9 @@
 /*
- * report.c: messages. See report.h.
+ * line.c: messages. See line.h.
  *
  * Layer: heap. Threads: any.
  */
-#include "heap/report.h"
+#include "heap/line.h"
 
 #include <string.h>
 

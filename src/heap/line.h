@@ -1,10 +1,10 @@
 /*
- * report.h: what the heap says, always in one line on standard error, written from a buffer on the stack.
+ * line.h: what the heap says, always in one line on standard error, written from a buffer on the stack.
  *
  * Layer: heap. Threads: any. Nothing here allocates, locks or uses stdio.
  */
-#ifndef CB_HEAP_REPORT_H
-#define CB_HEAP_REPORT_H
+#ifndef CB_HEAP_LINE_H
+#define CB_HEAP_LINE_H
 
 #include "heap/types.h"
 

@@ -6,8 +6,8 @@
  * Layer:     tests.
  * Threading: none of its own; the random numbers are the caller's.
  */
-#ifndef CB_TESTS_ROBUST_BED_H
-#define CB_TESTS_ROBUST_BED_H
+#ifndef CB_TESTS_ROBUST_FIXTURE_H
+#define CB_TESTS_ROBUST_FIXTURE_H
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,11 +29,11 @@
 #define CHECK(condition)                                                                                     \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \
-            bed_failed(__FILE__, __LINE__, #condition);                                                      \
+            fixture_failed(__FILE__, __LINE__, #condition);                                                  \
         }                                                                                                    \
     } while (0)
 
-static _Noreturn BED_UNUSED void bed_failed(const char *file, int line, const char *condition) {
+static _Noreturn BED_UNUSED void fixture_failed(const char *file, int line, const char *condition) {
     char text[300];
     int length = snprintf(text, sizeof text, "%s:%d: not so: %s (errno %d)\n", file, line, condition, errno);
     if (write(STDERR_FILENO, text, (size_t)length) != length) {
@@ -43,7 +43,7 @@ static _Noreturn BED_UNUSED void bed_failed(const char *file, int line, const ch
 }
 
 /* Ends the process if it hangs, and makes sure that what was to be preloaded is what malloc is. */
-static inline void bed_begin(unsigned seconds) {
+static inline void fixture_begin(unsigned seconds) {
     const char *preload = getenv("LD_PRELOAD");
     Dl_info info;
     alarm(seconds);
@@ -53,13 +53,13 @@ static inline void bed_begin(unsigned seconds) {
     }
 }
 
-static BED_UNUSED _Noreturn void bed_skip(const char *why) {
+static BED_UNUSED _Noreturn void fixture_skip(const char *why) {
     printf("SKIP: %s\n", why);
     exit(77);
 }
 
 /* splitmix64 */
-static inline uint64_t bed_random(uint64_t *seed) {
+static inline uint64_t fixture_random(uint64_t *seed) {
     uint64_t z = (*seed += 0x9E3779B97F4A7C15u);
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
@@ -67,70 +67,70 @@ static inline uint64_t bed_random(uint64_t *seed) {
 }
 
 /* An object that says itself what must be in it. */
-struct bed_object {
+struct fixture_object {
     size_t size; /* of all of it */
     uint64_t seed;
     unsigned char content[];
 };
 
-static inline unsigned char bed_byte(const struct bed_object *object, size_t i) {
+static inline unsigned char fixture_byte(const struct fixture_object *object, size_t i) {
     return (unsigned char)(object->seed + i * 7 + (i >> 8));
 }
 
 /* Mostly small, some medium, a few large. */
-static inline size_t bed_size(uint64_t *random) {
-    uint64_t r = bed_random(random);
+static inline size_t fixture_size(uint64_t *random) {
+    uint64_t r = fixture_random(random);
     size_t kind = r & 127;
     r >>= 8;
     return kind == 0 ? r % 400000 : kind < 12 ? r % 30000 : r % 500;
 }
 
-static inline void bed_fill(struct bed_object *object, size_t size, uint64_t seed) {
+static inline void fixture_fill(struct fixture_object *object, size_t size, uint64_t seed) {
     object->size = size;
     object->seed = seed;
     for (size_t i = 0; i < size - sizeof *object; i++) {
-        object->content[i] = bed_byte(object, i);
+        object->content[i] = fixture_byte(object, i);
     }
 }
 
-static inline struct bed_object *bed_make(uint64_t *random) {
-    size_t size = sizeof(struct bed_object) + bed_size(random);
-    struct bed_object *object = malloc(size);
+static inline struct fixture_object *fixture_make(uint64_t *random) {
+    size_t size = sizeof(struct fixture_object) + fixture_size(random);
+    struct fixture_object *object = malloc(size);
     CHECK(object != NULL);
-    bed_fill(object, size, bed_random(random));
+    fixture_fill(object, size, fixture_random(random));
     return object;
 }
 
-static inline void bed_verify(const struct bed_object *object) {
+static inline void fixture_verify(const struct fixture_object *object) {
     for (size_t i = 0; i < object->size - sizeof *object; i++) {
-        CHECK(object->content[i] == bed_byte(object, i));
+        CHECK(object->content[i] == fixture_byte(object, i));
     }
 }
 
 /* Frees it, NULL too, after a look at what is in it. */
-static inline void bed_drop(struct bed_object *object) {
+static inline void fixture_drop(struct fixture_object *object) {
     if (object != NULL) {
-        bed_verify(object);
+        fixture_verify(object);
         free(object);
     }
 }
 
 /* Allocates and frees for a while, in all sizes and several orders, among them realloc and calloc. */
-static inline void bed_work(uint64_t seed, int steps) {
-    struct bed_object *held[64] = {0};
+static inline void fixture_work(uint64_t seed, int steps) {
+    struct fixture_object *held[64] = {0};
     for (int i = 0; i < steps; i++) {
-        struct bed_object **at = &held[bed_random(&seed) % 64];
-        uint64_t what = bed_random(&seed) % 16;
+        struct fixture_object **at = &held[fixture_random(&seed) % 64];
+        uint64_t what = fixture_random(&seed) % 16;
         if (what == 0 && *at != NULL) {
-            size_t size = sizeof **at + bed_size(&seed), old = (*at)->size;
-            bed_verify(*at);
+            size_t size = sizeof **at + fixture_size(&seed), old = (*at)->size;
+            fixture_verify(*at);
             *at = realloc(*at, size);
             CHECK(*at != NULL);
             (*at)->size = size < old ? size : old;
-            bed_verify(*at);
-            bed_fill(*at, size, bed_random(&seed));
+            fixture_verify(*at);
+            fixture_fill(*at, size, fixture_random(&seed));
         } else if (what == 1) {
-            size_t size = bed_size(&seed);
+            size_t size = fixture_size(&seed);
             unsigned char *zero = calloc(1, size + 1);
             CHECK(zero != NULL);
             for (size_t k = 0; k <= size; k++) {
@@ -139,25 +139,25 @@ static inline void bed_work(uint64_t seed, int steps) {
             memset(zero, 0xA5, size + 1);
             free(zero);
         } else if (what == 2) {
-            struct bed_object *stack[32];
+            struct fixture_object *stack[32];
             for (int k = 0; k < 32; k++) {
-                stack[k] = bed_make(&seed);
+                stack[k] = fixture_make(&seed);
             }
             for (int k = 31; k >= 0; k--) {
-                bed_drop(stack[k]);
+                fixture_drop(stack[k]);
             }
         } else {
-            bed_drop(*at);
-            *at = what < 12 ? bed_make(&seed) : NULL;
+            fixture_drop(*at);
+            *at = what < 12 ? fixture_make(&seed) : NULL;
         }
     }
     for (int i = 0; i < 64; i++) {
-        bed_drop(held[i]);
+        fixture_drop(held[i]);
     }
 }
 
 /* Waits for a child that must end well. */
-static inline void bed_wait(pid_t child) {
+static inline void fixture_wait(pid_t child) {
     int status = -1;
     CHECK(child > 0);
     while (waitpid(child, &status, 0) < 0) {
@@ -169,7 +169,7 @@ static inline void bed_wait(pid_t child) {
     CHECK(status == 0);
 }
 
-static inline pthread_t bed_thread(void *(*run)(void *), void *argument) {
+static inline pthread_t fixture_thread(void *(*run)(void *), void *argument) {
     pthread_t thread;
     int error = pthread_create(&thread, NULL, run, argument);
     CHECK(error == 0);

@@ -1,5 +1,5 @@
 /*
- * bed.h: what the tests of memory that comes back share: resident memory, random numbers, memory that does
+ * fixture.h: what the tests of memory that comes back share: resident memory, random numbers, memory that does
  * not come from malloc, and failing.
  *
  * The programs call malloc like any other program; meson runs them with the preload library. Nothing here
@@ -8,8 +8,8 @@
  * Layer:     tests.
  * Threading: any.
  */
-#ifndef CB_TESTS_MEMORY_BED_H
-#define CB_TESTS_MEMORY_BED_H
+#ifndef CB_TESTS_MEMORY_FIXTURE_H
+#define CB_TESTS_MEMORY_FIXTURE_H
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -28,10 +28,10 @@
 
 #define SKIPPED 77 /* the exit status that says so to meson */
 
-static bool bed_failed;
+static bool fixture_failed;
 
 /* One line on standard error; the test goes on, and fails at the end. */
-__attribute__((format(printf, 1, 2), unused)) static void bed_fail(const char *format, ...) {
+__attribute__((format(printf, 1, 2), unused)) static void fixture_fail(const char *format, ...) {
     char line[512];
     va_list arguments;
     va_start(arguments, format);
@@ -44,18 +44,18 @@ __attribute__((format(printf, 1, 2), unused)) static void bed_fail(const char *f
     if (write(STDERR_FILENO, line, (size_t)length + 1) < 0) {
         abort();
     }
-    bed_failed = true;
+    fixture_failed = true;
 }
 
 #define demand(condition)                                                                                    \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \
-            bed_fail("%s:%d: not true: %s", __FILE__, __LINE__, #condition);                                 \
+            fixture_fail("%s:%d: not true: %s", __FILE__, __LINE__, #condition);                             \
         }                                                                                                    \
     } while (0)
 
 /* The whole of a file of /proc; the text is valid until the next call in the same thread. */
-__attribute__((unused)) static char *bed_read(const char *path) {
+__attribute__((unused)) static char *fixture_read(const char *path) {
     static _Thread_local char text[256 << 10];
     int file = open(path, O_RDONLY | O_CLOEXEC);
     size_t length = 0;
@@ -73,39 +73,39 @@ __attribute__((unused)) static char *bed_read(const char *path) {
 }
 
 /* A figure of /proc/self/status or smaps_rollup, which are in KiB, in bytes. 0 when there is none. */
-__attribute__((unused)) static size_t bed_figure(const char *path, const char *name) {
-    const char *at = strstr(bed_read(path), name);
+__attribute__((unused)) static size_t fixture_figure(const char *path, const char *name) {
+    const char *at = strstr(fixture_read(path), name);
     return at != NULL ? strtoull(at + strlen(name), NULL, 10) * KIB : 0;
 }
 
 /* Bytes of the process that are in memory: counted by the kernel, page by page, at this moment. */
-__attribute__((unused)) static size_t bed_resident(void) {
-    size_t rollup = bed_figure("/proc/self/smaps_rollup", "\nRss:");
+__attribute__((unused)) static size_t fixture_resident(void) {
+    size_t rollup = fixture_figure("/proc/self/smaps_rollup", "\nRss:");
     if (rollup != 0) {
         return rollup;
     }
-    return bed_figure("/proc/self/status", "\nVmRSS:");
+    return fixture_figure("/proc/self/status", "\nVmRSS:");
 }
 
 /* Resident memory that files do not back. */
-__attribute__((unused)) static size_t bed_anonymous(void) {
-    return bed_figure("/proc/self/smaps_rollup", "\nAnonymous:");
+__attribute__((unused)) static size_t fixture_anonymous(void) {
+    return fixture_figure("/proc/self/smaps_rollup", "\nAnonymous:");
 }
 
-__attribute__((unused)) static size_t bed_virtual(void) {
-    return bed_figure("/proc/self/status", "\nVmSize:");
+__attribute__((unused)) static size_t fixture_virtual(void) {
+    return fixture_figure("/proc/self/status", "\nVmSize:");
 }
 
-__attribute__((unused)) static size_t bed_mappings(void) {
+__attribute__((unused)) static size_t fixture_mappings(void) {
     size_t lines = 0;
-    for (const char *at = bed_read("/proc/self/maps"); *at != 0; at++) {
+    for (const char *at = fixture_read("/proc/self/maps"); *at != 0; at++) {
         lines += *at == '\n';
     }
     return lines;
 }
 
 /* Zeroed, in memory already, and not from malloc. Never freed. */
-__attribute__((unused)) static void *bed_own(size_t size) {
+__attribute__((unused)) static void *fixture_own(size_t size) {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (p == MAP_FAILED) {
         perror("mmap");
@@ -114,7 +114,7 @@ __attribute__((unused)) static void *bed_own(size_t size) {
     return p;
 }
 
-__attribute__((unused)) static uint64_t bed_random(uint64_t *state) {
+__attribute__((unused)) static uint64_t fixture_random(uint64_t *state) {
     uint64_t x = *state;
     x ^= x >> 12;
     x ^= x << 25;
@@ -124,10 +124,10 @@ __attribute__((unused)) static uint64_t bed_random(uint64_t *state) {
 }
 
 /* As many sizes of each doubling as of any other. */
-__attribute__((unused)) static size_t bed_size(uint64_t *state, size_t least, size_t most) {
+__attribute__((unused)) static size_t fixture_size(uint64_t *state, size_t least, size_t most) {
     unsigned doublings = 63 - (unsigned)__builtin_clzl(most / least);
     for (;;) {
-        uint64_t r = bed_random(state);
+        uint64_t r = fixture_random(state);
         size_t low = least << (r >> 40) % (doublings + 1);
         size_t size = low + (size_t)(r & 0xffffffff) % low;
         if (size <= most) {
@@ -137,7 +137,7 @@ __attribute__((unused)) static size_t bed_size(uint64_t *state, size_t least, si
 }
 
 /* Writes to every page. */
-__attribute__((unused)) static void bed_touch(void *p, size_t size) {
+__attribute__((unused)) static void fixture_touch(void *p, size_t size) {
     volatile unsigned char *bytes = p;
     for (size_t at = 0; at < size; at += 4096) {
         bytes[at] = 1;
@@ -147,12 +147,12 @@ __attribute__((unused)) static void bed_touch(void *p, size_t size) {
     }
 }
 
-__attribute__((unused)) static bool bed_preloaded(void) {
-    return strstr(bed_read("/proc/self/maps"), "libcutback_preload") != NULL;
+__attribute__((unused)) static bool fixture_preloaded(void) {
+    return strstr(fixture_read("/proc/self/maps"), "libcutback_preload") != NULL;
 }
 
 /* A figure for people, on standard output, without stdio's buffer. */
-__attribute__((format(printf, 1, 2), unused)) static void bed_note(const char *format, ...) {
+__attribute__((format(printf, 1, 2), unused)) static void fixture_note(const char *format, ...) {
     char line[512];
     va_list arguments;
     va_start(arguments, format);
@@ -163,18 +163,18 @@ __attribute__((format(printf, 1, 2), unused)) static void bed_note(const char *f
     }
 }
 
-__attribute__((unused)) static long bed_kib(size_t after, size_t before) {
+__attribute__((unused)) static long fixture_kib(size_t after, size_t before) {
     return (long)((int64_t)(after - before) / 1024);
 }
 
 /* The first thing a test calls. What the first call of everything needs is in memory afterwards. */
-__attribute__((unused)) static void bed_begin(void) {
-    if (!bed_preloaded()) {
-        bed_fail("the preload library is not in this process");
+__attribute__((unused)) static void fixture_begin(void) {
+    if (!fixture_preloaded()) {
+        fixture_fail("the preload library is not in this process");
         _exit(1);
     }
     free(malloc(1));
-    bed_resident();
+    fixture_resident();
 }
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * ring.c: see ring.h.
+ * bin.c: see bin.h.
  *
  * Layer: heap. Threads: the owner of the heap only.
  */
-#include "heap/ring.h"
+#include "heap/bin.h"
 
 #include "heap/fork.h"
 #include "heap/meta.h"
@@ -14,63 +14,63 @@
 
 #include <string.h>
 
-/* In granules: so much has died in rings for it to be a drain, and so much may be parked in one, and in one ring. */
+/* In granules: so much has died in bins for it to be a drain, and so much may be parked in one, and in one bin. */
 #define DRAIN_FROM CB_TO_GRANULES(CB_DRAIN)
 #define DRAIN_MOST CB_TO_GRANULES(CB_DRAIN / 2)
-#define DRAIN_RING CB_TO_GRANULES(CB_STEP)
+#define DRAIN_BIN CB_TO_GRANULES(CB_STEP)
 
 /*
- * So much died in full rings, without anything allocated but from rings, that what is parked only keeps pages and
- * blocks from dying too. Then rings are emptied when they are full, and all of them now and then: what is freed side
+ * So much died in full bins, without anything allocated but from bins, that what is parked only keeps pages and
+ * blocks from dying too. Then bins are emptied when they are full, and all of them now and then: what is freed side
  * by side dies together, and goes back whole.
  */
 static bool is_draining(const struct cb_heap *heap) {
-    return heap->flushed > DRAIN_FROM;
+    return heap->died_in_bins > DRAIN_FROM;
 }
 
 /*
- * What a ring may always hold: a few entries, fewer of large ones, and one or none where little lives in the
+ * What a bin may always hold: a few entries, fewer of large ones, and one or none where little lives in the
  * blocks: then an entry may well keep a whole block, or at least a page and a part of the map.
  */
 static size_t least_bound(const struct cb_heap *heap, unsigned index) {
     if (cb_heap_is_sparse(heap)) {
-        return index < CB_MEDIUM_RING && !is_draining(heap) ? 1 : 0;
+        return index < CB_MEDIUM_BIN && !is_draining(heap) ? 1 : 0;
     }
-    size_t entries = CB_TO_GRANULES(CB_STEP / 2) / cb_ring_granules(index);
+    size_t entries = CB_TO_GRANULES(CB_STEP / 2) / cb_bin_granules(index);
     return entries < 1 ? 1 : cb_lower(entries, CB_BIN_ENTRIES);
 }
 
 static void set_bound(struct cb_heap *heap, unsigned index, size_t bound) {
-    const size_t *slot = heap->rings->ring[index].slot;
-    heap->rings->ends[index] =
-        (struct cb_ring_ends){(uint32_t)(uintptr_t)slot, (uint32_t)(uintptr_t)(slot + bound)};
+    const size_t *slot = heap->bins->bin[index].slot;
+    heap->bins->ends[index] =
+        (struct cb_bin_ends){(uint32_t)(uintptr_t)slot, (uint32_t)(uintptr_t)(slot + bound)};
 }
 
-/* The rings of one space: small ones come first. */
+/* The bins of one space: small ones come first. */
 static unsigned first_of(enum cb_space_kind space) {
-    return space == CB_SMALL ? cb_small_ring(1) : CB_MEDIUM_RING;
+    return space == CB_SMALL ? cb_small_bin(1) : CB_MEDIUM_BIN;
 }
 
 static unsigned end_of(enum cb_space_kind space) {
-    return space == CB_SMALL ? cb_small_ring(64) : CB_RINGS;
+    return space == CB_SMALL ? cb_small_bin(64) : CB_BINS;
 }
 
 static enum cb_space_kind space_of(unsigned index) {
-    return index < CB_MEDIUM_RING ? CB_SMALL : CB_MEDIUM;
+    return index < CB_MEDIUM_BIN ? CB_SMALL : CB_MEDIUM;
 }
 
 /*
- * A ring has its first few slots in the heap, packed, and when it needs more, room for as many as it may ever
- * have in memory that it shares with the other rings of its space. When it gets small it goes back, so that all of
+ * A bin has its first few slots in the heap, packed, and when it needs more, room for as many as it may ever
+ * have in memory that it shares with the other bins of its space. When it gets small it goes back, so that all of
  * that memory can be given back, in few calls.
  */
 static size_t most_entries(enum cb_space_kind space) {
-    return space == CB_SMALL ? CB_RING_MOST : CB_RING_MOST_MEDIUM;
+    return space == CB_SMALL ? CB_BIN_MOST : CB_BIN_MOST_MEDIUM;
 }
 
 static size_t *first_slots(struct cb_heap *heap, unsigned index) {
     enum cb_space_kind space = space_of(index);
-    return heap->rings->first_slots[index - first_of(space) + (space == CB_SMALL ? 0 : CB_SMALL_GRANULES)];
+    return heap->bins->first_slots[index - first_of(space) + (space == CB_SMALL ? 0 : CB_SMALL_GRANULES)];
 }
 
 /* NULL when there is no memory for it. */
@@ -84,28 +84,28 @@ static size_t *far_slots(struct cb_heap *heap, unsigned index) {
     return heap->slots[space] != NULL ? heap->slots[space] + (index - first_of(space)) * most : NULL;
 }
 
-/* The ring has its entries, so many, in these slots. */
+/* The bin has its entries, so many, in these slots. */
 static void set_slots(struct cb_heap *heap, unsigned index, size_t *slot, size_t room, size_t count) {
-    heap->rings->ring[index] = (struct cb_ring){slot, room};
-    heap->rings->top[index] = slot + count;
+    heap->bins->bin[index] = (struct cb_bin){slot, room};
+    heap->bins->top[index] = slot + count;
 }
 
-/* Puts the entries of a ring that has slots into others. */
+/* Puts the entries of a bin that has slots into others. */
 static void relocate(struct cb_heap *heap, unsigned index, size_t *slot, size_t room) {
-    size_t count = cb_ring_count(heap, index);
-    memcpy(slot, heap->rings->ring[index].slot, count * sizeof *slot);
+    size_t count = cb_bin_count(heap, index);
+    memcpy(slot, heap->bins->bin[index].slot, count * sizeof *slot);
     set_slots(heap, index, slot, room, count);
 }
 
-/* A ring that was never used gets its first slots. */
+/* A bin that was never used gets its first slots. */
 static void begin(struct cb_heap *heap, unsigned index) {
-    set_slots(heap, index, first_slots(heap, index), CB_RING_FIRST, 0);
+    set_slots(heap, index, first_slots(heap, index), CB_BIN_FIRST, 0);
     set_bound(heap, index, least_bound(heap, index));
 }
 
-/* Granules that the rings of a space may hold. */
+/* Granules that the bins of a space may hold. */
 static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
-    struct cb_reserve_bins of = {.floor = space == CB_SMALL ? CB_BIN_SMALL : CB_BIN_MEDIUM,
+    struct cb_reserve_bins of = {.floor = space == CB_SMALL ? CB_PARKED_SMALL : CB_PARKED_MEDIUM,
                                  .in_use = cb_heap_in_use(heap) << CB_GRANULE_SHIFT,
                                  .used = heap->used << CB_GRANULE_SHIFT,
                                  .used_most = heap->used_most << CB_GRANULE_SHIFT,
@@ -119,7 +119,7 @@ static size_t parked(const struct cb_heap *heap, enum cb_space_kind space) {
     }
     size_t granules = 0;
     for (unsigned i = first_of(space); i < end_of(space); i++) {
-        granules += cb_ring_count(heap, i) * cb_ring_granules(i);
+        granules += cb_bin_count(heap, i) * cb_bin_granules(i);
     }
     return granules;
 }
@@ -130,14 +130,14 @@ static void die(struct cb_heap *heap, size_t granule, size_t granules) {
     cb_block_die(heap, block, granule << CB_GRANULE_SHIFT, granules);
 }
 
-/* Lets the oldest `count` entries of a ring die. */
+/* Lets the oldest `count` entries of a bin die. */
 static void flush(struct cb_heap *heap, unsigned index, size_t count) {
-    size_t *slot = heap->rings->ring[index].slot, granules = cb_ring_granules(index);
+    size_t *slot = heap->bins->bin[index].slot, granules = cb_bin_granules(index);
     uint8_t *map = cb_map;
     struct cb_block *blocks = cb_blocks;
     cb_count(&heap->dead, count * granules);
     cb_count(&heap->overflowed, count);
-    heap->flushed += count * granules;
+    heap->died_in_bins += count * granules;
     for (size_t i = 0; i < count; i++) {
         size_t granule = slot[i];
         struct cb_block *block = blocks + cb_block_number_of(granule);
@@ -148,81 +148,81 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
             die(heap, granule, granules);
         }
     }
-    if (index < CB_MEDIUM_RING) { /* it overflows: malloc need not ask it */
+    if (index < CB_MEDIUM_BIN) { /* it overflows: malloc need not ask it */
         cb_thread.asked &= ~cb_asked_bit(granules);
     }
-    size_t left = cb_ring_count(heap, index) - count;
+    size_t left = cb_bin_count(heap, index) - count;
     memmove(slot, slot + count, left * sizeof *slot);
-    heap->rings->top[index] = slot + left;
-    if (index >= CB_MEDIUM_RING) {
+    heap->bins->top[index] = slot + left;
+    if (index >= CB_MEDIUM_BIN) {
         heap->parked_medium -= count * granules;
     }
 }
 
 /* Room for twice as many entries. */
 static bool grow(struct cb_heap *heap, unsigned index) {
-    size_t bound = cb_ring_bound(heap, index), most = most_entries(space_of(index));
-    if (bound == heap->rings->ring[index].room) {
+    size_t bound = cb_bin_bound(heap, index), most = most_entries(space_of(index));
+    if (bound == heap->bins->bin[index].room) {
         size_t *slot = bound != most ? far_slots(heap, index) : NULL;
         if (slot == NULL) {
             return false;
         }
         relocate(heap, index, slot, most);
     }
-    size_t more = bound == 0 ? 1 : bound * 2, room = heap->rings->ring[index].room;
+    size_t more = bound == 0 ? 1 : bound * 2, room = heap->bins->bin[index].room;
     set_bound(heap, index, more < room ? more : room);
     return true;
 }
 
-/* A ring lets its oldest entries die, and may hold no more than is left for now. */
+/* A bin lets its oldest entries die, and may hold no more than is left for now. */
 static void shrink(struct cb_heap *heap, unsigned index, size_t count) {
-    if (heap->rings->ring[index].slot == NULL) {
+    if (heap->bins->bin[index].slot == NULL) {
         return;
     }
     if (count != 0) {
         flush(heap, index, count);
     }
-    size_t left = cb_ring_count(heap, index), least = least_bound(heap, index);
+    size_t left = cb_bin_count(heap, index), least = least_bound(heap, index);
     size_t bound = left > least ? left : least;
-    if (bound <= CB_RING_FIRST && heap->rings->ring[index].room != CB_RING_FIRST) {
-        relocate(heap, index, first_slots(heap, index), CB_RING_FIRST);
+    if (bound <= CB_BIN_FIRST && heap->bins->bin[index].room != CB_BIN_FIRST) {
+        relocate(heap, index, first_slots(heap, index), CB_BIN_FIRST);
         heap->slots_stale[space_of(index)] = true;
     }
     set_bound(heap, index, bound);
 }
 
-/* How many entries of a ring may die in one call: the rest follows in the next calls. */
+/* How many entries of a bin may die in one call: the rest follows in the next calls. */
 static size_t work_most(unsigned index) {
-    return CB_TO_GRANULES(CB_WORK) / cb_ring_granules(index);
+    return CB_TO_GRANULES(CB_WORK) / cb_bin_granules(index);
 }
 
-/* The ring of the space whose turn it is. */
+/* The bin of the space whose turn it is. */
 static unsigned next_in_turn(struct cb_heap *heap, enum cb_space_kind space) {
-    unsigned index = ++heap->ring_hand[space];
+    unsigned index = ++heap->bin_hand[space];
     if (index < first_of(space) || index >= end_of(space)) {
-        index = heap->ring_hand[space] = first_of(space);
+        index = heap->bin_hand[space] = first_of(space);
     }
     return index;
 }
 
 /*
- * The next ring of the space in turn gives up half, and may hold no more than that until it earns it again.
+ * The next bin of the space in turn gives up half, and may hold no more than that until it earns it again.
  * Returns its granules.
  */
 static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
     for (unsigned tries = first_of(space); tries < end_of(space); tries++) {
         unsigned index = next_in_turn(heap, space);
-        size_t count = cb_lower((cb_ring_count(heap, index) + 1) / 2, work_most(index));
+        size_t count = cb_lower((cb_bin_count(heap, index) + 1) / 2, work_most(index));
         if (count != 0) {
             shrink(heap, index, count);
-            return count * cb_ring_granules(index);
+            return count * cb_bin_granules(index);
         }
     }
     return 0;
 }
 
 /*
- * Gives back the memory that the space's rings have left, once none is in it; not again and again. It is the owner's
+ * Gives back the memory that the space's bins have left, once none is in it; not again and again. It is the owner's
  * alone, so the lock is not held.
  */
 static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
@@ -234,7 +234,7 @@ static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
         return;
     }
     for (unsigned i = first_of(space); i < end_of(space); i++) {
-        if (heap->rings->ring[i].room > CB_RING_FIRST) {
+        if (heap->bins->bin[i].room > CB_BIN_FIRST) {
             return;
         }
     }
@@ -247,26 +247,26 @@ static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
     heap->slots_at[space] = now;
 }
 
-/* In a drain all rings of the space are emptied now and then, some in each call. */
+/* In a drain all bins of the space are emptied now and then, some in each call. */
 static void empty_some(struct cb_heap *heap, enum cb_space_kind space) {
     if (heap->to_empty[space] == 0) {
-        if (heap->flushed - heap->flushed_all <= DRAIN_MOST) {
+        if (heap->died_in_bins - heap->died_when_emptied <= DRAIN_MOST) {
             return;
         }
         heap->to_empty[space] = end_of(space) - first_of(space);
     }
     for (size_t died = 0; heap->to_empty[space] != 0 && died < DRAIN_MOST / 2; heap->to_empty[space]--) {
         unsigned index = next_in_turn(heap, space);
-        size_t count = cb_lower(cb_ring_count(heap, index), work_most(index));
+        size_t count = cb_lower(cb_bin_count(heap, index), work_most(index));
         shrink(heap, index, count);
-        died += count * cb_ring_granules(index);
+        died += count * cb_bin_granules(index);
     }
     if (heap->to_empty[space] == 0) {
-        heap->flushed_all = heap->flushed;
+        heap->died_when_emptied = heap->died_in_bins;
     }
 }
 
-/* When half of what was in use is not any more, no ring may hold more than it does: each free to one looks again. */
+/* When half of what was in use is not any more, no bin may hold more than it does: each free to one looks again. */
 static void follow_shrinking(struct cb_heap *heap) {
     size_t in_use = cb_heap_in_use(heap);
     heap->used_most = in_use > heap->used_most ? in_use : heap->used_most;
@@ -274,7 +274,7 @@ static void follow_shrinking(struct cb_heap *heap) {
         heap->used_last = in_use;
     } else if (in_use < heap->used_last / 2) {
         heap->used_last = in_use;
-        for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
+        for (unsigned i = CB_BIN_BEGIN; i < CB_BINS; i = cb_bin_next(i)) {
             shrink(heap, i, 0);
         }
     }
@@ -282,9 +282,9 @@ static void follow_shrinking(struct cb_heap *heap) {
 
 static void make_room(struct cb_heap *heap, unsigned index) {
     enum cb_space_kind space = space_of(index);
-    if (heap->rings->ring[index].slot == NULL) {
+    if (heap->bins->bin[index].slot == NULL) {
         begin(heap, index);
-        if (!cb_ring_is_full(heap, index)) {
+        if (!cb_bin_is_full(heap, index)) {
             return;
         }
     }
@@ -293,16 +293,16 @@ static void make_room(struct cb_heap *heap, unsigned index) {
     if (draining) {
         empty_some(heap, space);
         if (cb_heap_is_sparse(heap)) {
-            if (cb_ring_bound(heap, index) != 0) {
-                shrink(heap, index, cb_lower(cb_ring_count(heap, index), work_most(index)));
+            if (cb_bin_bound(heap, index) != 0) {
+                shrink(heap, index, cb_lower(cb_bin_count(heap, index), work_most(index)));
             }
-            return; /* a ring that may hold nothing: the object dies, and nothing else is to be done */
+            return; /* a bin that may hold nothing: the object dies, and nothing else is to be done */
         }
     }
     size_t limit = budget(heap, space), held = parked(heap, space);
-    size_t count = cb_ring_count(heap, index), more = count != 0 ? count : 1;
-    bool may_grow = !draining || (count + more) * cb_ring_granules(index) <= DRAIN_RING;
-    if (may_grow && held + more * cb_ring_granules(index) <= limit && grow(heap, index)) {
+    size_t count = cb_bin_count(heap, index), more = count != 0 ? count : 1;
+    bool may_grow = !draining || (count + more) * cb_bin_granules(index) <= DRAIN_BIN;
+    if (may_grow && held + more * cb_bin_granules(index) <= limit && grow(heap, index)) {
         return;
     }
     for (size_t died = 0; died < DRAIN_MOST / 2 && held > limit;) {
@@ -313,8 +313,8 @@ static void make_room(struct cb_heap *heap, unsigned index) {
         held = held > less ? held - less : 0;
         died += less;
     }
-    if (cb_ring_is_full(heap, index)) {
-        count = cb_ring_count(heap, index);
+    if (cb_bin_is_full(heap, index)) {
+        count = cb_bin_count(heap, index);
         flush(heap, index, cb_lower(draining ? count : (count + 1) / 2, work_most(index)));
     }
 }
@@ -322,12 +322,12 @@ static void make_room(struct cb_heap *heap, unsigned index) {
 /* Under the lock: makes room for an entry, or lets it die where none is allowed. True when there is room. */
 static bool room_or_death(struct cb_heap *heap, unsigned index, size_t granule) {
     make_room(heap, index);
-    if (!cb_ring_is_full(heap, index)) {
+    if (!cb_bin_is_full(heap, index)) {
         return true;
     }
-    size_t granules = cb_ring_granules(index);
+    size_t granules = cb_bin_granules(index);
     struct cb_block *block = cb_block_of_granule(granule);
-    heap->flushed += granules;
+    heap->died_in_bins += granules;
     cb_count(&heap->overflowed, 1);
     if (CB_LIKELY(block->space == CB_SMALL)) {
         cb_count(&heap->dead, granules);
@@ -338,7 +338,7 @@ static bool room_or_death(struct cb_heap *heap, unsigned index, size_t granule) 
     return false;
 }
 
-static CB_NOINLINE bool ring_full(struct cb_heap *heap, unsigned index, size_t granule) {
+static CB_NOINLINE bool bin_full(struct cb_heap *heap, unsigned index, size_t granule) {
     if (!cb_fork_lock(heap)) {
         cb_map_set(cb_map + granule, cb_map_get(cb_map + granule) & CB_LENGTH);
         return false;
@@ -349,56 +349,56 @@ static CB_NOINLINE bool ring_full(struct cb_heap *heap, unsigned index, size_t g
     return room;
 }
 
-/* Parks the object in a ring that has room. `overflowed`: entries have just died for it. */
+/* Parks the object in a bin that has room. `overflowed`: entries have just died for it. */
 static void park(struct cb_heap *heap, unsigned index, size_t granule, bool overflowed) {
-    cb_map_set(cb_map + granule, index < CB_MEDIUM_RING ? CB_PARKED | cb_ring_granules(index) : CB_PARKED);
-    *heap->rings->top[index]++ = granule;
-    if (index >= CB_MEDIUM_RING) {
-        heap->parked_medium += cb_ring_granules(index);
+    cb_map_set(cb_map + granule, index < CB_MEDIUM_BIN ? CB_PARKED | cb_bin_granules(index) : CB_PARKED);
+    *heap->bins->top[index]++ = granule;
+    if (index >= CB_MEDIUM_BIN) {
+        heap->parked_medium += cb_bin_granules(index);
     } else if (!overflowed && !is_draining(heap)) { /* malloc need not ask one that overflows: see flush */
-        cb_thread.asked |= cb_asked_bit(cb_ring_granules(index));
+        cb_thread.asked |= cb_asked_bit(cb_bin_granules(index));
     }
 }
 
-void cb_ring_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
-    size_t granule = p >> CB_GRANULE_SHIFT, flushed = heap->flushed;
-    if (CB_LIKELY(!cb_ring_is_full(heap, index)) || ring_full(heap, index, granule)) {
-        park(heap, index, granule, heap->flushed != flushed);
+void cb_bin_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
+    size_t granule = p >> CB_GRANULE_SHIFT, flushed = heap->died_in_bins;
+    if (CB_LIKELY(!cb_bin_is_full(heap, index)) || bin_full(heap, index, granule)) {
+        park(heap, index, granule, heap->died_in_bins != flushed);
     }
 }
 
-void cb_ring_park_locked(struct cb_heap *heap, unsigned index, size_t granule) {
-    size_t flushed = heap->flushed;
-    if (CB_LIKELY(!cb_ring_is_full(heap, index)) || room_or_death(heap, index, granule)) {
-        park(heap, index, granule, heap->flushed != flushed);
+void cb_bin_park_locked(struct cb_heap *heap, unsigned index, size_t granule) {
+    size_t flushed = heap->died_in_bins;
+    if (CB_LIKELY(!cb_bin_is_full(heap, index)) || room_or_death(heap, index, granule)) {
+        park(heap, index, granule, heap->died_in_bins != flushed);
     }
 }
 
-uintptr_t cb_ring_take(struct cb_heap *heap, unsigned index, size_t entry) {
-    size_t *slot = heap->rings->ring[index].slot, granule = slot[entry];
-    slot[entry] = *--heap->rings->top[index];
-    if (index >= CB_MEDIUM_RING) {
-        heap->parked_medium -= cb_ring_granules(index);
-    } else if (cb_ring_is_empty(heap, index)) {
-        cb_thread.asked &= ~cb_asked_bit(cb_ring_granules(index));
+uintptr_t cb_bin_take(struct cb_heap *heap, unsigned index, size_t entry) {
+    size_t *slot = heap->bins->bin[index].slot, granule = slot[entry];
+    slot[entry] = *--heap->bins->top[index];
+    if (index >= CB_MEDIUM_BIN) {
+        heap->parked_medium -= cb_bin_granules(index);
+    } else if (cb_bin_is_empty(heap, index)) {
+        cb_thread.asked &= ~cb_asked_bit(cb_bin_granules(index));
     }
     return granule << CB_GRANULE_SHIFT;
 }
 
-bool cb_ring_drain(struct cb_heap *heap) {
+bool cb_bin_drain(struct cb_heap *heap) {
     bool any = false;
-    for (unsigned i = CB_RING_BEGIN; i < CB_RINGS; i = cb_ring_next(i)) {
-        if (!cb_ring_is_empty(heap, i)) {
-            shrink(heap, i, cb_ring_count(heap, i));
+    for (unsigned i = CB_BIN_BEGIN; i < CB_BINS; i = cb_bin_next(i)) {
+        if (!cb_bin_is_empty(heap, i)) {
+            shrink(heap, i, cb_bin_count(heap, i));
             any = true;
         }
     }
     return any;
 }
 
-void cb_ring_empty_all(struct cb_heap *heap) {
+void cb_bin_empty_all(struct cb_heap *heap) {
     cb_lock_take(&heap->lock);
-    cb_ring_drain(heap);
+    cb_bin_drain(heap);
     cb_heap_unlock(heap);
     for (int space = CB_SMALL; space < CB_SPACES; space++) {
         heap->slots_at[space] = 0;
@@ -406,12 +406,12 @@ void cb_ring_empty_all(struct cb_heap *heap) {
     }
 }
 
-void cb_ring_give_up(struct cb_heap *heap) {
-    cb_ring_empty_all(heap);
+void cb_bin_give_up(struct cb_heap *heap) {
+    cb_bin_empty_all(heap);
     cb_thread.asked = 0;
-    /* Zero is what rings are that were never used. */
-    size_t page = cb_page_size, size = (sizeof *heap->rings + page - 1) & ~(page - 1);
-    if (!cb_os_purge(heap->rings, size)) {
-        memset(heap->rings, 0, sizeof *heap->rings);
+    /* Zero is what bins are that were never used. */
+    size_t page = cb_page_size, size = (sizeof *heap->bins + page - 1) & ~(page - 1);
+    if (!cb_os_purge(heap->bins, size)) {
+        memset(heap->bins, 0, sizeof *heap->bins);
     }
 }

@@ -1,0 +1,97 @@
+/*
+ * bin.h: bins: the most recent frees of each size, kept for the next request of it.
+ *
+ * Layer: heap, above the blocks. Threads: the owner of the heap only.
+ *
+ * How much the bins may hold follows the program: see budget() in bin.c.
+ */
+#ifndef CB_HEAP_BIN_H
+#define CB_HEAP_BIN_H
+
+#include "heap/block.h"
+
+/* The bin for objects of 1 to 63 granules. */
+static inline unsigned cb_small_bin(size_t granules) {
+    return CB_SMALL_BIN + (unsigned)granules;
+}
+
+/* The bin for medium objects of this many bytes (a class size), and back. */
+static inline unsigned cb_medium_bin(size_t size) {
+    size_t s = size - 1;
+    unsigned log = 63 - (unsigned)__builtin_clzl(s | 512);
+    return CB_MEDIUM_BIN + (log - 9) * 16 + (unsigned)(s >> (log - 4) & 15);
+}
+
+static inline size_t cb_medium_size(unsigned bin) {
+    unsigned log = 9 + (bin - CB_MEDIUM_BIN) / 16;
+    return (size_t)(16 + (bin & 15) + 1) << (log - 4);
+}
+
+/* The bin for objects of this many granules, of either kind. */
+static inline unsigned cb_bin_of(size_t granules) {
+    return granules <= CB_SMALL_GRANULES ? cb_small_bin(granules)
+                                         : cb_medium_bin(granules << CB_GRANULE_SHIFT);
+}
+
+static inline size_t cb_bin_count(const struct cb_heap *heap, unsigned bin) {
+    return (size_t)(heap->bins->top[bin] - heap->bins->bin[bin].slot);
+}
+
+/* How many entries it may have. */
+static inline size_t cb_bin_bound(const struct cb_heap *heap, unsigned bin) {
+    return (heap->bins->ends[bin].full - heap->bins->ends[bin].empty) / sizeof *heap->bins->bin[bin].slot;
+}
+
+static inline bool cb_bin_is_empty(const struct cb_heap *heap, unsigned bin) {
+    return heap->bins->top[bin] == heap->bins->bin[bin].slot;
+}
+
+static inline bool cb_bin_is_full(const struct cb_heap *heap, unsigned bin) {
+    return (uint32_t)(uintptr_t)heap->bins->top[bin] == heap->bins->ends[bin].full;
+}
+
+/* To go through all bins, from CB_BIN_BEGIN to CB_BINS. */
+static inline unsigned cb_bin_next(unsigned bin) {
+    return bin == CB_SMALL_BIN + CB_SMALL_GRANULES ? CB_MEDIUM_BIN : bin + 1;
+}
+
+/* Granules of the objects in a bin. */
+static inline size_t cb_bin_granules(unsigned bin) {
+    return bin < CB_MEDIUM_BIN ? bin - CB_SMALL_BIN : cb_medium_size(bin) >> CB_GRANULE_SHIFT;
+}
+
+/* Puts a granule's number into a bin, where there is room. Map and counts are the caller's. */
+static inline __attribute__((always_inline)) bool cb_bin_push(struct cb_bins *bins, size_t bin,
+                                                              size_t granule) {
+    size_t *top = bins->top[bin];
+    if (CB_UNLIKELY((uint32_t)(uintptr_t)top == bins->ends[bin].full)) {
+        return false;
+    }
+    bins->top[bin] = top + 1;
+    *top = granule;
+    return true;
+}
+
+/*
+ * Parks an object whose map bytes say that it is live, or freed remotely. A full bin grows or lets its older half
+ * die; one that may hold nothing lets the object itself die.
+ */
+void cb_bin_park(struct cb_heap *heap, unsigned bin, uintptr_t p);
+
+/* The same for the owner under the heap's lock. */
+void cb_bin_park_locked(struct cb_heap *heap, unsigned bin, size_t granule);
+
+/* Takes the entry out of a bin that is not empty, puts the newest in its place, and returns its address. The
+ * map is left as it is. */
+uintptr_t cb_bin_take(struct cb_heap *heap, unsigned bin, size_t entry);
+
+/* Lets everything die that is parked; bins may hold little until they have earned more again. */
+void cb_bin_empty_all(struct cb_heap *heap);
+
+/* The same, and gives the memory of the bins back. */
+void cb_bin_give_up(struct cb_heap *heap);
+
+/* cb_bin_empty_all under the heap's lock, for bins that hold something. True when there was one. */
+bool cb_bin_drain(struct cb_heap *heap);
+
+#endif

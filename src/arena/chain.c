@@ -331,7 +331,9 @@ bool cutback_chain_commit(cutback_chain *chain, cutback_chain_mark mark) {
     if (chunk == NULL)
         return false;
     cb_chain_note_peak(chain);
-    for (cutback_chunk *newer = *link; newer != NULL && newer != chunk; newer = *link) {
+    for (cutback_chunk *newer = *link; newer != chunk; newer = *link) {
+        if (newer == NULL)
+            return false; /* never: the chunk is one of the chain's */
         if (newer->arena.depth != 0) {
             cutback_mark outermost = {&newer->arena, cb_scope_at(&newer->arena, 1)->id, 1};
             cb_chain_commit(chain, link, outermost);

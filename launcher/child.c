@@ -106,18 +106,26 @@ static pid_t start(const char *path, char *const *arguments, struct cb_streams s
     return child;
 }
 
+static void note(const siginfo_t *signal, struct cb_outcome *outcome) {
+    bool ends = signal->si_signo == SIGHUP || signal->si_signo == SIGINT || signal->si_signo == SIGQUIT ||
+                signal->si_signo == SIGTERM;
+    outcome->interrupted = ends ? signal->si_signo : outcome->interrupted;
+}
+
 static void wait_for(pid_t child, struct cb_outcome *outcome, const sigset_t *set) {
+    siginfo_t signal;
     while (wait4(child, &outcome->status, WNOHANG, &outcome->used) == 0) {
-        siginfo_t signal;
         if (sigwaitinfo(set, &signal) < 0 || signal.si_signo == SIGCHLD) {
             continue;
         }
         if (signal.si_code <= 0) { /* from a process; the terminal's and the kernel's are above */
             kill(child, signal.si_signo);
         }
-        bool ends = signal.si_signo == SIGHUP || signal.si_signo == SIGINT || signal.si_signo == SIGQUIT ||
-                    signal.si_signo == SIGTERM;
-        outcome->interrupted = ends ? signal.si_signo : outcome->interrupted;
+        note(&signal, outcome);
+    }
+    /* Those that came together with the end of the program, which may have ended of them. */
+    while (sigtimedwait(set, &signal, &(struct timespec){0}) > 0) {
+        note(&signal, outcome);
     }
 }
 

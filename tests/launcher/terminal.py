@@ -5,7 +5,9 @@ Environment: CUTBACK_RUN, the launcher. Each program says "ready" before anythin
 """
 import os
 import pty
+import shutil
 import signal
+import subprocess
 import sys
 
 RUN = os.environ["CUTBACK_RUN"]
@@ -15,13 +17,14 @@ failures = 0
 class Terminal:
     """A program on a terminal of its own, as leader of the session."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, under=()):
         self.name = " ".join(arguments)
         self.said = b""
         self.seen = 0  # how far of it has been waited for
         self.pid, self.file = pty.fork()
         if self.pid == 0:
-            os.execv(RUN, [RUN, *arguments])
+            command = [*under, RUN, *arguments]
+            os.execvp(command[0], command)
 
     def read(self):
         try:
@@ -72,6 +75,14 @@ terminal = Terminal("--compare", "bash", "-c", "echo ready; exec sleep 60")
 terminal.wait_for(b"ready")
 terminal.type(b"\x03")
 terminal.end(-signal.SIGINT, b"interrupted")
+
+# The program has ended of it before the launcher looks for the first time.
+SLOW = ("strace", "-o", "/dev/null", "-e", "trace=wait4", "-e", "inject=wait4:delay_enter=300000")
+if shutil.which("strace") and subprocess.run([*SLOW, "true"], capture_output=True).returncode == 0:
+    terminal = Terminal("--compare", "bash", "-c", "echo ready; exec sleep 60", under=SLOW)
+    terminal.wait_for(b"ready")
+    terminal.type(b"\x03")
+    terminal.end(-signal.SIGINT, b"interrupted")
 
 # A shell stops and continues it.
 os.environ["PS1"] = "prompt> "

@@ -213,10 +213,6 @@ CB_EXPORT void *CB_NAME(reallocarray)(void *ptr, size_t count, size_t size) {
     return CB_NAME(realloc)(ptr, bytes);
 }
 
-static uintptr_t align_up(uintptr_t p, size_t align) {
-    return (p + align - 1) & ~(uintptr_t)(align - 1);
-}
-
 /*
  * An object from a bin among whose newest entries one happens to be aligned: the newest, of those that are aligned no
  * better than need be.
@@ -243,7 +239,7 @@ static void *aligned_from_bin(struct cb_heap *heap, unsigned index, size_t align
 /* From the run; the padding before the object is dead, and comes back when the object is freed on top. */
 static void *aligned_from_run(struct cb_heap *heap, enum cb_space_kind space, size_t granules, size_t align) {
     struct cb_run *run = cb_run_of(heap, space);
-    size_t from = run->cursor, at = align_up(from, align >> CB_GRANULE_SHIFT);
+    size_t from = run->cursor, at = cb_align_up(from, align >> CB_GRANULE_SHIFT);
     if (at + granules > run->limit) {
         return NULL;
     }
@@ -345,7 +341,7 @@ CB_EXPORT void *CB_NAME(pvalloc)(size_t size) {
     if (size > SIZE_MAX - page) {
         return no_memory();
     }
-    return CB_NAME(memalign)(page, align_up(size, page));
+    return CB_NAME(memalign)(page, cb_align_up(size, page));
 }
 
 static CB_NOINLINE size_t usable_size_slow(uintptr_t p) {

@@ -94,7 +94,7 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
     heap->blocks--;
     cb_count(&heap->used, (size_t)0 - block->fresh);
     uncache_owner(heap, block);
-    /* release: partner of the acquire in the page allocator's outside_blocks: the map bytes are zero by now */
+    /* release: partner of the acquire in cb_extent_outside_blocks: the map bytes are zero by now */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
     /* The map is dirty too; where something is purged its pages count as if they were the block's. */
     size_t dirty = ((64 - clean) << CB_UNIT_SHIFT) + (CB_BLOCK_SIZE >> CB_GRANULE_SHIFT);

@@ -273,7 +273,7 @@ static const char *check_heap(struct cb_heap *heap) {
     const char *wrong = check_bins(heap, tally.parked);
     wrong = wrong != NULL ? wrong : check_lists(heap, tally.listed);
     wrong = wrong != NULL ? wrong : check_queues(heap, queued);
-    return wrong != NULL ? wrong : cb_pages_check() ? NULL : "the page allocator's lists are wrong";
+    return wrong != NULL ? wrong : cb_extent_check() ? NULL : "the page allocator's lists are wrong";
 }
 
 const char *cb_heap_check(void) {

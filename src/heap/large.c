@@ -34,7 +34,7 @@ static struct cb_large *node_of(uintptr_t p) {
 }
 
 static size_t to_pages(size_t size) {
-    return (size + cb_page_size - 1) & ~(cb_page_size - 1);
+    return cb_align_up(size, cb_page_size);
 }
 
 /* Bytes from the start of the object that its moved pieces cover. */
@@ -242,7 +242,7 @@ static struct place find_place(uintptr_t p, size_t old, size_t size) {
     }
     if (place.at != 0 && place.room != 0 && dirty.bytes != 0 && dirty.to > place.at + size) {
         uintptr_t from = dirty.from > place.at + size ? dirty.from : place.at + size;
-        place.unclean = cb_options.purge == CB_PURGE_NEVER || !cb_pages_purge_part(from, dirty.to - from);
+        place.unclean = cb_options.purge == CB_PURGE_NEVER || !cb_excess_purge_part(from, dirty.to - from);
     }
     return place;
 }

@@ -65,7 +65,7 @@ static void release(struct cb_block *block) {
     uintptr_t start = cb_block_start(block);
     memset(cb_map_at(start), 0, CB_BLOCK_GRANULES - 1);             /* the last one is zero */
     atomic_store_explicit(&block->remote, 0, memory_order_relaxed); /* as in drop in block.c */
-    /* release: partner of the acquire in the page allocator's outside_blocks */
+    /* release: partner of the acquire in cb_extent_outside_blocks */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
     cb_pages_give_block(start, CB_BLOCK_SIZE);
 }
@@ -82,8 +82,8 @@ static void purge(struct cb_block *block, uint64_t live) {
             block->purged_pages |= page << to;
         }
         if (to > from) {
-            cb_pages_purge_part(cb_block_start(block) + (from << CB_UNIT_SHIFT), (to - from)
-                                                                                     << CB_UNIT_SHIFT);
+            cb_excess_purge_part(cb_block_start(block) + (from << CB_UNIT_SHIFT), (to - from)
+                                                                                      << CB_UNIT_SHIFT);
         }
     }
 }
@@ -137,7 +137,7 @@ bool cb_lost_free(uintptr_t p) {
         look(block);
     }
     cb_lock_drop(&lost.lock);
-    cb_pages_release_excess();
+    cb_excess_release();
     return live;
 }
 

@@ -59,16 +59,12 @@ static void *take(size_t size, bool pages) {
     return memory;
 }
 
-static size_t round_up(size_t size, size_t to) {
-    return (size + to - 1) & ~(to - 1);
-}
-
 void *cb_meta_take(size_t size) {
-    return take(round_up(size, META_ALIGN), false);
+    return take(cb_align_up(size, META_ALIGN), false);
 }
 
 void *cb_meta_take_pages(size_t size) {
-    return take(round_up(size, cb_os_page_size()), true);
+    return take(cb_align_up(size, cb_os_page_size()), true);
 }
 
 size_t cb_meta_total(void) {

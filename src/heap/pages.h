@@ -3,25 +3,15 @@
  *
  * Layer: heap, above the ranges. Threads: any; everything is guarded by pages.lock inside.
  *
- * Free extents are coalesced at once. The node of a free extent lies in the granule map, at the bytes of its
- * first page (a page has 256 of them and needs none while it is free); the map bytes of its last page point
- * to it. A large object keeps its node at the same place. Of each free extent a dirty part is known, outside
- * of which every page is untouched or purged, hence zero.
+ * What is free is in extent.h, what of it goes back to the system in excess.h. A large object keeps its node in the granule
+ * map, at the bytes of its first page, as a free extent does.
  */
 #ifndef CB_HEAP_PAGES_H
 #define CB_HEAP_PAGES_H
 
+#include "heap/excess.h"
+#include "heap/extent.h"
 #include "heap/types.h"
-
-/* What may not be zero in a stretch of pages: [from, to), in which `bytes` are dirty; bytes 0: nothing. */
-struct cb_dirty {
-    uintptr_t from, to;
-    size_t bytes;
-};
-
-/* Where in the node of a free extent its start and its size are; for debuggers. */
-#define CB_EXTENT_START 8
-#define CB_EXTENT_SIZE 16
 
 struct cb_pages_totals {
     size_t mapped; /* bytes */
@@ -55,20 +45,8 @@ void cb_pages_give_partly(uintptr_t start, size_t size, size_t dirty);
 /* The same for a whole block, which has no owner any more. Purges nothing: the caller holds its heap's lock. */
 void cb_pages_give_block(uintptr_t start, size_t dirty);
 
-/* True when free extents hold more than may stay resident; relaxed, a hint. */
-bool cb_pages_excess(void);
-
-/* Purges some of that: about as much as was given back since the last call. */
-void cb_pages_release_excess(void);
-
 /* Adds `more` bytes behind `end` to an object that ends there, if those are free. */
 bool cb_pages_extend(uintptr_t end, size_t more);
-
-/* Purges free extents until no more than `keep` bytes in them are dirty. Returns the bytes given back. */
-size_t cb_pages_purge(size_t keep);
-
-/* Purges a part of a block on behalf of its owner, and counts it. */
-bool cb_pages_purge_part(uintptr_t start, size_t size);
 
 /* True when the address, which must be ours and in no block, is in a free extent. Slow: for reports. */
 bool cb_pages_are_free(uintptr_t p);
@@ -86,12 +64,6 @@ bool cb_pages_each_large(size_t (*visit)(uintptr_t p, void *context), void *cont
 
 /* In a forked child: repairs or abandons what another thread was doing at the time. */
 void cb_pages_after_fork(void);
-
-/* True when all nodes, bins and counts agree. For tests. */
-bool cb_pages_check(void);
-
-/* Bytes per page; constant after cb_pages_init. */
-extern size_t cb_page_size;
 
 bool cb_pages_init(void);
 

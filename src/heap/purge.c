@@ -191,8 +191,8 @@ uint64_t cb_purge_run(const struct cb_purge_order *order) {
         uint64_t above = ~(left >> first);
         unsigned count = above != 0 ? (unsigned)__builtin_ctzll(above) : 64;
         uint64_t bits = (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
-        if (!cb_pages_purge_part(start + ((uintptr_t)first << CB_UNIT_SHIFT),
-                                 (size_t)count << CB_UNIT_SHIFT)) {
+        if (!cb_excess_purge_part(start + ((uintptr_t)first << CB_UNIT_SHIFT),
+                                  (size_t)count << CB_UNIT_SHIFT)) {
             break;
         }
         left &= ~bits;

@@ -38,10 +38,6 @@ static unsigned next_place;   /* in strides: not tried yet; guarded by grow_lock
 #define PLACES 48
 #define FURTHER_PART 2
 
-static uintptr_t round_up(uintptr_t n, size_t to) {
-    return (n + to - 1) & ~(uintptr_t)(to - 1);
-}
-
 /*
  * The address space below `end` (a power of two) is used as follows, in eighths: the first range somewhere in
  * the first quarter of the third, further ones in the rest of it, the map of all addresses in the first half
@@ -95,7 +91,7 @@ static uintptr_t table_mapped(uintptr_t at, uintptr_t *to) {
 static bool table_grow(struct cb_range *range, uintptr_t start, uintptr_t end) {
     size_t page = cb_os_page_size();
     uintptr_t at = (uintptr_t)cb_block_of(start) & ~(page - 1);
-    uintptr_t to = round_up((uintptr_t)cb_block_of(end), page);
+    uintptr_t to = cb_align_up((uintptr_t)cb_block_of(end), page);
     if (range->table_end > at) {
         at = range->table_end;
     }
@@ -149,7 +145,7 @@ static uintptr_t anywhere(struct cb_range *range, size_t size) {
     if (got == 0) {
         return 0;
     }
-    uintptr_t start = round_up(got, CB_RANGE_STEP);
+    uintptr_t start = cb_align_up(got, CB_RANGE_STEP);
     if (start != got) {
         cb_os_unmap((void *)got, start - got);
     }

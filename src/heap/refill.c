@@ -50,10 +50,6 @@ static size_t step_for(const struct request *wanted) {
     return step > wanted->granules ? step : wanted->granules;
 }
 
-static uintptr_t align_up(uintptr_t n, size_t align) {
-    return (n + align - 1) & ~(uintptr_t)(align - 1);
-}
-
 static void set_run(struct cb_heap *heap, enum cb_space_kind space, struct cb_block *block, uintptr_t from,
                     uintptr_t to, bool fresh) {
     struct cb_space *s = &heap->space[space];
@@ -154,7 +150,7 @@ static bool run_fresh(struct cb_heap *heap, const struct request *wanted) {
         return false;
     }
     size_t end = CB_BLOCK_GRANULES - 1; /* no object may touch the end of a block */
-    size_t from = align_up(block->fresh, wanted->align), pad = from - block->fresh;
+    size_t from = cb_align_up(block->fresh, wanted->align), pad = from - block->fresh;
     if (from + wanted->granules > end) {
         return false;
     }
@@ -222,7 +218,7 @@ static bool refill_by_list(struct cb_heap *heap, const struct request *wanted) {
     if (dead.granules == 0) {
         return false;
     }
-    uintptr_t start = align_up(dead.start, wanted->align << CB_GRANULE_SHIFT);
+    uintptr_t start = cb_align_up(dead.start, wanted->align << CB_GRANULE_SHIFT);
     size_t room = dead.granules - ((start - dead.start) >> CB_GRANULE_SHIFT), step = step_for(wanted);
     size_t granules = step + CB_RUN_LEAST < room || wanted->align > PAGE ? step : room;
     struct cb_block *block = cb_block_of(start);

@@ -52,7 +52,7 @@ void cb_release_some(struct cb_heap *heap) {
     for (size_t units = 0; units < share && got != 0; units += got) {
         got = is_due(heap) ? release_one(heap, WORK / 2, false) : 0;
     }
-    cb_pages_release_excess();
+    cb_excess_release();
 }
 
 #define WATCH_EACH 8 /* of so many frees that come by here, one asks what time it is */

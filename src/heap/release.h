@@ -35,7 +35,7 @@ static inline void cb_heap_unlock(struct cb_heap *heap) {
     if (CB_UNLIKELY(cb_reserve_is_idle())) {
         cb_heap_watch(heap);
     }
-    bool due = ((heap->purge_due || cb_reserve_is_over()) && cb_purge_is_due(heap)) || cb_pages_excess();
+    bool due = ((heap->purge_due || cb_reserve_is_over()) && cb_purge_is_due(heap)) || cb_excess_any();
     cb_lock_drop(&heap->lock);
     if (CB_UNLIKELY(due)) {
         cb_release_some(heap);

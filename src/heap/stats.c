@@ -180,7 +180,7 @@ CB_EXPORT int CB_NAME(malloc_trim)(size_t pad) {
     }
     cb_heaps_trim();
     cb_room_give_back();
-    cb_pages_purge(pad);
+    cb_excess_purge(pad);
     cb_reserve_forget();
     cb_pages_totals(&after);
     return after.purged > before.purged;

@@ -46,7 +46,7 @@
 #define CB_PURGE_STEP CB_MIB(1)
 #define CB_PURGE_PER_MS CB_KIB(128)
 
-/* ---- The reserve: pages without live objects that stay (reserve.c, purge.c, pages.c) ------------------------------ */
+/* ---- The reserve: pages without live objects that stay (reserve.c, purge.c, excess.c) ----------------------------- */
 
 /* Milliseconds after which it is asked what of the reserve was of use, and half of what was not goes. Waves that come less
  * than two of them apart are seen as such; three seconds after the last one, a sixteenth of it is left at most. */

@@ -306,6 +306,11 @@ static inline uint64_t cb_asked_bit(size_t granules) {
     return (uint64_t)1 << (granules - 1);
 }
 
+/* `align` is a power of two. */
+static inline uintptr_t cb_align_up(uintptr_t n, size_t align) {
+    return (n + align - 1) & ~(uintptr_t)(align - 1);
+}
+
 #define CB_TLS_MODEL __attribute__((tls_model("initial-exec")))
 #define CB_NO_TAG ((uint64_t)1) /* of no entry of cb_owner_cache */
 

@@ -35,11 +35,11 @@ static void what_is_given_back_is_taken_again(void **state) {
     (void)state;
     uintptr_t p = take(16 * page, page);
     cb_pages_give(p, 16 * page);
-    assert_true(cb_pages_check());
+    assert_true(cb_extent_check());
     uintptr_t q = take(16 * page, page);
     cb_pages_give(q, 16 * page);
     assert_int_equal(p, q);
-    assert_true(cb_pages_check());
+    assert_true(cb_extent_check());
 }
 
 static void neighbours_merge_in_any_order(void **state) {
@@ -49,7 +49,7 @@ static void neighbours_merge_in_any_order(void **state) {
         uintptr_t p = take(3 * page, page);
         for (int k = 0; k < 3; k++) {
             cb_pages_give(p + (uintptr_t)order[i][k] * page, page);
-            assert_true(cb_pages_check());
+            assert_true(cb_extent_check());
         }
         uintptr_t q = take(3 * page, page);
         assert_int_equal(q, p);
@@ -67,15 +67,15 @@ static void the_free_end_grows(void **state) {
             totals.mapped + page; /* more than there is: the range grows, and more is taken than asked for */
         uintptr_t p = cb_pages_take(size, page, &(struct cb_dirty){0});
         assert_true(p != 0);
-        assert_true(cb_pages_check());
+        assert_true(cb_extent_check());
         cb_pages_give_partly(p, size, 0);
-        assert_true(cb_pages_check());
+        assert_true(cb_extent_check());
         struct cb_pages_totals after;
         cb_pages_totals(&after);
         uintptr_t q = cb_pages_take(after.mapped + page, page, &(struct cb_dirty){0});
         assert_true(q != 0 && q <= p);
         cb_pages_give_partly(q, after.mapped + page, 0);
-        assert_true(cb_pages_check());
+        assert_true(cb_extent_check());
     }
 }
 
@@ -84,11 +84,11 @@ static void an_extent_of_one_page_is_an_extent(void **state) {
     uintptr_t p = take(9 * page, page);
     for (uintptr_t i = 0; i < 9; i += 2) {
         cb_pages_give(p + i * page, page);
-        assert_true(cb_pages_check());
+        assert_true(cb_extent_check());
     }
     for (uintptr_t i = 1; i < 9; i += 2) {
         cb_pages_give(p + i * page, page);
-        assert_true(cb_pages_check());
+        assert_true(cb_extent_check());
     }
 }
 
@@ -100,7 +100,7 @@ static void an_extent_grows_only_into_what_is_free(void **state) {
     assert_true(cb_pages_extend(p + 2 * page, 2 * page));
     assert_false(cb_pages_extend(p + 4 * page, page));
     cb_pages_give(p, 8 * page);
-    assert_true(cb_pages_check());
+    assert_true(cb_extent_check());
 }
 
 static void every_alignment_is_kept(void **state) {
@@ -110,7 +110,7 @@ static void every_alignment_is_kept(void **state) {
         uintptr_t p = cb_pages_take(3 * page, align, &dirty);
         assert_true(p != 0 && (p & (align - 1)) == 0);
         cb_pages_give(p, 3 * page);
-        assert_true(cb_pages_check());
+        assert_true(cb_extent_check());
     }
 }
 
@@ -119,7 +119,7 @@ static void what_was_purged_reads_as_zero(void **state) {
     struct cb_dirty dirty;
     uintptr_t p = take((size_t)4 << 20, page);
     cb_pages_give(p, (size_t)4 << 20);
-    cb_pages_purge(0);
+    cb_excess_purge(0);
     struct cb_pages_totals totals;
     cb_pages_totals(&totals);
     assert_int_equal(totals.dirty, 0);
@@ -129,7 +129,7 @@ static void what_was_purged_reads_as_zero(void **state) {
         assert_int_equal(*(unsigned char *)(q + i), 0);
     }
     cb_pages_give(q, (size_t)4 << 20);
-    assert_true(cb_pages_check());
+    assert_true(cb_extent_check());
 }
 
 static void the_totals_add_up(void **state) {
@@ -149,7 +149,7 @@ static void more_than_there_is_is_refused(void **state) {
     struct cb_dirty dirty;
     assert_int_equal(cb_pages_take((size_t)1 << 60, page, &dirty), 0);
     assert_int_equal(cb_pages_take(page, (size_t)1 << 62, &dirty), 0);
-    assert_true(cb_pages_check());
+    assert_true(cb_extent_check());
 }
 
 static void random_takes_and_gives_leave_the_lists_whole(void **state) {
@@ -173,14 +173,14 @@ static void random_takes_and_gives_leave_the_lists_whole(void **state) {
             assert_true(slot[i].p != 0);
             *(size_t *)slot[i].p = i;
         }
-        assert_true(cb_pages_check());
+        assert_true(cb_extent_check());
     }
     for (size_t i = 0; i < SLOTS; i++) {
         if (slot[i].p != 0) {
             cb_pages_give(slot[i].p, slot[i].size);
         }
     }
-    assert_true(cb_pages_check());
+    assert_true(cb_extent_check());
 }
 
 int main(void) {

@@ -4,7 +4,8 @@
  *
  * Layer:     tests. Threading: none.
  *
- * An input that does not begin as a trace gets a header: its first byte says whether there are sites, the others are the chunks.
+ * An input that does not begin as a trace gets a header: its first byte says whether there are sites, the others are
+ * the chunks.
  */
 #include "replay/replay.h"
 

@@ -333,7 +333,7 @@ static bool read_script(const char *path, char line[SCRIPT_LINE], char **interpr
 }
 
 /*
- * What env(1) is to start, by its last words on the line of a script: options and settings of variables
+ * The program that env(1) is to start, by its last words on the line of a script: options and settings of variables
  * come first.
  */
 static char *program_of_env(char *rest) {

@@ -34,7 +34,7 @@ struct cb_outcome {
 char **cb_child_by_shell(const char *path, char *const *arguments);
 
 /*
- * Runs the program at this path with the launcher's environment, to its end. What the launcher has read and
+ * Runs the program at this path with the launcher's environment, to its end. Whatever the launcher has read and
  * mapped is in no figure of the outcome.
  */
 struct cb_outcome cb_child_run(const char *path, char *const *arguments, struct cb_streams streams);

@@ -16,8 +16,8 @@ size_t cb_malloc_others(void);
 const char *cb_malloc_other(size_t index);
 
 /*
- * The path of the library of a malloc, by its name, or by a path with a slash in it. NULL: none is installed; glibc's needs
- * no library. The caller frees.
+ * The path of the library of a malloc, by its name, or by a path with a slash in it. NULL: none is installed;
+ * glibc's needs no library. The caller frees.
  */
 char *cb_malloc_find(const char *name);
 

@@ -7,8 +7,8 @@
 #define CB_LAUNCHER_RECORD_H
 
 /*
- * Puts the option for the recorder into the environment. An older trace of this name is removed; any other file is left,
- * and ends the launcher, as does a name that cannot be.
+ * Puts the option for the recorder into the environment. An older trace of this name is removed; any other file is
+ * left, and ends the launcher, as does a name that cannot be.
  */
 void cb_record_prepare(const char *file);
 

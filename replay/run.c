@@ -4,7 +4,7 @@
  * Layer: replay. Threads: the first one does the first part; another one starts those of the other parts, each when
  * its first phase begins.
  *
- * What is kept here was mapped and touched before the replay begins: none of it is counted.
+ * All that is kept here was mapped and touched before the replay begins: none of it is counted.
  */
 #include "replay.h"
 

@@ -3,8 +3,8 @@
  *
  * Layer: replay, above trace/writer.h. Threads: one.
  *
- * The trace is cut by units: all calls of one object are one, and each call that concerns none. Halves are left out, then
- * quarters, and so on down to one unit, as long as what is left fails; and single units again until none
+ * The trace is cut by units: all calls of one object are one, and each call that concerns none. Halves are left out,
+ * then quarters, and so on down to one unit, as long as what is left fails; and single units again until none
  * can be left out.
  */
 #include "replay.h"

@@ -157,7 +157,7 @@ typedef struct cutback_arena {
 } cutback_arena;
 
 /*
- * What cutback_mark_set returns: a small value, to be kept and handed to cutback_reset or cutback_commit
+ * The result of cutback_mark_set: a small value, to be kept and handed to cutback_reset or cutback_commit
  * once. All zero is a mark that is always refused. The fields are private.
  */
 typedef struct cutback_mark {
@@ -166,7 +166,7 @@ typedef struct cutback_mark {
     size_t depth;
 } cutback_mark;
 
-/* What cutback_get_stats returns. The counters start at 0 with each cutback_init. */
+/* The result of cutback_get_stats. The counters start at 0 with each cutback_init. */
 typedef struct cutback_stats {
     size_t used; /* bytes between the start of memory and the cursor, padding and dead blocks included */
     size_t peak; /* the largest `used` so far */

@@ -95,8 +95,8 @@ typedef struct cutback_chain_stats {
  *
  * `chunk` is what a chunk is to hold at least; a block that needs more gets a chunk as large as it needs. `slots` is
  * how many blocks each chunk remembers; their ring is in the chunk. Beside these a chunk needs
- * sizeof(cutback_chunk) bytes: 1,832 on 64-bit machines, of which 48 times CUTBACK_SCOPES are for marks. Supply is asked
- * for the sum.
+ * sizeof(cutback_chunk) bytes: 1,832 on 64-bit machines, of which 48 times CUTBACK_SCOPES are for marks. Supply is
+ * asked for the sum.
  *
  * With `keep`, one empty chunk, the one that became empty last, does not go back and is used again when one is
  * needed, if it is large enough. Without, a chain whose only block is allocated and freed again and again obtains a
@@ -147,8 +147,8 @@ CUTBACK_API CUTBACK_INLINE void cutback_chain_free(cutback_chain *chain, void *p
 
 /*
  * Resizes the block at `ptr` from `old_size` to `new_size` bytes, aligned to `align`. As cutback_realloc: on top of its
- * chunk, be that the newest or not, it grows and shrinks in place as far as the chunk has room; elsewhere it stays if it
- * shrinks. Otherwise it moves into the newest chunk, or a new one, and belongs to the innermost scope.
+ * chunk, be that the newest or not, it grows and shrinks in place as far as the chunk has room; elsewhere it stays
+ * if it shrinks. Otherwise it moves into the newest chunk, or a new one, and belongs to the innermost scope.
  *
  * Returns NULL, with the block untouched, where cutback_realloc would, or if no chunk is to be had.
  */
@@ -222,8 +222,8 @@ CUTBACK_INLINE void cutback_chain_free(cutback_chain *chain, void *ptr, size_t s
     if (CUTBACK_RARELY(chain->newest == NULL))
         return;
     arena = &chain->newest->arena;
-    /* Left to the cold path: what is not on top, and the block in the first slot, which may be the last one in the chunk,
-     * unless the chunk stays where it is. */
+    /* Left to the cold path: what is not on top, and the block in the first slot, which may be the last one in the
+     * chunk, unless the chunk stays where it is. */
     if (CUTBACK_RARELY(!CUTBACK_CHAIN_TOP(arena, ptr, size) ||
                        (arena->slot == arena->ring + 1 &&
                         (!chain->keep || chain->kept != NULL || chain->newest->older != NULL))))

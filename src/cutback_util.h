@@ -117,8 +117,8 @@ CUTBACK_USED static inline char *cutback_strdup(cutback_arena *arena, const char
 #endif
 
 /*
- * The text that printf would write, as a string. It is written once, where it stays, on top of the arena, and cut to its length;
- * twice if it is longer than 255 bytes.
+ * The text that printf would write, as a string. It is written once, where it stays, on top of the arena, and cut to
+ * its length; twice if it is longer than 255 bytes.
  *
  * NULL as well if printf fails. The arguments are those of printf and vprintf.
  */

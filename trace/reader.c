@@ -498,7 +498,7 @@ static enum cb_trace_kind kind_of(const struct call *call) {
     }
 }
 
-/* What the lane keeps for its next records. */
+/* The lane keeps this for its next records. */
 static void advance(struct lane *lane, uint32_t number) {
     const struct call *call = &lane->call;
     if (call->new_size) {

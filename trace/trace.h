@@ -93,7 +93,7 @@ int cb_trace_next(struct cb_trace_reader *reader, struct cb_trace_event *event);
 /* Frees what the reader has; also after a failure. */
 void cb_trace_close(struct cb_trace_reader *reader);
 
-/* What has been read of sites so far; all of them when cb_trace_next has returned 0. */
+/* The sites that have been read so far; all of them when cb_trace_next has returned 0. */
 struct cb_trace_site cb_trace_site(const struct cb_trace_reader *reader, uint32_t site);
 struct cb_trace_module cb_trace_module(const struct cb_trace_reader *reader, uint32_t module);
 

@@ -154,7 +154,7 @@ void cb_tell_damage(const char *where, const struct cb_record *object, struct cb
                     const char *place);
 /* One trace, each frame in a line; the first one begins with `title`. */
 void cb_tell_trace(const char *title, const struct cb_trace *trace);
-/* What heap/foreign.c calls in place of cb_misuse_report in this library. */
+/* heap/foreign.c calls this in place of cb_misuse_report in this library. */
 void cb_debug_misuse_report(const char *function, const char *what, uintptr_t address, size_t bytes);
 
 void cb_leaks_list(void);

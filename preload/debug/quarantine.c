@@ -1,7 +1,7 @@
 /*
  * quarantine.c: freed objects, oldest first, until there are too many bytes of them. See debug.h.
  *
- * Layer: debug. Threads: any; the lock of table.c guards the queue. What was taken out has no record any more
+ * Layer: debug. Threads: any; the lock of table.c guards the queue. An object that was taken out has no record any more
  * and is its taker's alone.
  */
 #include "debug.h"

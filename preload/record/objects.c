@@ -1,8 +1,8 @@
 /*
  * objects.c: which object is at an address. See record.h.
  *
- * Layer: record. Threads: any. Lock: none. An entry is written and read by whoever has the object; a part of the table is
- * added by compare-and-swap.
+ * Layer: record. Threads: any. Lock: none. An entry is written and read by whoever has the object; a part of the
+ * table is added by compare-and-swap.
  *
  * A table of 8 bytes for each granule, in parts of 64 MiB of addresses, which the system fills with pages as
  * they are used.

@@ -12,7 +12,8 @@
  *
  * While a thread records a call it is busy: what it calls in a signal handler meanwhile is done, and not recorded.
  *
- * Locks: start (process.c), then sites (sites.c), both in a page that a forked child finds zeroed: there nobody holds them.
+ * Locks: start (process.c), then sites (sites.c), both in a page that a forked child finds zeroed: there nobody
+ * holds them.
  */
 #ifndef CB_RECORD_H
 #define CB_RECORD_H
@@ -36,7 +37,7 @@ struct cb_lane {
     struct cb_alive alive; /* held by the thread that writes */
 };
 
-/* What a thread knows of itself. */
+/* A thread's knowledge of itself. */
 struct cb_recorded {
     struct cb_lane *lane; /* NULL, or of this epoch */
     uint32_t epoch;
@@ -150,7 +151,7 @@ static inline uint64_t cb_object_number(uint64_t object) {
     return object & (((uint64_t)1 << CB_OBJECT_BITS) - 1);
 }
 
-/* What is kept is for whoever has the object to itself. */
+/* The number kept for an object; for whoever has it to itself. */
 uint64_t cb_object_get(uintptr_t address);
 void cb_object_set(uintptr_t address, uint64_t object);
 

@@ -50,7 +50,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size);
 void *memmove(void *to, const void *from, size_t size);
 void *memset(void *to, int byte, size_t size);
 
-/* What a pointer and a size turn out to be. */
+/* The kinds of things that a pointer and a size turn out to be. */
 enum cb_arena_kind {
     CB_ARENA_NONE,      /* no block of this arena */
     CB_ARENA_DEAD,      /* freed before */
@@ -83,7 +83,7 @@ static inline size_t cb_arena_min(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-/* What stands for an empty block: not NULL, aligned, never accessed. */
+/* Stands for an empty block: not NULL, aligned, never accessed. */
 static inline void *cb_arena_empty(size_t align) {
     return (void *)(uintptr_t)align; /* there is no object behind it */
 }
@@ -111,7 +111,7 @@ bool cb_arena_place(const cutback_arena *arena, size_t offset, size_t size, size
 /* a times b, or false if that overflows. */
 bool cb_arena_product(size_t a, size_t b, size_t *product);
 
-/* What the `size` bytes at `ptr` are. */
+/* Finds out what the `size` bytes at `ptr` are. */
 struct cb_arena_block cb_arena_identify(const cutback_arena *arena, const void *ptr, size_t size);
 
 /*

@@ -1,5 +1,5 @@
 /*
- * What a memory checker is told: which bytes of the arena may be touched.
+ * hooks.h tells memory checkers which bytes of the arena may be touched.
  *
  * Layer:     arena. Includes nothing of the project.
  * Threading: as the arena: one thread at a time.
@@ -50,7 +50,7 @@ static inline void cb_hook_hide(const void *start, size_t size) {
     __asan_poison_memory_region(start, size);
 }
 
-/* `size` bytes from `start` are about to be handed out. What they hold is lost to memcheck. */
+/* `size` bytes from `start` are about to be handed out. Their content is lost to memcheck. */
 static inline void cb_hook_show(const void *start, size_t size) {
     __asan_unpoison_memory_region(start, size);
 }

@@ -53,7 +53,7 @@ bool cutback_cold_reset(cutback_arena *arena, cutback_mark mark) {
     return true;
 }
 
-/* Whether the newest block is dead: known by the record of a scope that was opened on it. What such a record
+/* Whether the newest block is dead: known by the record of a scope that was opened on it. Whatever such a record
  * says of older blocks goes into their slots. The scopes from `depth` on are about to end. */
 static bool cb_mark_dead_newest(cutback_arena *arena, size_t depth) {
     size_t blocks = cb_ring_blocks(arena);

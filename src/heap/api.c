@@ -64,7 +64,7 @@ static size_t live_size(uintptr_t p) {
     return cb_map_length(m) << CB_GRANULE_SHIFT;
 }
 
-/* What malloc would give a request of this many bytes, in granules; up to CB_MEDIUM_MAX. */
+/* The size that malloc would give a request of this many bytes, in granules; up to CB_MEDIUM_MAX. */
 static size_t granules_for(size_t size) {
     return size <= CB_SMALL_MAX ? cb_granules(size) : cb_medium_size(cb_medium_bin(size)) >> CB_GRANULE_SHIFT;
 }
@@ -126,7 +126,7 @@ static void *realloc_large(void *ptr, size_t old, size_t size) {
     return realloc_by_copy(ptr, old, size);
 }
 
-/* What realloc does not do itself. */
+/* The part of realloc that is not common. */
 static CB_NOINLINE void *realloc_slow(void *ptr, size_t size) {
     uintptr_t p = (uintptr_t)ptr;
     if (!cb_range_owns(p)) {

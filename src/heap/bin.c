@@ -29,7 +29,7 @@ static bool is_draining(const struct cb_heap *heap) {
 }
 
 /*
- * What a bin may always hold: a few entries, fewer of large ones, and one or none where little lives in the
+ * Entries that a bin may always hold: a few, fewer of large ones, and one or none where little lives in the
  * blocks: then an entry may well keep a whole block, or at least a page and a part of the map.
  */
 static size_t least_bound(const struct cb_heap *heap, unsigned index) {

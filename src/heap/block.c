@@ -333,7 +333,7 @@ static void note_hole(struct cb_heap *heap, struct cb_block *block, size_t granu
     }
 }
 
-/* What is dead in a block has reached the mark. True when the block went back. */
+/* The dead granules of a block have reached recheck_at. True when the block went back. */
 CB_NOINLINE bool cb_block_recheck(struct cb_heap *heap, struct cb_block *block, size_t granule,
                                   size_t granules) {
     if (cb_block_drop_if_empty(heap, block)) {

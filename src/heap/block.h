@@ -25,8 +25,8 @@
  *   - In the block of the run, that is so of what begins behind the run, with sweep_most for the length that the block
  *     waits with; everything else is no longer than holes_rest.
  * An object that dies raises what its block waits with (mark is 0, so that every death is looked at), and a sweep that
- * finds nothing lowers it. So a search looks at one block that may fit, or knows that there is none; and a sweep is paid
- * for by a death that has raised what was lowered by it, or by the object that it found room for.
+ * finds nothing lowers it. So a search looks at one block that may fit, or knows that there is none; and a sweep is
+ * paid for by a death that has raised what was lowered by it, or by the object that it found room for.
  */
 
 /* A dead run. granules 0: none. */
@@ -50,7 +50,7 @@ struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, ui
 bool cb_block_recheck(struct cb_heap *heap, struct cb_block *block, size_t granule, size_t granules);
 
 /*
- * cb_block_die for a whole object of the small space, whose map byte, at m, is that of an object. What the
+ * cb_block_die for a whole object of the small space, whose map byte, at m, is that of an object. Whatever the
  * heap counts as dead the caller has changed.
  */
 static inline void cb_block_die_small(struct cb_heap *heap, struct cb_block *block, uint8_t *m,

@@ -1,9 +1,9 @@
 /*
  * census.h: counts the objects of the process, from the granule map.
  *
- * Layer: heap, above the blocks and the large objects. Threads: any. Locks: for each block its heap's (or lost.lock), for the large
- * objects that of the page allocator, one at a time. What threads allocate and free on their fast paths meanwhile may
- * be counted or not; in a process that does neither, the counts are exact.
+ * Layer: heap, above the blocks and the large objects. Threads: any. Locks: for each block its heap's (or
+ * lost.lock), for the large objects that of the page allocator, one at a time. Objects that threads allocate and
+ * free on their fast paths meanwhile may be counted or not; in a process that does neither, the counts are exact.
  */
 #ifndef CB_HEAP_CENSUS_H
 #define CB_HEAP_CENSUS_H
@@ -28,8 +28,8 @@ struct cb_census {
 
 /*
  * A walk over the map of a block. In the medium space a byte of zero is the first of an object in a bin, or unused:
- * before the end of a run, where objects that follow the run may look like the length of one, it is unused if the object
- * would not end before that as well.
+ * before the end of a run, where objects that follow the run may look like the length of one, it is unused if the
+ * object would not end before that as well.
  */
 struct cb_walk {
     const uint8_t *next, *end, *run_end;

@@ -70,7 +70,7 @@ static void add_dead(uint16_t *dead_of, size_t at, size_t granules) {
     }
 }
 
-/* What is dead in each unit of a block is counted, and known where it is all. */
+/* The dead granules of each unit of a block are counted, and known where they are all. */
 static bool units_are_right(const struct cb_block *block, const uint16_t *dead) {
     for (size_t i = 0; i < 64; i++) {
         bool full = (block->full >> i & 1) != 0;

@@ -153,8 +153,8 @@ void cb_excess_note_given(size_t dirty) {
 }
 
 /*
- * Bytes that one call may give back: as many as were given since the last, and some more, so that it comes down although
- * no call does the work of many; the more the longer ago that was, for a quiet program makes few calls.
+ * Bytes that one call may give back: as many as were given since the last, and some more, so that it comes down
+ * although no call does the work of many; the more the longer ago that was, for a quiet program makes few calls.
  */
 static size_t take_share(void) {
     uint64_t now = cb_os_milliseconds(), passed = now - excess.purged_at;

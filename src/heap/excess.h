@@ -8,7 +8,10 @@
 
 #include "heap/extent.h"
 
-/* Under the lock, after any change of what is free: tells the reserve what is in use, and what is held beyond the share. */
+/*
+ * Under the lock, after any change of what is free: tells the reserve what is in use, and what is held beyond the
+ * share.
+ */
 void cb_excess_report(void);
 
 /* Under the lock: free extents have got so many dirty bytes more. */

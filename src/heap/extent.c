@@ -278,8 +278,8 @@ struct cb_extent *cb_extent_search(size_t size,
 }
 
 /*
- * Another thread was between two states of the lists. Its free extents are lost to this process; what is allocated stays
- * valid, and new memory comes from new growth.
+ * Another thread was between two states of the lists. Its free extents are lost to this process; what is allocated
+ * stays valid, and new memory comes from new growth.
  */
 void cb_extent_after_fork(void) {
     if (cb_lock_is_held(&cb_extents.lock)) {

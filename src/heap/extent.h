@@ -1,26 +1,26 @@
 /*
  * extent.h: the free extents: stretches of whole pages that are nobody's, in lists by size and by age.
  *
- * Layer: heap, above the ranges. Threads: any, under the lock, which is pages.lock (rank 4) of the page allocator. No system
- * call is made under it.
+ * Layer: heap, above the ranges. Threads: any, under the lock, which is pages.lock (rank 4) of the page allocator.
+ * No system call is made under it.
  *
- * Free extents are coalesced at once. The node of one lies in the granule map, at the bytes of its first page (a page has 256
- * of them and needs none while it is free); the map bytes of its last page point to it. Of each a dirty part is known, outside
- * of which every page is untouched or purged, hence zero.
+ * Free extents are coalesced at once. The node of one lies in the granule map, at the bytes of its first page (a
+ * page has 256 of them and needs none while it is free); the map bytes of its last page point to it. Of each a dirty
+ * part is known, outside of which every page is untouched or purged, hence zero.
  */
 #ifndef CB_HEAP_EXTENT_H
 #define CB_HEAP_EXTENT_H
 
 #include "heap/types.h"
 
-/* What may not be zero in a stretch of pages: [from, to), in which `bytes` are dirty; bytes 0: nothing. */
+/* The part of a stretch of pages that may not be zero: [from, to), in which `bytes` are dirty; bytes 0: nothing. */
 struct cb_dirty {
     uintptr_t from, to;
     size_t bytes;
 };
 #define CB_NOT_DIRTY ((struct cb_dirty){0, 0, 0})
 
-/* What of it lies in [from, to); how much of that is dirty is an estimate where purged pages lie between dirty ones. */
+/* The part of it in [from, to); how much of that is dirty is an estimate where purged pages lie between dirty ones. */
 struct cb_dirty cb_dirty_part(struct cb_dirty dirty, uintptr_t from, uintptr_t to);
 
 /* A free extent; lies in the map bytes of its first page. */
@@ -51,7 +51,10 @@ extern struct cb_extents {
 void cb_extent_lock(void);
 void cb_extent_unlock(void);
 
-/* Under the lock, as all that follows: makes [start, start+size), whose map bytes are zero, a free extent, and returns it ... */
+/*
+ * Under the lock, as all that follows: makes [start, start+size), whose map bytes are zero, a free extent, and
+ * returns it ...
+ */
 struct cb_extent *cb_extent_insert(uintptr_t start, size_t size, struct cb_dirty dirty);
 
 /* ... merged with what is free on both sides. */

@@ -4,7 +4,7 @@
  * Layer: heap. Threads: any.
  *
  * libc's own functions are called by their __libc_ names, which glibc exports and a static program may lack.
- * They believe what they are given, so a pointer is looked at first. What lies in the calling thread's stack
+ * They believe what they are given, so a pointer is looked at first. Whatever lies in the calling thread's stack
  * or inside a loaded program or library cannot be theirs. Anything else is theirs only if the words around it
  * are those of a chunk of glibc's that is in use. This is what is relied on, of such a chunk at c with the
  * object at c + 16:
@@ -111,7 +111,7 @@ static bool is_in_any_heap(uintptr_t chunk, size_t size) {
     return found;
 }
 
-/* What p is if it is not the start of an object of libc's; NULL if it is one, as far as can be known. */
+/* Says what p is if it is not the start of an object of libc's; NULL if it is one, as far as can be known. */
 static const char *look_for_chunk(uintptr_t p) {
     uintptr_t chunk = p - 2 * sizeof(size_t);
     if (!cb_os_readable(p) || !cb_os_readable(chunk)) {

@@ -1,8 +1,8 @@
 /*
  * fork.h: noticing, from any layer, that this process is a forked child that has not been repaired.
  *
- * Layer: heap, the lowest: whoever takes a shared lock calls this first. It knows nobody: who has state that a lost thread
- * may have left half changed repairs it in a function of its own, and thread.c hands a table of them down.
+ * Layer: heap, the lowest: whoever takes a shared lock calls this first. It knows nobody: who has state that a lost
+ * thread may have left half changed repairs it in a function of its own, and thread.c hands a table of them down.
  */
 #ifndef CB_HEAP_FORK_H
 #define CB_HEAP_FORK_H
@@ -16,8 +16,8 @@ struct cb_fork_parts {
 };
 
 /*
- * Before the first heap is used: children that no handler knows of are noticed from now on. `parts` stays. Any number of
- * times.
+ * Before the first heap is used: children that no handler knows of are noticed from now on. `parts` stays. Any
+ * number of times.
  */
 void cb_fork_begin(const struct cb_fork_parts *parts);
 
@@ -32,8 +32,8 @@ void cb_fork_watch(void);
 void cb_fork_repair_if_child(void);
 
 /*
- * False in a child that has not been repaired, or is being: then locks may be held by threads that it does not have. Waits
- * for nothing and repairs nothing, so signal handlers may ask.
+ * False in a child that has not been repaired, or is being: then locks may be held by threads that it does not have.
+ * Waits for nothing and repairs nothing, so signal handlers may ask.
  */
 bool cb_fork_is_settled(void);
 

@@ -221,7 +221,7 @@ struct place {
 };
 
 /*
- * What grows in small steps gets room for as much again as it had: then it moves once per doubling, whatever
+ * An object that grows in small steps gets room for as much again as it had: then it moves once per doubling, whatever
  * else grows beside it. Room is addresses: what is dirty in it goes back.
  */
 static struct place find_place(uintptr_t p, size_t old, size_t size) {

@@ -103,7 +103,7 @@ static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
 /*
  * An object that is not on top: of an own block it is parked in its bin. Small objects with room in their
  * bin are done here, without a call. `granule` is the address rotated, as in free: what is not a multiple of
- * a granule gives no block's number. What is not a live small object has a map byte whose bin is full.
+ * a granule gives no block's number. Anything but a live small object has a map byte whose bin is full.
  */
 static inline __attribute__((always_inline)) void free_aside(struct cb_thread *t, void *ptr, size_t granule) {
     if (t->asked != 0) {

@@ -2,8 +2,8 @@
  * map.h: the granule map: one byte per granule, out of band.
  *
  * Layer: heap. Threads: a byte is written by the owner of the block alone, but for the first byte of a live
- * object, which a thread that frees it remotely claims by compare-and-swap. All access is relaxed atomic: an owner may look at the byte
- * of a neighbouring object just while another thread frees that one, and either value is good.
+ * object, which a thread that frees it remotely claims by compare-and-swap. All access is relaxed atomic: an owner
+ * may look at the byte of a neighbouring object just while another thread frees that one, and either value is good.
  *
  * The upper two bits are the state, the lower six a length in granules, or 0 for a length above 63, which
  * then follows in three bytes of six bits each (lowest first). Bytes inside an object or a dead run are below
@@ -111,8 +111,8 @@ static inline void cb_map_set(uint8_t *m, size_t value) {
 }
 
 /*
- * Whether the byte is this one; whether it is of a dead run; and: the object of up to 63 granules, which is live, is parked
- * from now on. Each is one instruction on the byte where it is: of atomic accesses compilers make several.
+ * Whether the byte is this one; whether it is of a dead run; and: the object of up to 63 granules, which is live, is
+ * parked from now on. Each is one instruction on the byte where it is: of atomic accesses compilers make several.
  */
 #if defined(__x86_64__) && defined(__GCC_ASM_FLAG_OUTPUTS__) && !defined(CB_THREAD_SANITIZER)
 static inline __attribute__((always_inline)) bool cb_map_is(const uint8_t *m, uint8_t value) {

@@ -1,6 +1,6 @@
 /*
- * names.h: the heap's public functions, and the names under which they are built: libc's, or prefixed with cb_ for tests,
- * fuzzers and the layers of other preload libraries.
+ * names.h: the heap's public functions, and the names under which they are built: libc's, or prefixed with cb_ for
+ * tests, fuzzers and the layers of other preload libraries.
  *
  * Threads: any. The contracts are those of C11, POSIX and the glibc manual; where these leave room, glibc's behaviour.
  */

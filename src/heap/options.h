@@ -65,14 +65,14 @@ static inline void cb_options_set_reserve(size_t bytes) {
 }
 
 /*
- * Reads key=value,key=value from `text` into `options`. What is unknown or malformed is left at its value and
+ * Reads key=value,key=value from `text` into `options`. Anything unknown or malformed is left at its value and
  * reported to standard error in one line each, unless `quiet`. Returns the number of such entries.
  */
 unsigned cb_options_parse(struct cb_options *options, const char *text, bool quiet);
 
 /*
- * Reads CUTBACK_OPTIONS, once, as soon as libc has an environment: at the first allocation, or in a constructor. Not where the
- * process has more rights than its user (AT_SECURE).
+ * Reads CUTBACK_OPTIONS, once, as soon as libc has an environment: at the first allocation, or in a constructor. Not
+ * where the process has more rights than its user (AT_SECURE).
  */
 void cb_options_begin(void);
 

@@ -1,8 +1,8 @@
 /*
  * pages.c: the page allocator. See pages.h.
  *
- * Layer: heap. Threads: any. Locks: grow_lock (rank 3) guards the ranges; pages.lock (rank 4), which is that of the extents,
- * guards what is free. No system call is made under pages.lock.
+ * Layer: heap. Threads: any. Locks: grow_lock (rank 3) guards the ranges; pages.lock (rank 4), which is that of the
+ * extents, guards what is free. No system call is made under pages.lock.
  */
 #include "heap/pages.h"
 

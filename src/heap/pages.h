@@ -3,8 +3,8 @@
  *
  * Layer: heap, above the ranges. Threads: any; everything is guarded by pages.lock inside.
  *
- * What is free is in extent.h, what of it goes back to the system in excess.h. A large object keeps its node in the granule
- * map, at the bytes of its first page, as a free extent does.
+ * Free memory is in extent.h; excess.h says how much of it goes back to the system. A large object keeps its node in
+ * the granule map, at the bytes of its first page, as a free extent does.
  */
 #ifndef CB_HEAP_PAGES_H
 #define CB_HEAP_PAGES_H

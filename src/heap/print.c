@@ -273,7 +273,7 @@ static void put_json(const struct cb_stats *s, enum reason reason) {
 
 /* ---- Where and when ---- */
 
-/* What is not plain ASCII is replaced; what JSON wants escaped is escaped in the text as well. */
+/* Anything but plain ASCII is replaced; what JSON wants escaped is escaped in the text as well. */
 static void read_program(void) {
     char name[16];
     size_t length = cb_os_load("/proc/self/comm", name, sizeof name), to = 0;

@@ -4,8 +4,8 @@
  * Layer: heap, above the statistics. Threads: any. Lock: report.holder (rank 0), inside.
  *
  * Nothing here allocates, uses stdio, is a cancellation point, or waits for a lock without end: in a signal handler the
- * interrupted thread may hold any of them, and so it may where a handler of the program's calls exit. What cannot be had
- * in time is left out, and the report says so.
+ * interrupted thread may hold any of them, and so it may where a handler of the program's calls exit. Figures that
+ * cannot be had in time are left out, and the report says so.
  */
 #ifndef CB_HEAP_PRINT_H
 #define CB_HEAP_PRINT_H

@@ -42,7 +42,7 @@ static uint64_t units_of_page(void) {
 /*
  * When pages without live objects go back: stretches of LONG_UNITS and more when more pages are dead than the heap's
  * share of such; shorter ones, which cost as many calls and may well get longer, when there are more than its larger
- * share, and then half of them, of the emptiest blocks first. What the reserve lets stay besides is the same for both.
+ * share, and then half of them, of the emptiest blocks first. The reserve lets the same stay besides for both.
  */
 #define LONG_UNITS 4
 

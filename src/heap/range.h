@@ -32,9 +32,9 @@ extern _Atomic uint32_t cb_range_count; /* release in cb_range_grow, acquire by 
 bool cb_range_init(void);
 
 /*
- * Adds zeroed memory: at least `behind` bytes where the newest range can grow, at least `apart` where another one must be
- * opened; `wanted`, or more, where the system is willing. All are multiples of CB_RANGE_STEP, but for `behind`, which may
- * be one of CB_BLOCK_SIZE. Returns the start and stores the size; 0 when the system has no more.
+ * Adds zeroed memory: at least `behind` bytes where the newest range can grow, at least `apart` where another one
+ * must be opened; `wanted`, or more, where the system is willing. All are multiples of CB_RANGE_STEP, but for
+ * `behind`, which may be one of CB_BLOCK_SIZE. Returns the start and stores the size; 0 when the system has no more.
  */
 uintptr_t cb_range_grow(size_t behind, size_t apart, size_t wanted, size_t *got);
 

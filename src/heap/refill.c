@@ -25,7 +25,7 @@
 
 /*
  * Bytes that become a run at a time: short ones in the small space, so that the bins are asked again soon.
- * What they hold was in use lately; what is behind the end of a run was not. Every SMALL_STEPS of them that
+ * Their objects were in use lately; what is behind the end of a run was not. Every SMALL_STEPS of them that
  * come from a fresh part a sweep is tried first, as before each step in the medium space.
  */
 #define SMALL_STEPS (CB_STEP / CB_STEP_SMALL)
@@ -106,7 +106,9 @@ static void retire_medium(struct cb_heap *heap) {
     }
 }
 
-/* Sweeps a block from `from`. True when there is a run now; the block is then the run's. False at the end of the block. */
+/*
+ * Sweeps a block from `from`. True when there is a run now; the block is then the run's. False at the end of the block.
+ */
 static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, size_t granules) {
     const uint8_t *map = cb_map_at(cb_block_start(block)), *begin = cb_map_at(from), *m;
     const uint8_t *end = map + cb_block_sweep_end(heap, block), *limit = map + block->fresh;
@@ -141,8 +143,8 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
 }
 
 /*
- * A run from the fresh part of the newest block, from its first aligned place on. The granules before that are dead, and
- * serve others.
+ * A run from the fresh part of the newest block, from its first aligned place on. The granules before that are dead,
+ * and serve others.
  */
 static bool run_fresh(struct cb_heap *heap, const struct request *wanted) {
     struct cb_block *block = heap->space[wanted->space].fresh_block;
@@ -173,7 +175,7 @@ static bool run_fresh(struct cb_heap *heap, const struct request *wanted) {
     return true;
 }
 
-/* What is left of the fresh part is dead from now on. */
+/* The rest of the fresh part is dead from now on. */
 static void end_fresh(struct cb_heap *heap, enum cb_space_kind space) {
     struct cb_block *block = heap->space[space].fresh_block;
     if (block == NULL) {

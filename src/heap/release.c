@@ -31,7 +31,10 @@ static size_t release_one(struct cb_heap *heap, size_t most, bool all) {
     return (size_t)__builtin_popcountll(done);
 }
 
-/* How many units this call may give back: those that have died lately, and some more, so that there are fewer each time. */
+/*
+ * How many units this call may give back: those that have died lately, and some more, so that there are fewer each
+ * time.
+ */
 static size_t take_share(struct cb_heap *heap) {
     cb_lock_take(&heap->lock);
     size_t died = heap == cb_thread.heap && heap->purge_died > WORK ? WORK : heap->purge_died;

@@ -23,8 +23,8 @@ void cb_release_all(struct cb_heap *heap);
 
 /*
  * Most of the memory is held and not used, and time is what lets it go; but a program that does little may not come by
- * any slow path for long. So each free of this thread that is not on top does, as long as that is so: without its tag the
- * thread finds no block to be its own at once. cb_heap_watched is what each of these frees calls.
+ * any slow path for long. So each free of this thread that is not on top does, as long as that is so: without its
+ * tag the thread finds no block to be its own at once. cb_heap_watched is what each of these frees calls.
  */
 void cb_heap_watch(struct cb_heap *heap);
 void cb_heap_watched(struct cb_heap *heap);

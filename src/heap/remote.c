@@ -138,14 +138,15 @@ static void collect(struct cb_heap *owner, const struct cb_block *but) {
 }
 
 /*
- * True when the owner has not been on a slow path for a while. Only then do others let objects of its heap die at once: the
- * owner may have read the byte of an object as live just before another thread claimed it, in a free of the same object by
- * both, and store to it just after. That store makes the look find nothing, and the two frees are one; it would do harm
- * only after the object has died. So the owner says which object it frees before it reads its byte (bins->freeing), and
- * that one is left alone. It says so without a fence, by which each free would take longer; the word is seen once the
- * processor has emptied its store buffer, within nanoseconds, or when the thread is interrupted. Hence objects are not
- * collected in the moment in which they are freed: an owner that works takes in what others freed by itself, and when
- * very much is pending all the same, all goes but the block in which an object has just been freed.
+ * True when the owner has not been on a slow path for a while. Only then do others let objects of its heap die at
+ * once: the owner may have read the byte of an object as live just before another thread claimed it, in a free of
+ * the same object by both, and store to it just after. That store makes the look find nothing, and the two frees are
+ * one; it would do harm only after the object has died. So the owner says which object it frees before it reads its
+ * byte (bins->freeing), and that one is left alone. It says so without a fence, by which each free would take
+ * longer; the word is seen once the processor has emptied its store buffer, within nanoseconds, or when the thread
+ * is interrupted. Hence objects are not collected in the moment in which they are freed: an owner that works takes
+ * in what others freed by itself, and when very much is pending all the same, all goes but the block in which an
+ * object has just been freed.
  */
 static bool is_asleep(struct cb_heap *owner) {
     if (atomic_load_explicit(&owner->state, memory_order_relaxed) == CB_HEAP_PARKED) {
@@ -223,8 +224,8 @@ static void announce(struct cb_heap *owner, struct cb_block *block, uintptr_t p,
 }
 
 /*
- * Nobody runs the heap: the object dies now. False when that is not so, or somebody else has the lock. A heap is adopted
- * under its lock, so its next thread frees nothing meanwhile.
+ * Nobody runs the heap: the object dies now. False when that is not so, or somebody else has the lock. A heap is
+ * adopted under its lock, so its next thread frees nothing meanwhile.
  */
 static bool free_of_parked(struct cb_heap *owner, struct cb_block *block, uintptr_t p, uint8_t byte,
                            bool *was_live) {

@@ -3,14 +3,14 @@
  *
  * Layer: heap. Threads: any. Locks: none. All figures are relaxed atomics: they say how much, and guard nothing.
  *
- * To give a page back is right if nobody wants it again, and a mistake if somebody does: it costs a part of a system call
- * and a page fault. Nobody knows beforehand, as with skis that one rents or buys. So memory goes back at once the first
- * time; where that was a mistake, as much may stay the next time. That is the regret, in bytes:
+ * To give a page back is right if nobody wants it again, and a mistake if somebody does: it costs a part of a system
+ * call and a page fault. Nobody knows beforehand, as with skis that one rents or buys. So memory goes back at once
+ * the first time; where that was a mistake, as much may stay the next time. That is the regret, in bytes:
  *   - It rises by the bytes that are fetched from the system, as far as as many went back in this period or the last,
  *     up to the most that was in use lately and an eighth.
  *   - It falls by a quarter of the bytes that go back all the same.
- *   - It falls with time: each period by half of the bytes that were held throughout it, and so were of no use; and by an
- *     eighth of what might have been held throughout it, and was not.
+ *   - It falls with time: each period by half of the bytes that were held throughout it, and so were of no use; and
+ *     by an eighth of what might have been held throughout it, and was not.
  * doc/memory.md says what follows from that: a bound of the mistakes.
  *
  * Time is what passes between two looks, but no more than LOOK_MOST of it: a program that sleeps fetches nothing, which
@@ -94,9 +94,9 @@ size_t cb_reserve_heap_share(size_t resident, bool in_long) {
 }
 
 /*
- * A floor and a part of what lives; less where the blocks are mostly dead, since a parked object there keeps a page that
- * could go back. A heap that has been big may keep less of nothing than one that is small all along, for which the floor
- * is most of the speed.
+ * A floor and a part of what lives; less where the blocks are mostly dead, since a parked object there keeps a page
+ * that could go back. A heap that has been big may keep less of nothing than one that is small all along, for which
+ * the floor is most of the speed.
  */
 size_t cb_reserve_bins_share(const struct cb_reserve_bins *of) {
     size_t floor = of->used_most > CB_PARKED_BIG ? of->floor / CB_PARKED_PART : of->floor;

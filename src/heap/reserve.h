@@ -4,8 +4,8 @@
  * Layer: heap, below the page allocator. Threads: any; without locks.
  *
  * Two kinds of holders keep such pages: the page allocator (free extents) and each heap (dead pages of its blocks).
- * Each may always keep its share. What it holds beyond that it reports here, and all of that together may be as much as
- * the regret: what was given back to the system and fetched again soon after. See reserve.c.
+ * Each may always keep its share. It reports here how much it holds beyond that, and all of that together may be as
+ * much as the regret: what was given back to the system and fetched again soon after. See reserve.c.
  */
 #ifndef CB_HEAP_RESERVE_H
 #define CB_HEAP_RESERVE_H

@@ -4,8 +4,8 @@
  * Layer: heap. Threads: under the lock of the heap that owns the block. Another thread may change the byte of a live
  * object meanwhile, which begins an object before and after.
  *
- * In the small space the map bytes inside an object or a dead run are zero. So a stretch of dead runs side by side begins
- * at the first byte whose state is dead, and ends before the next byte that is neither zero nor dead.
+ * In the small space the map bytes inside an object or a dead run are zero. So a stretch of dead runs side by side
+ * begins at the first byte whose state is dead, and ends before the next byte that is neither zero nor dead.
  */
 #ifndef CB_HEAP_SCAN_H
 #define CB_HEAP_SCAN_H

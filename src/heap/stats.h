@@ -1,8 +1,8 @@
 /*
  * stats.h: figures about the whole process.
  *
- * Layer: heap. Threads: any; figures of running threads are read without stopping them. doc/statistics.md says what each
- * figure means.
+ * Layer: heap. Threads: any; figures of running threads are read without stopping them. doc/statistics.md says what
+ * each figure means.
  */
 #ifndef CB_HEAP_STATS_H
 #define CB_HEAP_STATS_H
@@ -49,8 +49,8 @@ struct cb_stats {
 void cb_stats_read(struct cb_stats *stats);
 
 /*
- * The same, with everything. From a signal handler (`interrupting`) nothing is repaired that a fork has left, and without
- * limits on time (CB_LOCK_WAIT) it must not be called: the interrupted thread may hold any lock.
+ * The same, with everything. From a signal handler (`interrupting`) nothing is repaired that a fork has left, and
+ * without limits on time (CB_LOCK_WAIT) it must not be called: the interrupted thread may hold any lock.
  */
 void cb_stats_read_all(struct cb_stats *stats, uint64_t milliseconds, bool interrupting);
 

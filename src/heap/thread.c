@@ -5,10 +5,10 @@
  * the first start.
  *
  * A heap outlives its thread: it is parked, and the next new thread adopts it. One waits as it is, bins and all;
- * others give up what they can. The destructor of a key does that. It cannot do it for a thread whose first allocation comes after its last
- * round, or that allocates after that again, or that ends by a bare system call: such heaps are left running.
- * That their threads have ended is seen in a mark which each thread holds (os/alive.h), and whoever needs a
- * heap or parks one looks at a few marks.
+ * others give up what they can. The destructor of a key does that. It cannot do it for a thread whose first
+ * allocation comes after its last round, or that allocates after that again, or that ends by a bare system call:
+ * such heaps are left running. That their threads have ended is seen in a mark which each thread holds (os/alive.h),
+ * and whoever needs a heap or parks one looks at a few marks.
  *
  * Who changes the state of a heap:
  *   parked -> running   the thread that took it out of the idle list, or made it, once it holds the mark

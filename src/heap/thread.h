@@ -16,8 +16,8 @@ struct cb_heap *cb_thread_heap(void);
 void cb_thread_before_main(void);
 
 /*
- * Heaps that no thread runs give up what they can, those that threads have left without parking them too; of others dead
- * pages go back. Any thread.
+ * Heaps that no thread runs give up what they can, those that threads have left without parking them too; of others
+ * dead pages go back. Any thread.
  */
 void cb_heaps_trim(void);
 

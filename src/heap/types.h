@@ -37,8 +37,8 @@
  *     dead run.
  *   - An entry of a bin is parked, and every parked object is in exactly one bin.
  *
- * Lock ranks, in the order of taking: report.holder (0), heaps.lock (1), a heap's lock (2) or lost.lock (2), grow_lock (3), rooms.lock or pages.lock (4, one of
- * the two at a time), meta.lock (5). No other locks exist.
+ * Lock ranks, in the order of taking: report.holder (0), heaps.lock (1), a heap's lock (2) or lost.lock (2),
+ * grow_lock (3), rooms.lock or pages.lock (4, one of the two at a time), meta.lock (5). No other locks exist.
  */
 #ifndef CB_HEAP_TYPES_H
 #define CB_HEAP_TYPES_H
@@ -269,7 +269,7 @@ static inline void cb_heap_is_active(struct cb_heap *heap) {
 }
 
 /*
- * What the fast paths of one thread need, on one cache line. A thread that has no heap yet (or no longer) has
+ * All that the fast paths of one thread need, on one cache line. A thread that has no heap yet (or no longer) has
  * no run and no bins: then every bounds test fails and the slow path finds out.
  */
 struct cb_thread {

@@ -30,8 +30,8 @@ bool cb_file_absolute(char *path, size_t room);
 int cb_file_create(struct cb_file *file);
 
 /*
- * Has the file reach at least to offset + size, with room on its disk, and maps that part of it, shared. 0, or an errno.
- * Sends no signal where the file must not grow (EFBIG).
+ * Has the file reach at least to offset + size, with room on its disk, and maps that part of it, shared. 0, or an
+ * errno. Sends no signal where the file must not grow (EFBIG).
  */
 int cb_file_map(struct cb_file *file, uint64_t offset, size_t size, void **mapped);
 

@@ -25,7 +25,7 @@
 #define TRIES 10      /* while there is no room, ... */
 #define TRY_MILLISECONDS 100
 
-/* What tells a file from any other, also from one that has its inode after it was deleted. */
+/* These tell a file from any other, also from one that has its inode after it was deleted. */
 struct file {
     uint64_t device, inode;
     uint64_t made; /* nanoseconds; 0: not known, and of no consequence for what is no regular file */

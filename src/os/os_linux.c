@@ -117,7 +117,7 @@ static inline void assume_mapped(ptrdiff_t size) {
 typedef int clock_function(clockid_t, struct timespec *);
 
 /*
- * What the loader says of the process. Relaxed, all of it: whoever finds a word not written yet, because
+ * These are what the loader says of the process. Relaxed, all of it: whoever finds a word not written yet, because
  * another thread is about to, or because a getauxval of somebody else's allocates, does without it.
  */
 static _Atomic bool begun;
@@ -283,7 +283,7 @@ uint64_t cb_os_process(void) {
     return (uint64_t)syscall(SYS_getpid); /* never fails */
 }
 
-/* What the system says to an advice for the page of the address: 0, or why not. */
+/* The answer of the system to an advice for the page of the address: 0, or why not. */
 static int advice(uintptr_t address, int which) {
     size_t page = cb_os_page_size();
     return (int)-cb_syscall(SYS_madvise, address & ~(page - 1), page, which);

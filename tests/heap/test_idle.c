@@ -1,6 +1,6 @@
 /*
- * Heaps that no thread runs: what their threads had freed goes back when they end, what others free in them dies at once,
- * and malloc_trim reaches them all. Only what lives stays.
+ * Heaps that no thread runs: what their threads had freed goes back when they end, what others free in them dies at
+ * once, and malloc_trim reaches them all. Only what lives stays.
  *
  * Layer:     tests; reaches into the heap.
  * Threading: threads that end, one after the other or together.

@@ -1,7 +1,8 @@
 /*
  * Waves: objects are allocated, all are freed, and it begins again. Memory that was given back and is wanted again is
  * a mistake that may be made once: the page faults of all waves stay within two and a half times the memory of the
- * largest (three times, where two threads share them), in whatever order sizes follow each other. When the waves are over and time has passed, what was kept goes.
+ * largest (three times, where two threads share them), in whatever order sizes follow each other. When the waves are
+ * over and time has passed, what was kept goes.
  *
  * The clock is the test's, so that how long a wave takes is of no account; each sequence runs in a process of its own,
  * whose own memory is touched before.

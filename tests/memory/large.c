@@ -294,7 +294,9 @@ static void beyond(void) {
     }
 }
 
-/* One mapping of more than the machine has, of blocks each of which was granted: such a process can fork all the same. */
+/*
+ * One mapping of more than the machine has, of blocks each of which was granted: such a process can fork all the same.
+ */
 static void forked(void) {
     void *p = malloc(machine() / 4 * 3), *q = malloc(machine() / 4 * 3);
     if (p != NULL && q != NULL) {

@@ -1,8 +1,8 @@
 /*
  * Two hundred libraries with thread-local data, loaded and unloaded while threads use them; a library loaded
  * with RTLD_DEEPBIND, which gets libc's own malloc (with deepbind=keep) and exchanges pointers with the rest of
- * the program, both ways; and the size of the preload library's own thread-local data, of which there must be little, for the
- * room is scarce.
+ * the program, both ways; and the size of the preload library's own thread-local data, of which there must be
+ * little, for the room is scarce.
  *
  * usage: libraries PLUGIN...
  */

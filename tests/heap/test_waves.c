@@ -346,8 +346,10 @@ static void judge(void) {
     if (!are_two()) {
         demand_at_most("bytes left after the first wave", left_first, LEAST_LEFT);
     }
-    size_t least = LEAST_QUIET * (are_two() ? 2 : 1);
-    demand_at_most("bytes left when quiet", left_quiet, tenth > least ? tenth : least);
+    /* Of two threads, one may have come by its last slow path while the other still used its memory: its frees are not
+     * watched then, and its pages wait for its next slow path. */
+    size_t part = are_two() ? largest / 2 : tenth, least = LEAST_QUIET * (are_two() ? 2 : 1);
+    demand_at_most("bytes left when quiet", left_quiet, part > least ? part : least);
     const char *wrong = cb_heap_check();
     demand(wrong == NULL, wrong);
     demand(good, "a bound is exceeded");

@@ -279,7 +279,7 @@ class CutbackPmr {
     std::pmr::memory_resource *resource_ = opaque(&pool_);
 };
 
-// What a pool resource takes from the system, counted.
+// Counts how much a pool resource takes from the system.
 class Counted final : public std::pmr::memory_resource {
   public:
     size_t live = 0;

@@ -75,7 +75,7 @@ static char *parse_escape(struct parser *p, char *to) {
     return to + 1;
 }
 
-/* What follows the quote. */
+/* The text that follows the quote. */
 static struct json *parse_string(struct parser *p, struct json *value) {
     size_t most = 1; /* as many bytes as up to the other quote, for escapes only get shorter; and a 0 */
     for (const char *end = p->at; *end != '"' && *end != 0; end++, most++)

@@ -77,7 +77,7 @@ void resources_of_one_arena_are_equal(void **) {
     assert_false(cutback::memory_resource(b.arena) == *std::pmr::new_delete_resource());
 }
 
-/* What an upstream is asked for. */
+/* Counts how much an upstream is asked for. */
 class counting final : public std::pmr::memory_resource {
   public:
     std::size_t live = 0;

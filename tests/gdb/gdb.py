@@ -47,7 +47,7 @@ def parts(text):
     return dict(re.findall(r"^== (\w+)\n(.*?)(?=^== )", text, re.M | re.S))
 
 
-# What is printed for each, as regular expressions; A is its address.
+# The output for each, as regular expressions; A is its address.
 OWN = r"of heap \d+, thread 1 \(LWP \d+\)"
 EXPECTED = {
     "small": rf"^A: the start of an object of 608 bytes at A: live; {OWN}$",

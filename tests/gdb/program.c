@@ -1,5 +1,5 @@
 /*
- * What the test of the commands of gdb looks at: objects in every state, whose addresses stand in a file.
+ * The test of the commands of gdb looks at this: objects in every state, whose addresses stand in a file.
  *
  * usage: gdb_program FILE    writes lines "NAME ADDRESS", and stops in stop_here
  *

@@ -34,7 +34,7 @@ static void assert_same(struct cb_census_count found, struct cb_census_count exp
     assert_int_equal(found.bytes, expected.bytes);
 }
 
-/* What is in the bins of the calling thread's heap. */
+/* Bytes in the bins of the calling thread's heap. */
 static struct cb_census_count in_rings(void) {
     struct cb_census_count found = {0, 0};
     struct cb_heap *heap = cb_thread.heap;

@@ -1,5 +1,5 @@
 /*
- * What stats.py runs under the preload library: it tells that the library prints its statistics by raising SIGUSR1.
+ * stats.py runs this under the preload library: it tells that the library prints its statistics by raising SIGUSR1.
  *
  * usage: stats_program quiet|fork|own|none
  *        stats_program busy THREADS SIGNALS

@@ -219,7 +219,7 @@ CB_EXPORT void *CB_NAME(reallocarray)(void *ptr, size_t count, size_t size) {
  */
 static void *aligned_from_bin(struct cb_heap *heap, unsigned index, size_t align) {
     const size_t *slot = heap->bins->bin[index].slot;
-    size_t count = cb_bin_count(heap, index), seen = count < 2 * CB_SEARCH ? count : 2 * CB_SEARCH;
+    size_t count = cb_bin_count(heap, index), seen = cb_lower(count, 2 * CB_SEARCH);
     size_t best = count, least = SIZE_MAX, mask = (align >> CB_GRANULE_SHIFT) - 1;
     for (size_t i = count; i > count - seen && least != mask + 1; i--) {
         size_t alignment = slot[i - 1] & -slot[i - 1];

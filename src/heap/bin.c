@@ -126,6 +126,11 @@ static size_t parked(const struct cb_heap *heap, enum cb_space_kind space) {
 
 static void die(struct cb_heap *heap, size_t granule, size_t granules) {
     struct cb_block *block = cb_block_of_granule(granule);
+    if (CB_LIKELY(block->space == CB_SMALL)) {
+        cb_count(&heap->dead, granules);
+        cb_block_die_small(heap, block, cb_map + granule, granule, granules);
+        return;
+    }
     cb_map_erase(cb_map + granule, granules);
     cb_block_die(heap, block, granule << CB_GRANULE_SHIFT, granules);
 }
@@ -170,7 +175,7 @@ static bool grow(struct cb_heap *heap, unsigned index) {
         relocate(heap, index, slot, most);
     }
     size_t more = bound == 0 ? 1 : bound * 2, room = heap->bins->bin[index].room;
-    set_bound(heap, index, more < room ? more : room);
+    set_bound(heap, index, cb_lower(more, room));
     return true;
 }
 
@@ -183,7 +188,7 @@ static void shrink(struct cb_heap *heap, unsigned index, size_t count) {
         flush(heap, index, count);
     }
     size_t left = cb_bin_count(heap, index), least = least_bound(heap, index);
-    size_t bound = left > least ? left : least;
+    size_t bound = cb_higher(left, least);
     if (bound <= CB_BIN_FIRST && heap->bins->bin[index].room != CB_BIN_FIRST) {
         relocate(heap, index, first_slots(heap, index), CB_BIN_FIRST);
         heap->slots_stale[space_of(index)] = true;
@@ -241,7 +246,7 @@ static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
     uintptr_t page = cb_page_size, from = (uintptr_t)heap->slots[space];
     uintptr_t to =
         from + (end_of(space) - first_of(space)) * most_entries(space) * sizeof *heap->slots[space];
-    from = (from + page - 1) & ~(page - 1);
+    from = cb_align_up(from, page);
     cb_os_purge((void *)from, (to & ~(page - 1)) - from);
     heap->slots_stale[space] = false;
     heap->slots_at[space] = now;
@@ -269,7 +274,7 @@ static void empty_some(struct cb_heap *heap, enum cb_space_kind space) {
 /* When half of what was in use is not any more, no bin may hold more than it does: each free to one looks again. */
 static void follow_shrinking(struct cb_heap *heap) {
     size_t in_use = cb_heap_in_use(heap);
-    heap->used_most = in_use > heap->used_most ? in_use : heap->used_most;
+    heap->used_most = cb_higher(heap->used_most, in_use);
     if (in_use > heap->used_last) {
         heap->used_last = in_use;
     } else if (in_use < heap->used_last / 2) {
@@ -326,15 +331,9 @@ static bool room_or_death(struct cb_heap *heap, unsigned index, size_t granule) 
         return true;
     }
     size_t granules = cb_bin_granules(index);
-    struct cb_block *block = cb_block_of_granule(granule);
     heap->died_in_bins += granules;
     cb_count(&heap->overflowed, 1);
-    if (CB_LIKELY(block->space == CB_SMALL)) {
-        cb_count(&heap->dead, granules);
-        cb_block_die_small(heap, block, cb_map + granule, granule, granules);
-    } else {
-        die(heap, granule, granules);
-    }
+    die(heap, granule, granules);
     return false;
 }
 
@@ -410,7 +409,7 @@ void cb_bin_give_up(struct cb_heap *heap) {
     cb_bin_empty_all(heap);
     cb_thread.asked = 0;
     /* Zero is what bins are that were never used. */
-    size_t page = cb_page_size, size = (sizeof *heap->bins + page - 1) & ~(page - 1);
+    size_t size = cb_align_up(sizeof *heap->bins, cb_page_size);
     if (!cb_os_purge(heap->bins, size)) {
         memset(heap->bins, 0, sizeof *heap->bins);
     }

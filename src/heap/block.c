@@ -463,7 +463,7 @@ struct cb_dead_run cb_block_listed_aligned(struct cb_heap *heap, size_t granules
         const uint8_t *m = heap->runs[list];
         for (int i = 0; m != NULL && i < ALIGNED_SEEN_EACH; i++, seen++, m = cb_map_link(m + NEXT)) {
             size_t from = (size_t)(m - cb_map), length = cb_map_length(m);
-            if (((from + align - 1) & ~(align - 1)) + granules <= from + length &&
+            if (cb_align_up(from, align) + granules <= from + length &&
                 cb_purge_may_use(cb_block_of(cb_map_address(m)), cb_map_address(m), length)) {
                 return (struct cb_dead_run){cb_map_address(m), length};
             }

@@ -28,11 +28,11 @@ static void lock_meta(void) {
 static bool refill(size_t size) {
     size_t chunk = CHUNK + (meta.total / 4 & ~(CHUNK - 1));
     if (chunk < size) {
-        chunk = (size + CHUNK - 1) & ~(CHUNK - 1);
+        chunk = cb_align_up(size, CHUNK);
     }
     uintptr_t start = (uintptr_t)cb_os_map(0, chunk);
     if (start == 0 && chunk > size) {
-        chunk = (size + CHUNK - 1) & ~(CHUNK - 1);
+        chunk = cb_align_up(size, CHUNK);
         start = (uintptr_t)cb_os_map(0, chunk);
     }
     if (start == 0) {

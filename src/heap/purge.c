@@ -16,7 +16,7 @@
 /* The bits for the units wholly inside [p, p + granules), system page by system page. */
 static uint64_t units_inside(uintptr_t p, size_t granules) {
     size_t page = cb_page_size;
-    uintptr_t from = (p + page - 1) & ~(uintptr_t)(page - 1);
+    uintptr_t from = cb_align_up(p, page);
     uintptr_t to = (p + (granules << CB_GRANULE_SHIFT)) & ~(uintptr_t)(page - 1);
     if (from >= to) {
         return 0;
@@ -29,7 +29,7 @@ static uint64_t units_inside(uintptr_t p, size_t granules) {
 static uint64_t units_touched(uintptr_t p, size_t granules) {
     size_t page = cb_page_size;
     uintptr_t from = p & ~(uintptr_t)(page - 1);
-    uintptr_t to = (p + (granules << CB_GRANULE_SHIFT) + page - 1) & ~(uintptr_t)(page - 1);
+    uintptr_t to = cb_align_up(p + (granules << CB_GRANULE_SHIFT), page);
     return units_inside(from, (to - from) >> CB_GRANULE_SHIFT);
 }
 

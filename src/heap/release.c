@@ -37,7 +37,7 @@ static size_t release_one(struct cb_heap *heap, size_t most, bool all) {
  */
 static size_t take_share(struct cb_heap *heap) {
     cb_lock_take(&heap->lock);
-    size_t died = heap == cb_thread.heap && heap->purge_died > WORK ? WORK : heap->purge_died;
+    size_t died = heap == cb_thread.heap ? cb_lower(heap->purge_died, WORK) : heap->purge_died;
     heap->purge_died -= died;
     cb_lock_drop(&heap->lock);
     return died + WORK;

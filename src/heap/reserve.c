@@ -194,7 +194,7 @@ bool cb_reserve_look(void) {
                              &reserve.looked_at, &before, now, memory_order_relaxed, memory_order_relaxed)) {
         return false;
     }
-    size_t passed = now - before < LOOK_MOST ? (size_t)(now - before) : LOOK_MOST;
+    size_t passed = cb_lower(now - before, LOOK_MOST);
     size_t elapsed = atomic_fetch_add_explicit(&reserve.elapsed, passed, memory_order_relaxed) + passed;
     if (elapsed >= CB_PERIOD &&
         atomic_compare_exchange_strong_explicit(&reserve.elapsed, &elapsed, 0, memory_order_relaxed,

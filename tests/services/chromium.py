@@ -20,7 +20,7 @@ class Browser:
         (self.inside, commands), (answers, outside) = os.pipe(), os.pipe()
         self.commands, self.answers, self.last, self.left = commands, answers, 0, b""
         run.environment["COMMANDS"], run.environment["ANSWERS"] = str(self.inside), str(outside)
-        self.process = run.start("sh", "-c", 'exec "$0" "$@" 3<&"$COMMANDS" 4>&"$ANSWERS"', PROGRAM["chromium"], *OPTIONS,
+        self.process = run.start("sh", "-c", 'exec "$0" "$@" 3<&"$COMMANDS" 4>&"$ANSWERS"', run.found["chromium"], *OPTIONS,
                                  f"--user-data-dir={run.folder}/profile", "about:blank", pass_fds=(self.inside, outside))
         os.close(self.inside)
         os.close(outside)
@@ -44,7 +44,7 @@ class Browser:
 
 
 def work(run):
-    run.version = " ".join(run.output(PROGRAM["chromium"], "--version").split()[:2]).lower()
+    run.version = " ".join(run.output("chromium", "--version").split()[:2]).lower()
     page = run.program("page.html")
     browser = Browser(run)
     run.watch(browser.process)

@@ -24,18 +24,18 @@ drop table word;
 
 
 def work(run):
-    run.version = run.output(PROGRAM["mariadbd"], "--no-defaults", "--version").split(" Ver ")[1].split(" for ")[0]
+    run.version = run.output("mariadbd", "--no-defaults", "--version").split(" Ver ")[1].split(" for ")[0]
     run.version = "MariaDB " + run.version.removesuffix("-MariaDB").split("-MariaDB")[0].strip()
-    run.output(PROGRAM["mariadb-install-db"], "--no-defaults", f"--datadir={run.folder}/data", "--skip-test-db",
+    run.output("mariadb-install-db", "--no-defaults", f"--datadir={run.folder}/data", "--skip-test-db",
                "--auth-root-authentication-method=normal", "--skip-name-resolve")
     socket = run.folder / "socket"
-    server = run.start(PROGRAM["mariadbd"], "--no-defaults", f"--datadir={run.folder}/data", f"--socket={socket}",
+    server = run.start("mariadbd", "--no-defaults", f"--datadir={run.folder}/data", f"--socket={socket}",
                        "--skip-networking", f"--pid-file={run.folder}/pid", "--innodb-buffer-pool-size=32M",
                        "--innodb-flush-log-at-trx-commit=0")
     run.watch(server)
 
     def client(sql):
-        return run.output(PROGRAM["mariadb"], "--no-defaults", f"--socket={socket}", "-u", "root", "-N", "-B", text=sql)
+        return run.output("mariadb", "--no-defaults", f"--socket={socket}", "-u", "root", "-N", "-B", text=sql)
 
     def fill(n):
         rows = ((i, f"md5('{i}')", i * 7919 % 97) for i in range(n, 40000, 4))

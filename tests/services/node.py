@@ -4,8 +4,8 @@ NEEDS = ["node|nodejs"]
 
 
 def work(run):
-    run.version = "node " + run.output(PROGRAM["node"], "--version").strip().lstrip("v")
-    program = run.talk(PROGRAM["node"], "--expose-gc", run.program("node.js"))
+    run.version = "node " + run.output("node", "--version").strip().lstrip("v")
+    program = run.talk("node", "--expose-gc", run.program("node.js"))
     for step in ("objects", "buffers", "server", "workers", "rest"):
         run.say(step, run.ask(program, step))
     run.rest()

@@ -28,16 +28,16 @@ vacuum full pgbench_accounts;
 
 
 def work(run):
-    run.version = "PostgreSQL " + run.output(PROGRAM["postgres"], "--version").split()[2]
-    run.output(PROGRAM["initdb"], "-D", "data", "-U", "cutback", "-A", "trust", "--no-sync", "--no-instructions")
+    run.version = "PostgreSQL " + run.output("postgres", "--version").split()[2]
+    run.output("initdb", "-D", "data", "-U", "cutback", "-A", "trust", "--no-sync", "--no-instructions")
     connection = ("-h", run.folder, "-U", "cutback")
-    server = run.start(PROGRAM["postgres"], "-D", "data", "-k", run.folder, "-c", "listen_addresses=", "-c", "fsync=off",
+    server = run.start("postgres", "-D", "data", "-k", run.folder, "-c", "listen_addresses=", "-c", "fsync=off",
                        "-c", "shared_buffers=64MB", "-c", "autovacuum=off")
     run.watch(server)
     run.until("starting", server, lambda: (run.folder / ".s.PGSQL.5432").exists() and
-              run.start(PROGRAM["psql"], *connection, "-c", "select 1", "postgres").wait() == 0)
-    run.output(PROGRAM["pgbench"], *connection, "-i", "-s", "2", "-q", "postgres")
-    run.output(PROGRAM["pgbench"], *connection, "-c", "4", "-j", "2", "-t", "1000", "-n", "--random-seed=7", "postgres")
-    run.say(run.output(PROGRAM["psql"], *connection, "-At", "-v", "ON_ERROR_STOP=1", "postgres", text=SQL + BALANCES))
+              run.start("psql", *connection, "-c", "select 1", "postgres").wait() == 0)
+    run.output("pgbench", *connection, "-i", "-s", "2", "-q", "postgres")
+    run.output("pgbench", *connection, "-c", "4", "-j", "2", "-t", "1000", "-n", "--random-seed=7", "postgres")
+    run.say(run.output("psql", *connection, "-At", "-v", "ON_ERROR_STOP=1", "postgres", text=SQL + BALANCES))
     run.rest()
     run.stop(server, signal.SIGINT)

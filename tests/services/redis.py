@@ -20,7 +20,7 @@ def commands():
 
 def work(run):
     server = run.folder / "redis-server"  # under this name the program of redis-tools is the server
-    server.symlink_to(PROGRAM["redis-server"])
+    server.symlink_to(run.found["redis-server"])
     run.version = "redis " + run.output(server, "--version").split(" v=")[1].split()[0]
     socket = run.folder / "socket"
     process = run.start(server, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", run.folder,

@@ -4,7 +4,8 @@
     service.py NAME [--record FILE]
 
 NAME is a module of this folder. It has NEEDS, the programs without which the test is skipped, and work(run), which
-starts the service by the Run that it is given, works on it, and tells run.say() what must be the same both times.
+starts the service by the Run that it is given, works on it, sets run.version, and tells run.say() what must be the same
+both times. LINKED_WITH_ANOTHER_MALLOC says that the program has one: for the run on libc's, libc is then preloaded.
 CUTBACK_PRELOAD is the library under test, and has no default. With --record, FILE is a JSON object of what was measured.
 
 Each run has a folder of its own, is at most TIMEOUT seconds long, and leaves no process. Root becomes `nobody` for it.
@@ -32,7 +33,7 @@ import time
 from pathlib import Path
 
 SERVICES = ("chromium", "emacs", "ffmpeg", "jvm", "mariadb", "memcached", "nginx", "node", "php", "postgresql", "r", "redis", "ruby")
-TIMEOUT = 60  # seconds of a run; few take more than five
+TIMEOUT = 120  # seconds of a run; few take more than five
 SAMPLE = 0.05  # seconds between two looks at the memory
 REST = 1.0  # seconds before the last look
 UNPREDICTABLE = ("CUTBACK", "LD_", "MALLOC_", "PG", "NODE_", "RUBY", "JAVA", "JDK_", "R_", "PHP", "http", "XDG_", "DISPLAY")
@@ -84,10 +85,10 @@ def mapped(pid):
 
 
 class Run:
-    """One run of the service. `preload` is None or the library."""
+    """One run of the service. `preload` is None or the library; `found` has the paths of the programs in NEEDS."""
 
-    def __init__(self, folder, preload, user):
-        self.folder, self.preload, self.user = folder, preload, user
+    def __init__(self, folder, preload, user, found):
+        self.folder, self.preload, self.user, self.found = folder, preload, user, found
         self.said, self.first, self.peak, self.final = [], None, 0, None
         self.sampler, self.samples, self.with_library, self.names = None, {}, set(), {}
         self.ended = threading.Event()
@@ -101,6 +102,7 @@ class Run:
 
     def start(self, *command, env=None, **more):
         """Starts it in the folder of the run; what it says goes to files there unless `more` says otherwise."""
+        command = (self.found.get(command[0], command[0]), *command[1:])
         name = Path(command[0]).name
         more.setdefault("stdin", subprocess.DEVNULL)
         more.setdefault("stdout", open(self.folder / f"{name}.out", "ab"))
@@ -218,12 +220,12 @@ class Run:
                     pass
 
 
-def once(module, preload, user, parent):
+def once(module, preload, user, parent, found):
     """A run of the service in a folder of its own: the Run, after it."""
     folder = Path(tempfile.mkdtemp(dir=parent))
     if user:
         os.chown(folder, user.pw_uid, user.pw_gid)
-    run = Run(folder, preload, user)
+    run = Run(folder, preload, user, found)
 
     def late(*_):
         raise Failure(f"it has not ended after {TIMEOUT} s")
@@ -269,27 +271,24 @@ def main():
     if arguments.name not in SERVICES:
         parser.error(f"the services are: {', '.join(SERVICES)}")
     module = importlib.import_module(arguments.name)
-    module.PROGRAM = {}
-    for name in module.NEEDS:
-        module.PROGRAM[name.split("|")[0].split("/")[-1]] = find(name)
-        if not find(name):
-            print(f"SKIP: {name} is not installed")
-            return 77
+    found = {name.split("|")[0].split("/")[-1]: find(name) for name in module.NEEDS}
+    if missing := [name for name, path in found.items() if path is None]:
+        print(f"SKIP: {', '.join(missing)} is not installed")
+        return 77
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     user = pwd.getpwnam("nobody") if os.getuid() == 0 else None
     parent = Path(tempfile.mkdtemp(prefix=f"cutback-{arguments.name}-"))
     try:
         parent.chmod(0o755)
         library = Path(shutil.copy(os.environ["CUTBACK_PRELOAD"], parent))
-        # Where the program is linked with a malloc other than libc's, libc comes before that when it is preloaded.
-        plain = libc_of(find(module.NEEDS[0])) if getattr(module, "LINKED_WITH_ANOTHER_MALLOC", False) else None
-        runs = [once(module, preload, user, parent) for preload in (plain, library)]
+        plain = libc_of(next(iter(found.values()))) if getattr(module, "LINKED_WITH_ANOTHER_MALLOC", False) else None
+        runs = [once(module, preload, user, parent, found) for preload in (plain, library)]
         different = "\n".join(difflib.unified_diff(runs[0].said, runs[1].said, "libc", "cutback", lineterm="", n=1))
         if different or not runs[0].said:
             raise Failure(f"what it does is not the same:\n{different[:6000]}")
         print(f"{len(runs[0].said)} lines are the same; the library was in {len(runs[1].with_library)} processes")
-        figures = {"name": arguments.name, "what": module.__doc__.splitlines()[0], "version": runs[0].version,
-                   "runs": [{"peak": run.peak, "final": run.final} for run in runs]}
+        figures = {"version": runs[0].version, "runs": [{"peak": run.peak, "final": run.final} for run in runs]}  # KiB
         print(json.dumps(figures))
         if arguments.record:
             Path(arguments.record).write_text(json.dumps(figures) + "\n")

@@ -12,7 +12,9 @@ function rows(seed, count) {
   let state = seed
   const roll = (n) => { state = (state * 1103515245 + 12345) % 2147483648; return (state >>> 8) % n }
   return Array.from({ length: count }, (_, id) => ({
-    id, word: Array.from({ length: 1 + roll(12) }, () => String.fromCharCode(97 + roll(26))).join(''), list: Array.from({ length: roll(6) }, () => roll(100))
+    id,
+    word: Array.from({ length: 1 + roll(12) }, () => String.fromCharCode(97 + roll(26))).join(''),
+    list: Array.from({ length: roll(6) }, () => roll(100))
   }))
 }
 

@@ -10,7 +10,8 @@ end
 
 STEPS = {
   'threads' => lambda {
-    (1..6).map { |n| Thread.new { Digest::SHA256.hexdigest(rows(n, 8000).group_by { |r| r[1][0, 2] }.sort.inspect) } }.map(&:value).join(' ')
+    threads = (1..6).map { |n| Thread.new { Digest::SHA256.hexdigest(rows(n, 8000).group_by { |r| r[1][0, 2] }.sort.inspect) } }
+    threads.map(&:value).join(' ')
   },
   'queue' => lambda {
     queue, results = Queue.new, Queue.new

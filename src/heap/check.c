@@ -90,7 +90,7 @@ struct longest {
 static struct longest longest_holes(struct cb_heap *heap, struct cb_block *block, size_t inside_from) {
     struct longest found = {0, 0};
     uint8_t *map = cb_map_at(cb_block_start(block)), *end = map + block->fresh, *hole = NULL;
-    for (uint8_t *m = cb_map_find_dead(map, end); m < end; m = cb_map_find_dead(m, end)) {
+    for (uint8_t *m = cb_check_find_dead(map, end); m < end; m = cb_check_find_dead(m, end)) {
         size_t at = (size_t)(m - map);
         hole = hole == NULL || at == inside_from ? m : hole;
         size_t begin = (size_t)(hole - map);

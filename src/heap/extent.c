@@ -292,6 +292,7 @@ void cb_extent_after_fork(void) {
     }
 }
 
+#ifdef CB_TESTING
 bool cb_extent_check(void) {
     bool good = true;
     size_t free = 0, dirty = 0;
@@ -312,3 +313,4 @@ bool cb_extent_check(void) {
     cb_extent_unlock();
     return good;
 }
+#endif

@@ -93,8 +93,10 @@ void cb_extent_move_end(uintptr_t end);
 /* In a forked child: abandons the lists if another thread was changing them. */
 void cb_extent_after_fork(void);
 
-/* True when all nodes, lists and counts agree. For tests. */
+#ifdef CB_TESTING
+/* True when all nodes, lists and counts agree. */
 bool cb_extent_check(void);
+#endif
 
 /* Bytes per page; constant after cb_extent_init. */
 extern size_t cb_page_size;

@@ -142,13 +142,6 @@ bool cb_room_total_until(size_t *total, uint64_t milliseconds) {
     return true;
 }
 
-size_t cb_room_total(void) {
-    size_t total;
-    cb_fork_repair_if_child();
-    cb_room_total_until(&total, CB_LOCK_WAIT);
-    return total;
-}
-
 void cb_room_after_fork(void) {
     if (cb_lock_is_held(&rooms.lock)) {
         /* Another thread was changing the list: objects keep their rooms, but nobody takes them back. */

@@ -1,7 +1,7 @@
 /*
  * extent.c: see extent.h.
  *
- * Layer: heap. Threads: any. Lock: cb_extents.lock, which is called pages.lock (rank 4), guards everything here.
+ * Layer: heap. Threads: any. Lock: cb_extents.lock (rank 4) guards everything here.
  */
 #include "heap/extent.h"
 
@@ -32,7 +32,7 @@ _Static_assert(sizeof(struct tail) == TAIL_OFFSET, "a tail is the last map bytes
 _Static_assert(sizeof(struct cb_extent) + sizeof(struct tail) <= 256,
                "an extent of one page has room for both");
 
-struct cb_extents cb_extents;
+struct cb_extents cb_extents = {.lock = CB_LOCK_INIT("cb_extents.lock", CB_RANK_PAGES)};
 
 static struct {
     struct cb_extent *bin[BINS]; /* guarded by the lock, as is all that follows */

@@ -1,7 +1,7 @@
 /*
  * extent.h: the free extents: stretches of whole pages that are nobody's, in lists by size and by age.
  *
- * Layer: heap, above the ranges. Threads: any, under the lock, which is pages.lock (rank 4) of the page allocator.
+ * Layer: heap, above the ranges. Threads: any, under cb_extents.lock (rank 4).
  * No system call is made under it.
  *
  * Free extents are coalesced at once. The node of one lies in the granule map, at the bytes of its first page (a
@@ -42,7 +42,7 @@ struct cb_extent {
 #define CB_EXTENT_SIZE 16
 
 extern struct cb_extents {
-    cb_lock lock;             /* rank 4: pages.lock */
+    cb_lock lock;             /* rank 4 */
     struct cb_extent *oldest; /* of those with something dirty; guarded by lock, as all that follows */
     size_t free, dirty;       /* bytes */
 } cb_extents CB_HIDDEN;

@@ -23,7 +23,7 @@
 static struct {
     cb_lock lock;     /* rank 2; guards `next`, `prev` and `purged_pages` of blocks that `nobody` owns */
     _Atomic bool any; /* relaxed: set before the thread that forked goes on */
-} lost;
+} lost = {.lock = CB_LOCK_INIT("lost.lock", CB_RANK_HEAP)};
 
 static struct cb_heap *const nobody = (struct cb_heap *)(void *)&lost;
 

@@ -48,7 +48,7 @@ static struct {
     bool started;
     pthread_key_t key;          /* valid while key_state is KEY_TAKEN */
     _Atomic uint32_t key_state; /* release and acquire in take_key */
-} heaps;
+} heaps = {.lock = CB_LOCK_INIT("heaps.lock", CB_RANK_HEAPS)};
 
 struct cb_heap *_Atomic *const cb_heaps_list = &heaps.all;
 
@@ -344,6 +344,7 @@ static struct cb_heap *new_heap(void) {
         return NULL;
     }
     heap->bins = bins;
+    heap->lock = (cb_lock)CB_LOCK_INIT("heap->lock", CB_RANK_HEAP);
     heap->space[CB_SMALL].run = heap->space[CB_MEDIUM].run = CB_NO_RUN;
     cb_alive_init(&heap->alive);
     cb_lock_take(&heaps.lock);

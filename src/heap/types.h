@@ -38,7 +38,8 @@
  *   - An entry of a bin is parked, and every parked object is in exactly one bin.
  *
  * Lock ranks, in the order of taking: report.holder (0), heaps.lock (1), a heap's lock (2) or lost.lock (2),
- * grow_lock (3), rooms.lock or pages.lock (4, one of the two at a time), meta.lock (5). No other locks exist.
+ * grow_lock (3), rooms.lock or cb_extents.lock (4, one of the two at a time), meta.lock (5). No other locks exist.
+ * The build for tests asserts this order (os/rank.h), but for report.holder, which is no cb_lock.
  */
 #ifndef CB_HEAP_TYPES_H
 #define CB_HEAP_TYPES_H
@@ -89,6 +90,15 @@
 #define CB_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define CB_COLD __attribute__((noinline, cold))
 #define CB_NOINLINE __attribute__((noinline))
+
+/* The ranks of CB_LOCK_INIT: see above. */
+enum cb_lock_rank {
+    CB_RANK_HEAPS = 1,
+    CB_RANK_HEAP,  /* heap->lock, lost.lock */
+    CB_RANK_GROW,  /* grow_lock */
+    CB_RANK_PAGES, /* rooms.lock, cb_extents.lock */
+    CB_RANK_META
+};
 
 enum cb_space_kind { CB_SMALL, CB_MEDIUM, CB_SPACES };
 

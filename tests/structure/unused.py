@@ -12,7 +12,8 @@ import sys
 
 PRODUCT = ("src", "preload", "trace", "launcher", "replay")
 # What only tests, fuzzers and benchmarks compile.
-FOR_TESTS = ("src/arena/check.h", "src/arena/chain_check.h", "src/heap/check.c", "src/heap/check.h")
+FOR_TESTS = ("src/arena/check.h", "src/arena/chain_check.h", "src/heap/check.c", "src/heap/check.h",
+             "src/os/rank.c", "src/os/rank.h")
 # What only declares the public functions under a prefix.
 PREFIXED = ("src/heap/names.h",)
 BLANK = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)

@@ -31,17 +31,6 @@ static size_t rooms(void) {
     return total;
 }
 
-static size_t mappings(void) {
-    FILE *file = fopen("/proc/self/maps", "r");
-    assert_non_null(file);
-    size_t lines = 0;
-    for (int c; (c = fgetc(file)) != EOF;) {
-        lines += c == '\n';
-    }
-    fclose(file);
-    return lines;
-}
-
 /* One word in each page says what and where it is. */
 static void stamp(unsigned char *p, size_t from, size_t to, size_t what) {
     for (size_t at = from; at < to; at += 4096) {
@@ -61,7 +50,7 @@ static bool stamped(const unsigned char *p, size_t to, size_t what) {
 /* Grows `count` buffers in turn to `most` bytes each, and looks at how often they moved. */
 static void grow_in_turn(size_t count, size_t step, size_t most) {
     static unsigned char *p[100];
-    size_t moves = 0, before = mappings();
+    size_t moves = 0, before = fixture_mappings();
     int calls = cb_os_calls();
     memset(p, 0, sizeof p);
     for (size_t size = step; size <= most; size += step) {
@@ -85,7 +74,7 @@ static void grow_in_turn(size_t count, size_t step, size_t most) {
     assert_true(moves <= bound);
     /* a move takes a piece of memory, may ask and move and renew up to ten pieces, and purge a few times */
     assert_true((size_t)(cb_os_calls() - calls) <= 40 + 20 * moves);
-    assert_true(mappings() <= before + 200);
+    assert_true(fixture_mappings() <= before + 200);
     for (size_t i = 0; i < count; i++) {
         assert_true(stamped(p[i], most / step * step, i));
     }
@@ -94,7 +83,7 @@ static void grow_in_turn(size_t count, size_t step, size_t most) {
         cb_free(p[i * 7 % count]); /* counts are no multiples of 7 */
     }
     assert_heap();
-    assert_true(mappings() <= before + 20);
+    assert_true(fixture_mappings() <= before + 20);
 }
 
 static void any_number_of_buffers_grows_in_turn_with_few_moves(void **state) {

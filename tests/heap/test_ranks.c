@@ -26,15 +26,11 @@ static void say_to_pipe(void) {
 /* Runs it in a child, which is to abort with this line. */
 static void assert_abort(void (*work)(void), const char *line) {
     char text[300];
-    size_t length = 0;
     assert_int_equal(pipe(message), 0);
     int status = status_of_child(work);
     close(message[1]);
-    for (ssize_t got; (got = read(message[0], text + length, sizeof text - 1 - length)) > 0;) {
-        length += (size_t)got;
-    }
+    fixture_read_all(message[0], text, sizeof text);
     close(message[0]);
-    text[length] = '\0';
     assert_string_equal(text, line);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }

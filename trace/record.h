@@ -39,8 +39,8 @@ bool cb_record_is_call(uint8_t first);
 bool cb_record_makes_object(uint8_t first);
 
 /*
- * Each takes a record, behind its first byte, from *at on, where it leaves off; `end` is that of the bytes. False: it is
- * no record. Of one that is no call: *function is that of the next call, when the record says so.
+ * Each takes a record, behind its first byte, from *at on, and moves *at behind it; the bytes end at `end`. False: it
+ * is no record. Of one that is no call: *function is that of the next call, when the record says so.
  */
 bool cb_record_take_other(struct cb_trace_reader *reader, struct cb_trace_lane *lane, uint8_t first,
                           const uint8_t **at, const uint8_t *end, uint8_t *function);

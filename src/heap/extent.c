@@ -29,7 +29,7 @@ struct tail {
 _Static_assert(offsetof(struct cb_extent, start) == CB_EXTENT_START, "debuggers know where it is");
 _Static_assert(offsetof(struct cb_extent, size) == CB_EXTENT_SIZE, "debuggers know where it is");
 _Static_assert(sizeof(struct tail) == TAIL_OFFSET, "a tail is the last map bytes of a page");
-_Static_assert(sizeof(struct cb_extent) + sizeof(struct tail) <= 256,
+_Static_assert(sizeof(struct cb_extent) + sizeof(struct tail) <= CB_UNIT_GRANULES,
                "an extent of one page has room for both");
 
 struct cb_extents cb_extents = {.lock = CB_LOCK_INIT("cb_extents.lock", CB_RANK_PAGES)};

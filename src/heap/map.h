@@ -55,6 +55,13 @@ static inline bool cb_owner_cache_is(uint64_t tag, size_t number) {
            tag;
 }
 
+/* The block is nobody's from now on. */
+static inline void cb_owner_cache_drop(uint64_t tag, size_t number) {
+    if (cb_owner_cache_is(tag, number)) {
+        atomic_store_explicit(&cb_owner_cache[number % CB_OWNER_CACHE], 0, memory_order_relaxed);
+    }
+}
+
 static inline uint8_t *cb_map_at(uintptr_t p) {
     return cb_map + (p >> CB_GRANULE_SHIFT);
 }

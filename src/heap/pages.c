@@ -122,7 +122,7 @@ uintptr_t cb_pages_take_block(struct cb_heap *owner, struct cb_dirty *dirty) {
     cb_extent_lock();
     uintptr_t at = take(CB_BLOCK_SIZE, CB_BLOCK_SIZE, dirty);
     if (at != 0) {
-        /* relaxed: readers that care are under the lock, see outside_blocks */
+        /* relaxed: readers that care are under the lock, see cb_extent_outside_blocks */
         atomic_store_explicit(&cb_block_of(at)->owner, owner, memory_order_relaxed);
         cb_excess_count_block(true);
     }
@@ -211,6 +211,7 @@ bool cb_pages_each_large(size_t (*visit)(uintptr_t p, void *context), void *cont
     if (!cb_lock_until(&cb_extents.lock, milliseconds)) {
         return false;
     }
+    /* acquire, as the next: partners of the releases in range.c, so that the metadata is there */
     uint32_t count = atomic_load_explicit(&cb_range_count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++) {
         uintptr_t start = atomic_load_explicit(&cb_ranges[i].start, memory_order_relaxed);

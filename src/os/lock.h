@@ -2,8 +2,8 @@
  * lock.h: a small mutual exclusion lock that never allocates.
  *
  * Layer: os. Threads: any. Not recursive. Locks have ranks (see heap/types.h); a thread takes them in rising
- * order, which is asserted in the build for tests (os/rank.h). A child of fork finds every lock as it was in the parent:
- * cb_lock_reset makes it usable again (heap/fork.c says when).
+ * order, which is asserted in the build for tests (os/rank.h). A child of fork finds every lock as it was in the
+ * parent: cb_lock_reset makes it usable again (heap/fork.c says when).
  */
 #ifndef CB_LOCK_H
 #define CB_LOCK_H
@@ -14,7 +14,8 @@
 #include <stdatomic.h>
 
 typedef struct cb_lock {
-    _Atomic uint32_t state; /* 0 free, 1 held, 2 held and somebody sleeps */
+    /* 0 free, 1 held, 2 held and somebody sleeps; acquire by who takes it, release by who drops it */
+    _Atomic uint32_t state;
 #ifdef CB_TESTING
     struct cb_rank rank; /* constant */
 #endif

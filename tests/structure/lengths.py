@@ -14,6 +14,7 @@ PRODUCT = ("src", "preload", "trace", "launcher", "replay")
 PUBLIC = {"src/cutback.h", "src/cutback.hpp", "src/cutback_chain.h", "src/cutback_util.h"}
 LONG_FUNCTIONS = {}
 LONG_FILES = {"src/heap/block.c": 538}
+TABLE = re.compile(r"typedef|enum|struct \w+ \{|union|static const struct [^(]*=")
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 
 
@@ -30,7 +31,7 @@ def functions(text):
             start = None
         if start is not None and line.startswith("}"):
             found = re.search(r"\b([A-Za-z_]\w*)\)?\s*\([^=]*\{", head)
-            if found is not None and not re.match(r"(typedef|enum|struct \w+ \{|union|static const struct [^(]*=)", head):
+            if found is not None and not TABLE.match(head):
                 yield found.group(1), number - start + 1
             start = None
 

@@ -137,20 +137,6 @@ void cb_file_close(struct cb_file *file) {
     }
 }
 
-size_t cb_file_read(const char *path, char *to, size_t room) {
-    long descriptor = cb_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) {
-        return 0;
-    }
-    size_t length = 0;
-    for (long got = 1; got > 0 && length < room;) {
-        got = cb_syscall(SYS_read, descriptor, to + length, room - length);
-        length += got > 0 ? (size_t)got : 0;
-    }
-    cb_syscall(SYS_close, descriptor);
-    return length;
-}
-
 size_t cb_file_link(const char *path, char *to, size_t room) {
     long length = cb_syscall(SYS_readlinkat, AT_FDCWD, path, to, room - 1);
     length = length > 0 ? length : 0;

@@ -75,6 +75,7 @@ static bool look(int descriptor, struct file *file) {
 
 static bool leads_there(int descriptor) {
     struct file now;
+    /* acquire: partner of the release in cb_os_note_stderr */
     return descriptor >= 0 && atomic_load_explicit(&noted, memory_order_acquire) && look(descriptor, &now) &&
            now.device == standard_error.device && now.inode == standard_error.inode &&
            now.made == standard_error.made;

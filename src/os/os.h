@@ -155,11 +155,11 @@ struct cb_os_tally {
 void cb_os_tally(struct cb_os_tally *tally);
 
 /*
- * Fault injection, in the build with prefixed names only: after `calls` more system calls that can run out of
+ * Fault injection, in the build for tests only: after `calls` more system calls that can run out of
  * memory (map, purge, move), each of them fails until this is called again; a negative number switches it
  * off.
  */
-#ifdef CB_INJECT
+#ifdef CB_TESTING
 void cb_os_inject(int calls);
 
 /* How many such calls there were, refused ones included. */

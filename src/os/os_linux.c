@@ -36,7 +36,7 @@
 #define MADV_POPULATE_READ 22
 #endif
 
-#ifdef CB_INJECT
+#ifdef CB_TESTING
 static _Atomic int inject = -1; /* relaxed, as the next: set and read by the one thread of a test */
 static _Atomic int calls_made;
 
@@ -327,7 +327,7 @@ uint64_t cb_os_time(void) {
 /* The coarse clock is a word in the kernel's image: it never takes a system call, whatever the hardware. */
 uint64_t cb_os_milliseconds(void) {
     struct timespec now = {0, 0};
-#ifdef CB_INJECT
+#ifdef CB_TESTING
     int64_t assumed = atomic_load_explicit(&assumed_time, memory_order_relaxed);
     if (assumed >= 0) {
         return (uint64_t)assumed;

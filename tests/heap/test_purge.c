@@ -32,7 +32,7 @@ static size_t resident(void) {
     assert_true(got > 0);
     char *second;
     (void)strtoull(text, &second, 10);
-    return strtoull(second, NULL, 10) * cb_os_page_size();
+    return strtoull(second, NULL, 10) * (unsigned long long)sysconf(_SC_PAGESIZE);
 }
 
 static size_t fill(size_t least, size_t most) {
@@ -217,6 +217,9 @@ static void pages_of_four_units_die_together(void **state) {
 static void refused_pages_stay_and_are_offered_again(void **state) {
     (void)state;
     struct cb_heap *heap = cb_thread.heap;
+    if (cb_page_size != 4096) {
+        skip(); /* the check below is of pages of one unit */
+    }
     size_t count = fill(64, 64);
     heap->purge_from = SIZE_MAX;
     for (size_t i = 0; i < count / 2; i++) {

@@ -6,6 +6,7 @@
 #include "os/file.h"
 
 #include "os/os.h"
+#include "os/status.h"
 #include "os/syscall.h"
 
 #include <errno.h>
@@ -22,12 +23,13 @@
 #define READABLE_BY_OWNER 0600
 
 static bool identify(int descriptor, uint64_t *device, uint64_t *inode) {
-    struct statx status = {.stx_mask = 0};
-    if (descriptor < 0 || cb_syscall(SYS_statx, descriptor, "", AT_EMPTY_PATH, STATX_INO, &status) != 0) {
+    struct cb_status status = {.mask = 0};
+    if (descriptor < 0 ||
+        cb_syscall(SYS_statx, descriptor, "", AT_EMPTY_PATH, CB_STATUS_INODE, &status) != 0) {
         return false;
     }
-    *device = (uint64_t)status.stx_dev_major << 32 | status.stx_dev_minor;
-    *inode = status.stx_ino;
+    *device = (uint64_t)status.device_major << 32 | status.device_minor;
+    *inode = status.inode;
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "heap/thread.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 enum { THREADS = 200, EACH = 400, SIZE = 1000, FEW = 64, FEW_SIZE = 3000 };
 
@@ -82,7 +83,7 @@ static void threads_that_end_leave_what_lives(void **state) {
     start_together(leave_one);
     size_t left = fixture_resident();
     print_message("%zu KiB left of %d objects\n", (left - before) >> 10, THREADS);
-    assert_true(left <= before + STACKS + ((size_t)1 << 20) + (size_t)THREADS * 6 * 4096);
+    assert_true(left <= before + STACKS + ((size_t)1 << 20) + (size_t)THREADS * 6 * cb_page_size);
     for (int i = 0; i < THREADS; i++) {
         cb_free(object[i][0]);
     }

@@ -6,6 +6,7 @@
  */
 #include "debug.h"
 
+#include "../found.h"
 #include "heap/foreign.h"
 #include "heap/malloc.h"
 #include "os/os.h"
@@ -104,12 +105,14 @@ CB_EXPORT void *realloc(void *ptr, size_t size) {
     return resize("realloc()", ptr, size);
 }
 
+static void *own_realloc(void *ptr, size_t size) __attribute__((alias("realloc")));
+
 CB_EXPORT void *reallocarray(void *ptr, size_t count, size_t size) {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes)) {
         return no_memory();
     }
-    return resize("reallocarray()", ptr, bytes);
+    return cb_found_is(own_realloc) ? resize("reallocarray()", ptr, bytes) : cb_found_realloc(ptr, bytes);
 }
 
 CB_EXPORT void free(void *ptr) {

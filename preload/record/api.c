@@ -8,6 +8,7 @@
  */
 #include "record.h"
 
+#include "../found.h"
 #include "heap/foreign.h"
 #include "heap/names.h"
 #include "heap/range.h"
@@ -144,9 +145,14 @@ CB_EXPORT void *realloc(void *ptr, size_t size) {
     return resize(CB_FUNCTION_REALLOC, ptr, size, SITE);
 }
 
+static void *own_realloc(void *ptr, size_t size) __attribute__((alias("realloc")));
+
 CB_EXPORT void *reallocarray(void *ptr, size_t count, size_t size) {
     size_t bytes;
     bytes = __builtin_mul_overflow(count, size, &bytes) ? SIZE_MAX : bytes;
+    if (!cb_found_is(own_realloc)) {
+        return cb_found_realloc(ptr, bytes); /* of a program with a malloc of its own */
+    }
     return resize(CB_FUNCTION_REALLOCARRAY, ptr, bytes, SITE); /* no object has SIZE_MAX bytes */
 }
 

@@ -8,6 +8,8 @@
  * poisoned: what lies above the cursor, padding, dead blocks. The grain is the checker's: in the 8 bytes that
  * hold the end of one block and the start of another, or padding followed by a block, nothing is poisoned.
  *
+ * MemorySanitizer knows memory that nothing was written to, and no other: what is free is such memory, and a new block.
+ *
  * Valgrind's memcheck is told the same, to the byte, and that a new block is not initialised. Its requests are
  * compiled in where its headers are there; in a program that valgrind does not run they are a few instructions
  * without effect, in the cold path only.
@@ -24,6 +26,8 @@
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define CB_HOOK_ASAN 1
+#elif __has_feature(memory_sanitizer)
+#define CB_HOOK_MSAN 1
 #endif
 #endif
 #if defined(__SANITIZE_ADDRESS__)
@@ -31,7 +35,8 @@
 #endif
 #endif
 
-#if !defined(CB_HOOK_NONE) && !defined(CB_HOOK_LISTEN) && !defined(CB_HOOK_ASAN) && defined(__has_include)
+#if !defined(CB_HOOK_NONE) && !defined(CB_HOOK_LISTEN) && !defined(CB_HOOK_ASAN) &&                          \
+    !defined(CB_HOOK_MSAN) && defined(__has_include)
 #if __has_include(<valgrind/memcheck.h>)
 #define CB_HOOK_MEMCHECK 1
 #endif
@@ -53,6 +58,20 @@ static inline void cb_hook_hide(const void *start, size_t size) {
 /* `size` bytes from `start` are about to be handed out. Their content is lost to memcheck. */
 static inline void cb_hook_show(const void *start, size_t size) {
     __asan_unpoison_memory_region(start, size);
+}
+#elif defined(CB_HOOK_MSAN)
+#include <sanitizer/msan_interface.h>
+
+static inline bool cb_hook_active(void) {
+    return true;
+}
+
+static inline void cb_hook_hide(const void *start, size_t size) {
+    __msan_poison(start, size);
+}
+
+static inline void cb_hook_show(const void *start, size_t size) {
+    __msan_allocated_memory(start, size);
 }
 #elif defined(CB_HOOK_MEMCHECK)
 #include <valgrind/memcheck.h>

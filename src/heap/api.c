@@ -200,7 +200,8 @@ CB_EXPORT void *CB_NAME(realloc)(void *ptr, size_t size) {
     return realloc_slow(ptr, size);
 }
 
-CB_EXPORT void *CB_NAME(reallocarray)(void *ptr, size_t count, size_t size) {
+/* Weak: the preload library has one of its own. */
+__attribute__((weak)) CB_EXPORT void *CB_NAME(reallocarray)(void *ptr, size_t count, size_t size) {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes)) {
         return cb_no_memory();

@@ -18,6 +18,7 @@
  */
 #include "heap/thread.h"
 
+#include "heap/line.h"
 #include "heap/lost.h"
 #include "heap/map.h"
 #include "heap/meta.h"
@@ -327,7 +328,30 @@ void cb_thread_before_main(void) {
     }
 }
 
+#ifndef CB_THREAD_SANITIZER
+/* Of the runtime of the thread sanitizer, where there is one. */
+__attribute__((weak)) void cb_tsan_init(void) __asm__("__tsan_init");
+
+/*
+ * clang's runtime is in the program, and its malloc comes before every other. gcc's is a library: ours comes first, is
+ * called before that library can be, and would crash in it.
+ */
+static void stop_under_tsan(void) {
+    if (cb_tsan_init != NULL) {
+        struct cb_line line = {.length = 0};
+        cb_line_string(&line,
+                       "cutback: the program has gcc's thread sanitizer, which needs a malloc of its own: "
+                       "run it without cutback");
+        cb_line_write(&line);
+        cb_os_exit(1);
+    }
+}
+#else
+static void stop_under_tsan(void) {}
+#endif
+
 static bool start(void) {
+    stop_under_tsan();
     cb_options_begin();
     if (!cb_pages_init()) {
         return false;

@@ -143,6 +143,9 @@ void cb_os_keep_stderr(void);
 /* Ends the process with SIGABRT. */
 _Noreturn void cb_os_abort(void);
 
+/* Ends the process with this status, at once: nothing of libc or of the program runs. */
+_Noreturn void cb_os_exit(int status);
+
 /* Milliseconds of a clock that never goes back and moves in steps of up to 10. Mostly no system call. */
 uint64_t cb_os_milliseconds(void);
 

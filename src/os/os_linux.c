@@ -365,6 +365,12 @@ _Noreturn void cb_os_abort(void) {
     abort();
 }
 
+_Noreturn void cb_os_exit(int status) {
+    for (;;) {
+        cb_syscall(SYS_exit_group, status);
+    }
+}
+
 uint64_t cb_os_time(void) {
     struct timespec now = {0, 0};
     cb_syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);

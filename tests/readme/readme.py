@@ -172,6 +172,16 @@ def signalled(where, command, _):
         fail(where, f"{command}: status {process.returncode}, {line!r}")
 
 
+def through_a_tool(where, command, match):
+    """The program runs as it does alone, where the tool is installed and works."""
+    command = command.replace("/path/to", str(LIBRARIES))
+    if shell(f"{match['tool']} {match['options']} true", env=environment()).returncode != 0:
+        return
+    result = shell(command, env=environment())
+    if result.returncode != 0 or "/lib" not in result.stdout:
+        fail(where, f"{command}: status {result.returncode}\n{result.stdout}{result.stderr}")
+
+
 def copy_of_tree():
     """A clone, with nothing built in it."""
     folder = SCRATCH / "clone"
@@ -306,8 +316,11 @@ SHELL = [
     (r"pkg-config --variable=\w+ cutback-preload", path_by_pkg_config),
     (r"grep libcutback /proc/PID/maps", looked_at),
     (r"kill -USR1 PID", signalled),
+    (r"(LD_PRELOAD=/path/to/libcutback_preload\.so )?(?P<tool>valgrind|heaptrack)(?P<options>( --leak-check=full)?) program",
+     through_a_tool),
+    (r"(?P<tool>strace) (?P<options>-f) -E LD_PRELOAD=/path/to/libcutback_preload\.so program", through_a_tool),
     (r"\./tools/dev run (?P<program>gcc --version)", dev_runs),
-    (r"\./tools/dev (?P<verb>test|package)", dev_knows),
+    (r"\./tools/dev (?P<verb>test|package)( services)?", dev_knows),
     (r"\./tools/dev (?P<verb>cost|bench)(?P<options>( --[a-z]+( [A-Za-z,.]+)?)*)", dev_takes),
     (r"meson setup (?P<folder>\w+) && ninja -C (?P=folder)", built_by_hand),
     (r"meson install -C build", installed),

@@ -101,7 +101,10 @@ static void say_verdict(struct text *text, const struct cb_advice *advice) {
     uint64_t allocations = of_suitable_sites(advice, &sites);
     if (sites > 0) {
         say(text,
-            " But %u of its call sites, with %.0f %% of the allocations, would suit arenas of their own.",
+            sites == 1 ? " But %u of its call sites, with %.0f %% of the allocations, would suit an arena of "
+                         "its own."
+                       : " But %u of its call sites, with %.0f %% of the allocations, would suit arenas of "
+                         "their own.",
             sites, percent(allocations, all->allocations));
     }
 }

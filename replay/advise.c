@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GAINS_LITTLE 1.05 /* more slots than those that hold so many times what the most slots hold */
+#define ENOUGH 0.95 /* of the frees that the largest ring remembers: more slots gain little */
+#define DEAD_COUNTS                                                                                          \
+    3 /* times more, for the closer look, what was dead already when the cursor fell over it */
 #define NO_SITE CB_ADVICE_SITES
 
 struct block {
@@ -37,15 +39,15 @@ struct lane {
 struct reading {
     struct cb_advice *advice;
     struct cb_trace_reader *reader;
-    struct cb_vector blocks;              /* struct block, by the number of the object */
-    struct cb_vector site_counts;         /* uint64_t: first reading: allocations by site */
-    struct cb_vector ranks;               /* uint8_t: second reading: 1 + rank by site; 0: not looked at */
-    struct lane **lanes;                  /* NULL where none is needed */
-    struct cb_rings **of_sites;           /* second reading: by rank and lane */
-    unsigned ring;                        /* second reading: of the skyline */
-    uint64_t lane_live, lane_bytes;       /* second reading: of the skyline's lane */
-    uint64_t fallen;                      /* bytes that were dead already when the cursor fell over them */
-    uint64_t most_fallen;                 /* of the calls in `close` */
+    struct cb_vector blocks;        /* struct block, by the number of the object */
+    struct cb_vector site_counts;   /* uint64_t: first reading: allocations by site */
+    struct cb_vector ranks;         /* uint8_t: second reading: 1 + rank by site; 0: not looked at */
+    struct lane **lanes;            /* NULL where none is needed */
+    struct cb_rings **of_sites;     /* second reading: by rank and lane */
+    unsigned ring;                  /* second reading: of the skyline */
+    uint64_t lane_live, lane_bytes; /* second reading: of the skyline's lane */
+    uint64_t fallen;                /* bytes that the cursor fell by, weighted, in the calls in `window` */
+    uint64_t most_fallen;           /* of the calls in `close` */
     uint64_t window[CB_SKYLINE_CLOSE][2]; /* held and live after the last calls */
 };
 
@@ -103,7 +105,7 @@ static void decide(struct cb_advice *advice) {
     advice->suits = ring < CB_RINGS;
     if (!advice->suits) {
         ring = 0;
-        while ((double)all->most[ring] > GAINS_LITTLE * (double)all->most[CB_RINGS - 1]) {
+        while ((double)all->remembered[ring] < ENOUGH * (double)all->remembered[CB_RINGS - 1]) {
             ring++;
         }
     }
@@ -179,7 +181,7 @@ static void add_point(struct cb_skyline *skyline, const struct reading *reading,
     last->bytes = reading->lane_bytes;
 }
 
-/* Keeps those of the calls in a row that the cursor fell furthest in, over what was dead already. */
+/* Keeps those of the calls in a row that the cursor fell most in. */
 static void look_closely(struct reading *reading, uint64_t held) {
     struct cb_skyline *skyline = &reading->advice->skyline;
     uint32_t at = (uint32_t)((skyline->calls - 1) % CB_SKYLINE_CLOSE);
@@ -201,8 +203,9 @@ static void look_closely(struct reading *reading, uint64_t held) {
 /* After a call of the skyline's lane. */
 static void draw(struct reading *reading, uint64_t before, uint64_t freed) {
     uint64_t held = reading->lanes[reading->advice->skyline.lane]->rings.held[reading->ring];
-    if (before > held + freed) {
-        reading->fallen += before - held - freed;
+    if (before > held && reading->lane_live > 0) {
+        uint64_t dead = before - held > freed ? before - held - freed : 0;
+        reading->fallen += before - held + dead * DEAD_COUNTS;
     }
     add_point(&reading->advice->skyline, reading, held);
     look_closely(reading, held);

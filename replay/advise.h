@@ -55,7 +55,7 @@ struct cb_skyline {
     uint64_t stride; /* calls of a point */
     struct {
         uint64_t held, live;
-    } close[CB_SKYLINE_CLOSE]; /* after each of some calls in a row: those with most dead bytes fallen over */
+    } close[CB_SKYLINE_CLOSE]; /* after each of some calls in a row: those in which the cursor falls most */
     uint64_t close_first;      /* the number of the first of these calls, from 0 */
     uint32_t close_count;
 };
@@ -70,7 +70,8 @@ struct cb_advice {
     struct cb_advice_site sites[CB_ADVICE_SITES];
     uint32_t site_count;
     bool suits;
-    unsigned slots; /* that are advised; where it does not suit, those beyond which more gain little */
+    unsigned
+        slots; /* that are advised; where it does not suit, those that remember nearly as many frees as the most do */
     struct cb_skyline skyline;
 };
 

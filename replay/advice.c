@@ -1,5 +1,5 @@
 /*
- * advice.c: prints what advise.c has found, for people and as JSON. See replay.h, and doc/report.md for the fields.
+ * advice.c: prints what advise.c has found, for people and as JSON. See replay.h, and doc/trace.md for the fields.
  *
  * Layer: replay, above advise. Threads: one.
  */

@@ -39,15 +39,15 @@ struct lane {
 struct reading {
     struct cb_advice *advice;
     struct cb_trace_reader *reader;
-    struct cb_vector blocks;        /* struct block, by the number of the object */
-    struct cb_vector site_counts;   /* uint64_t: first reading: allocations by site */
-    struct cb_vector ranks;         /* uint8_t: second reading: 1 + rank by site; 0: not looked at */
-    struct lane **lanes;            /* NULL where none is needed */
-    struct cb_rings **of_sites;     /* second reading: by rank and lane */
-    unsigned ring;                  /* second reading: of the skyline */
-    uint64_t lane_live, lane_bytes; /* second reading: of the skyline's lane */
-    uint64_t fallen;                /* bytes that the cursor fell by, weighted, in the calls in `window` */
-    uint64_t most_fallen;           /* of the calls in `close` */
+    struct cb_vector blocks;              /* struct block, by the number of the object */
+    struct cb_vector site_counts;         /* uint64_t: first reading: allocations by site */
+    struct cb_vector ranks;               /* uint8_t: second reading: 1 + rank by site; 0: not looked at */
+    struct lane **lanes;                  /* NULL where none is needed */
+    struct cb_rings **of_sites;           /* second reading: by rank and lane */
+    unsigned ring;                        /* second reading: of the skyline */
+    uint64_t lane_live, lane_bytes;       /* second reading: of the skyline's lane */
+    uint64_t falls;                       /* of the cursor in the calls in `window`, weighted */
+    uint64_t most_falls;                  /* in those in `close` */
     uint64_t window[CB_SKYLINE_CLOSE][2]; /* held and live after the last calls */
 };
 
@@ -181,32 +181,30 @@ static void add_point(struct cb_skyline *skyline, const struct reading *reading,
     last->bytes = reading->lane_bytes;
 }
 
-/* Keeps those of the calls in a row that the cursor fell most in. */
+/* Keeps those of the calls in a row in which the cursor fell most often. */
 static void look_closely(struct reading *reading, uint64_t held) {
     struct cb_skyline *skyline = &reading->advice->skyline;
     uint32_t at = (uint32_t)((skyline->calls - 1) % CB_SKYLINE_CLOSE);
     reading->window[at][0] = held;
     reading->window[at][1] = reading->lane_live;
     bool whole = at + 1 == CB_SKYLINE_CLOSE;
-    if (skyline->calls <= CB_SKYLINE_CLOSE || (whole && reading->fallen > reading->most_fallen)) {
+    if (skyline->calls <= CB_SKYLINE_CLOSE || (whole && reading->falls > reading->most_falls)) {
         for (uint32_t i = 0; i <= at; i++) {
             skyline->close[i].held = reading->window[i][0];
             skyline->close[i].live = reading->window[i][1];
         }
         skyline->close_count = at + 1;
         skyline->close_first = skyline->calls - 1 - at;
-        reading->most_fallen = reading->fallen;
+        reading->most_falls = reading->falls;
     }
-    reading->fallen = whole ? 0 : reading->fallen;
+    reading->falls = whole ? 0 : reading->falls;
 }
 
 /* After a call of the skyline's lane. */
 static void draw(struct reading *reading, uint64_t before, uint64_t freed) {
     uint64_t held = reading->lanes[reading->advice->skyline.lane]->rings.held[reading->ring];
-    if (before > held && reading->lane_live > 0) {
-        uint64_t dead = before - held > freed ? before - held - freed : 0;
-        reading->fallen += before - held + dead * DEAD_COUNTS;
-    }
+    reading->falls += before > held;
+    reading->falls += before > held && before - held > freed ? DEAD_COUNTS : 0;
     add_point(&reading->advice->skyline, reading, held);
     look_closely(reading, held);
 }

@@ -55,8 +55,9 @@ struct cb_skyline {
     uint64_t stride; /* calls of a point */
     struct {
         uint64_t held, live;
-    } close[CB_SKYLINE_CLOSE]; /* after each of some calls in a row: those in which the cursor falls most */
-    uint64_t close_first;      /* the number of the first of these calls, from 0 */
+    } close
+        [CB_SKYLINE_CLOSE]; /* after each of some calls in a row: those in which the cursor falls most often */
+    uint64_t close_first;   /* the number of the first of these calls, from 0 */
     uint32_t close_count;
 };
 

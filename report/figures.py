@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 PROCESSES_MOST = 12  # that the table names
-REPLAYED_MOST = 50_000_000  # calls; a replay needs some 24 bytes of memory for each
+REPLAYED_MOST = 20_000_000  # calls; a replay needs some 24 bytes of memory for each
 SITES_MOST = 12
 
 

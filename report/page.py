@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 import pictures
-from figures import count, percent, seconds, size
+from figures import REPLAYED_MOST, count, percent, seconds, size
 
 
 def text(value):
@@ -14,10 +14,10 @@ def text(value):
     return html.escape(str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
-def table(caption, head, rows, ours=(), kind=""):
+def table(title, head, rows, ours=(), kind=""):
     """Cells are HTML already. Rows whose numbers are in `ours` stand out."""
-    out = [f"<div class=\"scroll\"><table{kind}><caption>{caption}</caption><thead><tr>"]
-    out += [f"<th scope=\"col\">{cell}</th>" for cell in head]
+    out = [f'<h3>{title}</h3><div class="scroll"><table{kind}><thead><tr>']
+    out += [f'<th scope="col">{cell}</th>' for cell in head]
     out.append("</tr></thead><tbody>")
     for i, row in enumerate(rows):
         out.append(('<tr class="ours">' if i in ours else "<tr>") + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
@@ -60,7 +60,7 @@ def tiles(found):
              ("freed from the top", percent(top, advice["frees"]), f"{percent(near, advice['frees'])} within 16 slots")]
     if ours:
         shown.insert(2, ("resident at most", size(ours["peak_resident"]),
-                         f"{times(ours['peak_resident'], summary['peak']['bytes'])} times what is live, cutback"))
+                         f"cutback; {times(ours['peak_resident'], summary['peak']['bytes'])} times live"))
     return "<dl class=\"tiles\">" + "".join(f"<div><dt>{label}</dt><dd>{value}<small>{more}</small></dd></div>"
                                             for label, value, more in shown) + "</dl>"
 
@@ -85,7 +85,8 @@ def what_memory_says(found):
     summary, ours = found.summary, replay_of(found, "cutback")
     says = f"At most {size(summary['peak']['bytes'])} were live, after {seconds(summary['peak']['seconds'])}"
     if not ours:
-        return says + "."
+        more = " It was not replayed, since that needs memory for each of its calls." if summary["records"] > REPLAYED_MOST else ""
+        return says + "." + more
     says += f". Resident at most: cutback {size(ours['peak_resident'])}"
     says += "".join(f", {name} {size(replay['peak_resident'])}" for name, replay in found.replays if name != "cutback")
     return says + (f". At the end cutback keeps {size(ours['end_resident'])}, for {size(summary['end']['bytes'])} that were never "
@@ -196,7 +197,7 @@ def sites_table(found):
                      percent(site["allocations"], found.advice["allocations"]), count(site["allocations"]), size(site["bytes"]),
                      size(site["peak_bytes"]), advised])
     return table("Where malloc was called from, and how many slots an arena for these blocks alone would need (–: it does not suit them)",
-                 ["call site", "allocations", "", "bytes", "in use at most", "slots"], rows)
+                 ["call site", "share", "allocations", "bytes", "in use at most", "slots"], rows)
 
 
 def processes_table(found):
@@ -232,10 +233,11 @@ def write(found):
         head(found), tiles(found), f"<p class=\"verdict\">{text(found.advice['verdict'])}</p>",
         figure(pictures.memory(found), "Memory over time", what_memory_says(found), memory_caption),
         figure(pictures.skyline(found), "The cursor", what_sky_says(found),
-               "Left: from its lowest to its highest point in each stretch. Right: each call, in a stretch where it falls "
-               "much. Heights are of the blocks as asked for, without padding."),
+               "The whole run: from the lowest to the highest point in each stretch. The closer look: each call, in a stretch "
+               "where the cursor falls often. Heights are of the blocks as asked for, without padding."),
         figure(pictures.distances(found), "Distance from the top", what_distances_say(found),
-               "0: the block freed was the one that its thread had allocated last, of those still live."),
+               "0: the block freed was the one that its thread had allocated last, of those still live. Each bar reaches up to the "
+               "next number."),
         figure(pictures.lifetimes(found), "Lifetimes by size", what_lifetimes_say(found),
                "A lifetime is counted in allocations that the same thread makes meanwhile."),
         figure(pictures.sizes(found), "Sizes", what_sizes_say(found),

@@ -94,7 +94,7 @@ def byte_axis(axis, most, least=0):
     while most - least >= 1024 ** (power + 1) * 2 and power < 4:
         power += 1
     unit = 1024 ** power
-    steps = matplotlib.ticker.MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10])
+    steps = matplotlib.ticker.MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10])
     axis.set_major_locator(matplotlib.ticker.FixedLocator([tick * unit for tick in steps.tick_values(least / unit, max(most, least + 1) / unit)]))
     axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value / unit:,.6g}"))
     return ["bytes", "KiB", "MiB", "GiB", "TiB"][power]
@@ -269,7 +269,7 @@ def distances(found):
         axes.set_xticks(range(last + 1), labels, rotation=0 if wide or last < 11 else 50)
         axes.set_xlim(-0.6, last + 0.6)
         axes.set_ylim(0, 105)
-        axes.set_xlabel("live blocks above the freed one (from here to the next number)")
+        axes.set_xlabel("live blocks above the freed one")
         axes.set_ylabel("frees, %")
         legend(figure, axes, wide, 3 if wide else 1)
         return figure

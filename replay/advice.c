@@ -6,8 +6,8 @@
 #include "advise.h"
 #include "replay.h"
 
-#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define VERSION 1 /* of the JSON */
@@ -25,22 +25,7 @@ static double times(uint64_t bytes, uint64_t base) {
 
 /* ---- The sentence ---- */
 
-struct text {
-    char *at;
-    size_t room;
-};
-
-__attribute__((format(printf, 2, 3))) static void say(struct text *text, const char *format, ...) {
-    va_list values;
-    va_start(values, format);
-    int length = vsnprintf(text->at, text->room, format, values);
-    va_end(values);
-    size_t more = length > 0 && (size_t)length < text->room ? (size_t)length : 0;
-    text->at += more;
-    text->room -= more;
-}
-
-static void say_bytes(struct text *text, uint64_t bytes) {
+static void say_bytes(FILE *to, uint64_t bytes) {
     static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
     unsigned unit = 0;
     double value = (double)bytes;
@@ -48,11 +33,15 @@ static void say_bytes(struct text *text, uint64_t bytes) {
         value /= 1024;
         unit++;
     }
-    say(text, unit == 0 || value >= 100 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    fprintf(to, unit == 0 || value >= 100 ? "%.0f %s" : "%.1f %s", value, units[unit]);
 }
 
-static void say_slots(struct text *text, unsigned slots) {
-    say(text, slots == 1 ? "1 slot" : slots >= 1000 ? "1,%03u slots" : "%u slots", slots % 1000);
+/* The name of ring i. */
+static const char *slots_of(unsigned ring) {
+    static const char *const names[CB_RINGS] = {"1 slot",    "2 slots",   "4 slots",    "8 slots",
+                                                "16 slots",  "32 slots",  "64 slots",   "128 slots",
+                                                "256 slots", "512 slots", "1,024 slots"};
+    return names[ring];
 }
 
 static uint64_t of_suitable_sites(const struct cb_advice *advice, unsigned *count) {
@@ -67,58 +56,53 @@ static uint64_t of_suitable_sites(const struct cb_advice *advice, unsigned *coun
     return allocations;
 }
 
-static void say_verdict(struct text *text, const struct cb_advice *advice) {
+static void say_verdict(FILE *to, const struct cb_advice *advice) {
     const struct cb_advice_part *all = &advice->all;
     unsigned ring = cb_advice_ring(all), sites;
     const char *each = advice->lanes > 1 ? " for each thread" : "";
     if (all->allocations == 0) {
-        say(text, "It allocates nothing.");
+        fprintf(to, "It allocates nothing.");
         return;
     }
     if (cb_advice_plain(all)) {
-        say(text, "It suits an arena%s, and needs no ring: all that it ever allocates is ", each);
-        say_bytes(text, all->bytes);
-        say(text, ", %.2f times what is in use at most.", times(all->bytes, all->peak));
+        fprintf(to, "It suits an arena%s, and needs no ring: all that it ever allocates is ", each);
+        say_bytes(to, all->bytes);
+        fprintf(to, ", %.2f times what is in use at most.", times(all->bytes, all->peak));
         return;
     }
     if (ring < CB_RINGS) {
-        say(text, "It suits an arena%s with ", each);
-        say_slots(text, 1u << ring);
-        say(text, ", which would hold ");
-        say_bytes(text, all->most[ring]);
-        say(text, " at most, %.2f times what is in use; a plain bump would hold ",
-            times(all->most[ring], all->peak));
-        say_bytes(text, all->bytes);
-        say(text, ".");
+        fprintf(to, "It suits an arena%s with ", each);
+        fprintf(to, "%s", slots_of(ring));
+        fprintf(to, ", which would hold ");
+        say_bytes(to, all->most[ring]);
+        fprintf(to, " at most, %.2f times what is in use; a plain bump would hold ",
+                times(all->most[ring], all->peak));
+        say_bytes(to, all->bytes);
+        fprintf(to, ".");
         return;
     }
-    say(text, "As a whole it does not suit an arena%s: even with ", each);
-    say_slots(text, CB_RING_MOST);
-    say(text, " one would hold ");
-    say_bytes(text, all->most[CB_RINGS - 1]);
-    say(text, " at most, %.1f times what is in use; a heap suits it.",
-        times(all->most[CB_RINGS - 1], all->peak));
+    fprintf(to, "As a whole it does not suit an arena%s: even with ", each);
+    fprintf(to, "%s", slots_of(CB_RINGS - 1));
+    fprintf(to, " one would hold ");
+    say_bytes(to, all->most[CB_RINGS - 1]);
+    fprintf(to, " at most, %.1f times what is in use; a heap suits it.",
+            times(all->most[CB_RINGS - 1], all->peak));
     uint64_t allocations = of_suitable_sites(advice, &sites);
     if (sites > 0) {
-        say(text,
-            sites == 1 ? " But %u of its call sites, with %.0f %% of the allocations, would suit an arena of "
-                         "its own."
-                       : " But %u of its call sites, with %.0f %% of the allocations, would suit arenas of "
-                         "their own.",
-            sites, percent(allocations, all->allocations));
+        fprintf(to,
+                sites == 1
+                    ? " But %u of its call sites, with %.0f %% of the allocations, would suit an arena of "
+                      "its own."
+                    : " But %u of its call sites, with %.0f %% of the allocations, would suit arenas of "
+                      "their own.",
+                sites, percent(allocations, all->allocations));
     }
 }
 
 /* ---- For people ---- */
 
-static void print_bytes(uint64_t bytes) {
-    char line[64];
-    say_bytes(&(struct text){line, sizeof line}, bytes);
-    printf("%s", line);
-}
-
 static void print_bar(double share) {
-    for (double at = 100.0 / BAR / 2; at <= share; at += 100.0 / BAR) {
+    for (int left = (int)(share * BAR / 100 + 0.5); left > 0; left--) {
         putchar('#');
     }
     putchar('\n');
@@ -144,7 +128,7 @@ static void print_distances(const struct cb_advice *advice) {
 
 static void print_ring(const char *name, double share, uint64_t most, uint64_t peak) {
     printf("  %21s  %6.2f %%  ", name, share);
-    print_bytes(most);
+    say_bytes(stdout, most);
     printf(" at most, %.2f times what is in use\n", times(most, peak));
 }
 
@@ -152,9 +136,7 @@ static void print_rings(const struct cb_advice *advice) {
     const struct cb_advice_part *all = &advice->all;
     printf("\nA ring of so many slots takes back so many frees at once, and its arena holds:\n");
     for (unsigned i = 0; i < CB_RINGS; i++) {
-        char name[32];
-        say_slots(&(struct text){name, sizeof name}, 1u << i);
-        print_ring(name, percent(all->remembered[i], all->frees), all->most[i], all->peak);
+        print_ring(slots_of(i), percent(all->remembered[i], all->frees), all->most[i], all->peak);
     }
     print_ring("no ring: plain bump", 0, all->bytes, all->peak);
 }
@@ -174,12 +156,9 @@ static void print_sites(const struct cb_advice *advice, const struct cb_trace_re
     for (uint32_t i = 0; i < advice->site_count; i++) {
         const struct cb_advice_part *part = &advice->sites[i].part;
         unsigned ring = cb_advice_ring(part);
-        char verdict[32] = "unsuitable";
-        if (cb_advice_plain(part)) {
-            strcpy(verdict, "needs no ring");
-        } else if (ring < CB_RINGS) {
-            say_slots(&(struct text){verdict, sizeof verdict}, 1u << ring);
-        }
+        const char *verdict = cb_advice_plain(part) ? "needs no ring"
+                              : ring < CB_RINGS     ? slots_of(ring)
+                                                    : "unsuitable";
         printf("  %21s  %6.2f %%  ", verdict, percent(part->allocations, advice->all.allocations));
         print_place(reader, advice->sites[i].site);
     }
@@ -198,9 +177,9 @@ static void print_text(const struct cb_advice *advice, const struct cb_trace_rea
     const struct cb_advice_part *all = &advice->all;
     print_command(reader->header);
     printf("\n%llu allocations of ", (number)all->allocations);
-    print_bytes(all->bytes);
+    say_bytes(stdout, all->bytes);
     printf(", at most ");
-    print_bytes(all->peak);
+    say_bytes(stdout, all->peak);
     printf(" in use; %llu frees", (number)all->frees);
     if (advice->unknown > 0) {
         printf(", and %llu of blocks that were there before", (number)advice->unknown);
@@ -336,25 +315,33 @@ static void print_json(const struct cb_advice *advice, const struct cb_trace_rea
     printf("}\n");
 }
 
+static bool print_all(const struct cb_advice *advice, const struct cb_trace_reader *reader, const char *path,
+                      bool json) {
+    char *verdict = NULL;
+    size_t length;
+    FILE *to = open_memstream(&verdict, &length);
+    if (to == NULL) {
+        return false;
+    }
+    say_verdict(to, advice);
+    bool good = fclose(to) == 0;
+    if (good && json) {
+        print_json(advice, reader, path, verdict);
+    } else if (good) {
+        print_text(advice, reader, verdict);
+    }
+    free(verdict);
+    return good && fflush(stdout) == 0 && !ferror(stdout);
+}
+
 int cb_print_advice(const char *path, bool json) {
     static struct cb_advice advice;
     struct cb_trace_reader reader;
-    char verdict[512] = "";
-    int status = 0;
-    bool good = cb_trace_open(&reader, path) && cb_advise(&advice, &reader);
-    if (good) {
-        say_verdict(&(struct text){verdict, sizeof verdict}, &advice);
-        if (json) {
-            print_json(&advice, &reader, path, verdict);
-        } else {
-            print_text(&advice, &reader, verdict);
-        }
-        status = fflush(stdout) == 0 && !ferror(stdout) ? 0 : CB_UNREADABLE;
-    }
-    if (!good || status != 0) {
-        cb_complain("%s: %s", good ? "standard output" : path, good ? "cannot be written to" : reader.error);
-        status = CB_UNREADABLE;
+    bool read = cb_trace_open(&reader, path) && cb_advise(&advice, &reader);
+    bool good = read && print_all(&advice, &reader, path, json);
+    if (!good) {
+        cb_complain("%s: %s", read ? "standard output" : path, read ? "cannot be written to" : reader.error);
     }
     cb_trace_close(&reader);
-    return status;
+    return good ? 0 : CB_UNREADABLE;
 }

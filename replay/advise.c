@@ -298,12 +298,14 @@ static void forget_lanes(const struct reading *reading) {
 /* The sites with most allocations, in that order; and of what lane the skyline is. */
 static bool choose(struct reading *reading) {
     struct cb_advice *advice = reading->advice;
-    const uint64_t *counts = reading->site_counts.start;
+    uint32_t site_count = reading->reader->site_count;
     uint64_t most = 0;
-    if (!cb_vector_reserve(&reading->ranks, (size_t)reading->reader->site_count + 1, sizeof(uint8_t))) {
+    if (!cb_vector_reserve(&reading->ranks, (size_t)site_count + 1, sizeof(uint8_t)) ||
+        !cb_vector_reserve(&reading->site_counts, (size_t)site_count + 1, sizeof(uint64_t))) {
         return false;
     }
-    for (uint32_t site = 1; site < reading->site_counts.bytes / sizeof *counts; site++) {
+    const uint64_t *counts = reading->site_counts.start;
+    for (uint32_t site = 1; site <= site_count && counts != NULL; site++) {
         if (counts[site] == 0 || counts[site] < advice->all.allocations / CB_ADVICE_RARE) {
             continue;
         }

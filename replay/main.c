@@ -246,6 +246,7 @@ static const char *malloc_in_use(void) {
 static void print_json(const struct cb_plan *plan, const struct cb_replay_result *result) {
     const struct cb_sample *samples = plan->samples.start;
     const char *library = malloc_in_use();
+    unsigned long long faults = result->minor_faults + result->major_faults;
     printf("{\n  \"version\": %d,\n  \"malloc\": ", JSON_VERSION);
     cb_json_text(library, strlen(library));
     printf(",\n  \"calls\": %llu,\n  \"seconds\": %.6f,\n  \"user_seconds\": %.6f,\n  \"system_seconds\": "
@@ -254,8 +255,7 @@ static void print_json(const struct cb_plan *plan, const struct cb_replay_result
     printf("  \"peak_bytes\": %llu,\n  \"peak_resident\": %llu,\n  \"end_resident\": %llu,\n  "
            "\"page_faults\": %llu,\n",
            (unsigned long long)plan->peak_live, (unsigned long long)above(result->peak, result->base),
-           (unsigned long long)above(result->at_end, result->base),
-           (unsigned long long)(result->minor_faults + result->major_faults));
+           (unsigned long long)above(result->at_end, result->base), faults);
     printf("  \"samples\": [");
     for (uint32_t i = 0; i < plan->sample_count; i++) {
         printf("%s\n    [%llu, %.6f, %llu, %llu]", i > 0 ? "," : "", (unsigned long long)samples[i].calls,

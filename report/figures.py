@@ -61,7 +61,8 @@ def ask(replay, *options):
                           check=False)
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise NoReport(said[-1].removeprefix("cutback-replay: ") if said else f"{replay}: exit status {done.returncode}")
+        why = said[-1].removeprefix("cutback-replay: ") if said else f"{replay}: exit status {done.returncode}"
+        raise NoReport(why)
     return json.loads(done.stdout)
 
 

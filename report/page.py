@@ -20,7 +20,9 @@ def table(title, head, rows, ours=(), kind=""):
     out += [f'<th scope="col">{cell}</th>' for cell in head]
     out.append("</tr></thead><tbody>")
     for i, row in enumerate(rows):
-        out.append(('<tr class="ours">' if i in ours else "<tr>") + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
+        out.append('<tr class="ours">' if i in ours else "<tr>")
+        out += [f"<td>{cell}</td>" for cell in row]
+        out.append("</tr>")
     out.append("</tbody></table></div>")
     return "".join(out)
 
@@ -68,8 +70,9 @@ def tiles(found):
 def which_process(found):
     if found.process_count == 1:
         return ""
-    return (f"<p>{count(found.process_count)} processes were recorded. All that follows is about "
-            f"<code>{text(own_name(found.summary))}</code>, which allocated most; the others are in the last table.</p>")
+    name = text(own_name(found.summary))
+    return (f"<p>{count(found.process_count)} processes were recorded. All that follows is about <code>{name}</code>, "
+            "which allocated most; the others are in the last table.</p>")
 
 
 def head(found):
@@ -85,30 +88,33 @@ def what_memory_says(found):
     summary, ours = found.summary, replay_of(found, "cutback")
     says = f"At most {size(summary['peak']['bytes'])} were live, after {seconds(summary['peak']['seconds'])}"
     if not ours:
-        more = " It was not replayed, since that needs memory for each of its calls." if summary["records"] > REPLAYED_MOST else ""
-        return says + "." + more
+        long = summary["records"] > REPLAYED_MOST
+        return says + (". It was not replayed, since that needs memory for each of its calls." if long else ".")
     says += f". Resident at most: cutback {size(ours['peak_resident'])}"
     says += "".join(f", {name} {size(replay['peak_resident'])}" for name, replay in found.replays if name != "cutback")
-    return says + (f". At the end cutback keeps {size(ours['end_resident'])}, for {size(summary['end']['bytes'])} that were never "
-                   "freed.")
+    return says + (f". At the end cutback keeps {size(ours['end_resident'])}, for {size(summary['end']['bytes'])} that "
+                   "were never freed.")
+
+
+def slots_of(advice):
+    return "1 slot" if advice["slots"] == 1 else f"{count(advice['slots'])} slots"
 
 
 def what_distances_say(found):
     advice = found.advice
-    slots = advice["slots"]
-    ring = next(ring for ring in advice["rings"] if ring["slots"] == slots)
-    return (f"A ring of {count(slots)} {'slot' if slots == 1 else 'slots'} takes back {percent(ring['remembered'], advice['frees'])} "
-            f"of the {count(advice['frees'])} frees at once" + ("." if advice["suits"] else "; more slots take back few more."))
+    ring = next(ring for ring in advice["rings"] if ring["slots"] == advice["slots"])
+    return (f"A ring of {slots_of(advice)} takes back {percent(ring['remembered'], advice['frees'])} of the "
+            f"{count(advice['frees'])} frees at once{'.' if advice['suits'] else '; more slots take back few more.'}")
 
 
 def what_sky_says(found):
     advice = found.advice
     ring = next(ring for ring in advice["rings"] if ring["slots"] == advice["slots"])
     whose = "The arena of the thread with most calls," if advice["lanes"] > 1 else ""
-    return (f"{whose or 'An arena'} with {count(advice['slots'])} {'slot' if advice['slots'] == 1 else 'slots'}: its cursor rises with each "
-            f"allocation and falls back when the block on top is freed. {'The arenas of all threads hold' if whose else 'It holds'} "
-            f"{size(ring['most_bytes'])} at most, {times(ring['most_bytes'], advice['peak_bytes'])} times what is in use; a bump that "
-            f"gives nothing back, {size(advice['bytes'])}.")
+    return (f"{whose or 'An arena'} with {slots_of(advice)}: its cursor rises with each allocation and falls back when "
+            f"the block on top is freed. {'The arenas of all threads hold' if whose else 'It holds'} "
+            f"{size(ring['most_bytes'])} at most, {times(ring['most_bytes'], advice['peak_bytes'])} times what is in "
+            f"use; a bump that gives nothing back, {size(advice['bytes'])}.")
 
 
 def what_lifetimes_say(found):
@@ -119,12 +125,13 @@ def what_lifetimes_say(found):
 
 
 def what_sizes_say(found):
-    half, seen = found.summary["allocated_bytes"] / 2, 0
+    total, seen = found.summary["allocated_bytes"], 0
+    average = count(round(total / found.summary["allocations"]))
     for entry in found.summary["sizes"]:
         seen += entry["bytes"]
-        if seen >= half:
-            return (f"An allocation asks for {count(round(found.summary['allocated_bytes'] / found.summary['allocations']))} bytes on "
-                    f"average; half of all bytes are in blocks of up to {count(entry['to'])}.")
+        if seen >= total / 2:
+            return (f"An allocation asks for {average} bytes on average; half of all bytes are in blocks of up to "
+                    f"{count(entry['to'])}.")
     return ""
 
 
@@ -132,14 +139,12 @@ def what_sizes_say(found):
 
 
 def compared_table(found):
-    measures = (("cpu", "user+sys time, s", 3), ("wall", "wall time, s", 3), ("peak", "peak memory, MiB", 1), ("faults", "page faults", 0))
-    mallocs = found.compared["mallocs"]
-    keys = [key for key in mallocs[0] if isinstance(mallocs[0][key], dict) and "median" in mallocs[0][key]]
-    head, rows = ["malloc"], []
-    head += [label for _, (_, label, _) in zip(keys, measures)]
+    measures = (("cpu_s", "user+sys time, s", 3), ("wall_s", "wall time, s", 3), ("peak_mib", "peak memory, MiB", 1),
+                ("page_faults", "page faults", 0))
+    mallocs, rows = found.compared["mallocs"], []
     for malloc in mallocs:
         row = [text(malloc["name"])]
-        for key, (_, _, digits) in zip(keys, measures):
+        for key, _, digits in measures:
             figures = malloc.get(key)
             if figures is None:
                 row.append("–")
@@ -147,15 +152,17 @@ def compared_table(found):
             ratio = "tie" if figures.get("tie") and malloc is not mallocs[0] else f"{figures.get('ratio', 1):.2f}"
             row.append(f"{figures['median']:,.{digits}f} <span class=\"ratio\">{ratio}</span>")
         rows.append(row)
-    caption = (f"The program itself, {found.compared['rounds']} rounds under each malloc in turn: medians, then ratios to "
-               f"glibc; {text(found.compared['tie'])}")
-    return table(caption, head, rows, [i for i, malloc in enumerate(mallocs) if malloc["name"] == "cutback"])
+    title = (f"The program itself, {found.compared['rounds']} rounds under each malloc in turn: medians, then ratios "
+             f"to glibc; {text(found.compared['tie'])}")
+    return table(title, ["malloc", *(label for _, label, _ in measures)], rows,
+                 [i for i, malloc in enumerate(mallocs) if malloc["name"] == "cutback"])
 
 
 def replay_table(found):
     peak = found.summary["peak"]["bytes"]
-    rows = [[text(name), size(replay["peak_resident"]), times(replay["peak_resident"], peak), size(replay["end_resident"]),
-             count(replay["page_faults"]), seconds(replay["seconds"])] for name, replay in found.replays]
+    rows = [[text(name), size(replay["peak_resident"]), times(replay["peak_resident"], peak),
+             size(replay["end_resident"]), count(replay["page_faults"]), seconds(replay["seconds"])]
+            for name, replay in found.replays]
     return table("What was recorded, replayed once under each malloc: memory beyond that of the replay itself",
                  ["malloc", "resident at most", "times live", "at the end", "page faults", "time of the calls"], rows,
                  [i for i, (name, _) in enumerate(found.replays) if name == "cutback"])
@@ -175,7 +182,8 @@ def figures_table(found):
             ("time from the first call to the last", seconds(summary["seconds"])),
             ("user+sys time while recorded, of all processes", seconds(found.cpu)),
             ("slots that are marked", count(advice["slots"]))]
-    return table(f"<code>{text(own_name(summary))}</code>, process {summary['process']}", ["figure", "value"], rows, kind=' class="words"')
+    title = f"<code>{text(own_name(summary))}</code>, process {summary['process']}"
+    return table(title, ["figure", "value"], rows, kind=' class="words"')
 
 
 def rings_table(found):
@@ -184,7 +192,8 @@ def rings_table(found):
              times(ring["most_bytes"], advice["peak_bytes"])] for ring in advice["rings"]]
     rows.append(["none: plain bump", "–", size(advice["bytes"]), times(advice["bytes"], advice["peak_bytes"])])
     marked = [i for i, ring in enumerate(advice["rings"]) if ring["slots"] == advice["slots"]]
-    return table("Rings of an arena", ["slots", "frees taken back at once", "holds at most", "times in use"], rows, marked)
+    head = ["slots", "frees taken back at once", "holds at most", "times in use"]
+    return table("Rings of an arena", head, rows, marked)
 
 
 def sites_table(found):
@@ -194,9 +203,10 @@ def sites_table(found):
         name = found.functions.get(i)
         advised = "–" if site["slots"] is None else "no ring" if not site["needs_ring"] else count(site["slots"])
         rows.append([f"<code>{text(name)}</code> in {text(place)}" if name else f"<code>{text(place)}</code>",
-                     percent(site["allocations"], found.advice["allocations"]), count(site["allocations"]), size(site["bytes"]),
-                     size(site["peak_bytes"]), advised])
-    return table("Where malloc was called from, and how many slots an arena for these blocks alone would need (–: it does not suit them)",
+                     percent(site["allocations"], found.advice["allocations"]), count(site["allocations"]),
+                     size(site["bytes"]), size(site["peak_bytes"]), advised])
+    return table("Where malloc was called from, and how many slots an arena for these blocks alone would need (–: it "
+                 "does not suit them)",
                  ["call site", "share", "allocations", "bytes", "in use at most", "slots"], rows)
 
 
@@ -227,25 +237,27 @@ def tables(found):
 
 def write(found):
     style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
-    memory_caption = ("Live: what the program has asked for and not freed. Resident: the memory behind it that the system has "
-                      "given, when the recorded calls are made again.")
+    memory_caption = ("Live: what the program has asked for and not freed. Resident: the memory behind it that the "
+                      "system has given, when the recorded calls are made again.")
     parts = [
         head(found), tiles(found), f"<p class=\"verdict\">{text(found.advice['verdict'])}</p>",
         figure(pictures.memory(found), "Memory over time", what_memory_says(found), memory_caption),
         figure(pictures.skyline(found), "The cursor", what_sky_says(found),
-               "The whole run: from the lowest to the highest point in each stretch. The closer look: each call, in a stretch "
-               "where the cursor falls often. Heights are of the blocks as asked for, without padding."),
+               "The whole run: from the lowest to the highest point in each stretch. The closer look: each call, in a "
+               "stretch where the cursor falls often. Heights are of the blocks as asked for, without padding."),
         figure(pictures.distances(found), "Distance from the top", what_distances_say(found),
-               "0: the block freed was the one that its thread had allocated last, of those still live. Each bar reaches up to the "
-               "next number."),
+               "0: the block freed was the one that its thread had allocated last, of those still live. Each bar "
+               "reaches up to the next number."),
         figure(pictures.lifetimes(found), "Lifetimes by size", what_lifetimes_say(found),
                "A lifetime is counted in allocations that the same thread makes meanwhile."),
         figure(pictures.sizes(found), "Sizes", what_sizes_say(found),
                "Each pair of bars is the sizes between two powers of two."),
         tables(found),
-        f"<footer>Written by cutback-run {text(found.version)} --report. Nothing on this page is loaded from elsewhere.</footer>",
+        f"<footer>Written by cutback-run {text(found.version)} --report. Nothing on this page is loaded from elsewhere."
+        "</footer>",
     ]
     return ("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-            f"<title>The memory of {text(name_of(found))}</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>\n{style}</style>\n"
+            f"<title>The memory of {text(name_of(found))}</title>\n<link rel=\"icon\" href=\"data:,\">\n"
+            f"<style>\n{style}</style>\n"
             "</head>\n<body>\n<main>\n" + "\n".join(parts) + "\n</main>\n</body>\n</html>\n")

@@ -1,7 +1,7 @@
 """Draws the pictures of a report as SVG, each once for wide and once for narrow screens.
 
-Colours are put in as numbers that nothing else has, and then replaced by variables of the style sheet, so that a picture
-follows its page from light to dark. Text stays text. What has a name (gid) gets a tooltip.
+Colours are put in as numbers that nothing else has, and then replaced by variables of the style sheet, so that a
+picture follows its page from light to dark. Text stays text. What has a name (gid) gets a tooltip.
 """
 
 import html
@@ -17,11 +17,12 @@ import numpy  # noqa: E402
 
 from figures import count, size  # noqa: E402
 
-VARIABLES = ["ink", "soft", "grid", "live", "cutback", "glibc", "jemalloc", "mimalloc", "tcmalloc", "snmalloc", "rpmalloc",
-             "scudo", "age1", "age2", "age3", "age4", "age5", "age6", "mark", "bump", "paper"]
+VARIABLES = ["ink", "soft", "grid", "live", "cutback", "glibc", "jemalloc", "mimalloc", "tcmalloc", "snmalloc",
+             "rpmalloc", "scudo", "age1", "age2", "age3", "age4", "age5", "age6", "mark", "bump", "paper"]
 COLOURS = {name: f"#0a0b{i:02x}" for i, name in enumerate(VARIABLES)}
 DASHES = {"cutback": "-", "glibc": (0, (5, 2)), "jemalloc": (0, (1, 1.2)), "mimalloc": (0, (6, 2, 1, 2)),
           "tcmalloc": (0, (3, 1.5)), "snmalloc": (0, (8, 2)), "rpmalloc": (0, (2, 2)), "scudo": (0, (4, 1, 1, 1))}
+DOTS = (0, (2, 1.5))
 STRIPS = 60  # tooltips along a time axis
 POINTS = {True: 500, False: 250}  # of a curve, in wide and narrow pictures
 
@@ -58,31 +59,32 @@ def finish(figure, name, label, tips):
     svg = svg[svg.index("<svg"):]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     svg = re.sub(r"#0a0b([0-9a-f]{2})", lambda m: f"var(--{VARIABLES[int(m[1], 16)]})", svg)
-    svg = re.sub(r"font: (?:(\w+) )?([\d.]+)px[^;\"]*", lambda m: f"font-weight: {m[1] or 'normal'}; font-size: {m[2]}px", svg)
+    svg = re.sub(r"font: (?:(\w+) )?([\d.]+)px[^;\"]*",
+                 lambda m: f"font-weight: {m[1] or 'normal'}; font-size: {m[2]}px", svg)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
                  rf'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="\1" '
                  rf'role="img" aria-label="{html.escape(label)}">', svg, count=1)
     for gid, tip in tips.items():
+        kind = "strip" if gid.startswith("strip") else "bar"
         svg = svg.replace(f'<g id="{name}-{gid}">',
-                          f'<g id="{name}-{gid}" class="{"strip" if gid.startswith("strip") else "bar"}"><title>{html.escape(tip)}</title>', 1)
+                          f'<g id="{name}-{gid}" class="{kind}"><title>{html.escape(tip)}</title>', 1)
     return svg.strip()
 
 
 # ---- Parts --------------------------------------------------------------------------------------------------------
 
 
-def sheet(wide, height=3.3, rows=1, columns=1, **more):
-    figure, axes = plt.subplots(rows, columns, figsize=(8.4 if wide else 4.3, height), layout="constrained", squeeze=False,
-                                **more)
-    return figure, axes
+def sheet(wide, height=3.3, rows=1, columns=1):
+    return plt.subplots(rows, columns, figsize=(8.4 if wide else 4.3, height), layout="constrained", squeeze=False)
 
 
 def legend(figure, axes, wide, columns=None):
     handles, labels = axes.get_legend_handles_labels()
     columns = columns or (min(len(labels), 6) if wide else 2)
-    figure.legend(handles, labels, loc="upper left", ncol=columns, handlelength=2.2, columnspacing=1.4, borderaxespad=0.1)
+    figure.legend(handles, labels, loc="upper left", ncol=columns, handlelength=2.2, columnspacing=1.4,
+                  borderaxespad=0.1)
     rows = -(-len(labels) // columns)
     height = figure.get_size_inches()[1]
     figure.get_layout_engine().set(rect=(0, 0, 1, 1 - (0.05 + 0.19 * rows) / height))
@@ -95,7 +97,8 @@ def byte_axis(axis, most, least=0):
         power += 1
     unit = 1024 ** power
     steps = matplotlib.ticker.MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10])
-    axis.set_major_locator(matplotlib.ticker.FixedLocator([tick * unit for tick in steps.tick_values(least / unit, max(most, least + 1) / unit)]))
+    ticks = steps.tick_values(least / unit, max(most, least + 1) / unit)
+    axis.set_major_locator(matplotlib.ticker.FixedLocator([tick * unit for tick in ticks]))
     axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value / unit:,.6g}"))
     return ["bytes", "KiB", "MiB", "GiB", "TiB"][power]
 
@@ -194,18 +197,21 @@ def skyline(found):
     cursor = f"cursor, {count(slots)} {'slot' if slots == 1 else 'slots'}"
 
     def whole(axes, wide, tips):
-        shown = thin(points, POINTS[wide], lambda part: [part[-1, 0], part[:, 1].min(), part[:, 2].max(), part[-1, 3], part[-1, 4]])
-        axes.fill_between(shown[:, 0], shown[:, 1], shown[:, 2], color=COLOURS["cutback"], linewidth=0.8, alpha=0.85, label=cursor)
+        shown = thin(points, POINTS[wide],
+                     lambda part: [part[-1, 0], part[:, 1].min(), part[:, 2].max(), part[-1, 3], part[-1, 4]])
+        axes.fill_between(shown[:, 0], shown[:, 1], shown[:, 2], color=COLOURS["cutback"], linewidth=0.8, alpha=0.85,
+                          label=cursor)
         axes.plot(shown[:, 0], shown[:, 3], color=COLOURS["live"], linewidth=1.3, label="in use")
-        axes.plot(shown[:, 0], shown[:, 4], color=COLOURS["bump"], linewidth=1.3, linestyle=(0, (2, 1.5)), label="plain bump")
+        axes.plot(shown[:, 0], shown[:, 4], color=COLOURS["bump"], linewidth=1.3, linestyle=DOTS, label="plain bump")
         axes.set_xlim(0, points[-1, 0])
         axes.set_ylim(0, most * 1.12)
         axes.set_title("the whole run")
         axes.set_xlabel(f"{count_axis(axes.xaxis, points[-1, 0])}calls")
         axes.set_ylabel(f"height, {byte_axis(axes.yaxis, most)}")
         for i, part in enumerate(numpy.array_split(points, min(STRIPS, len(points)))):
-            tips[f"strip-{i}"] = (f"up to call {count(int(part[-1, 0]))}\ncursor: {size(part[:, 1].min())} to "
-                                f"{size(part[:, 2].max())}\nin use: {size(part[-1, 3])}\nplain bump: {size(part[-1, 4])}")
+            tips[f"strip-{i}"] = (f"up to call {count(int(part[-1, 0]))}\n"
+                                  f"cursor: {size(part[:, 1].min())} to {size(part[:, 2].max())}\n"
+                                  f"in use: {size(part[-1, 3])}\nplain bump: {size(part[-1, 4])}")
             strip(axes, f"strip-{i}", part[0, 0] if i else 0, part[-1, 0])
 
     def near(axes, wide):
@@ -215,9 +221,9 @@ def skyline(found):
         falls = rewinds(close)
         axes.plot(calls, used, drawstyle="steps-post", color=COLOURS["live"], linewidth=1.2, label="in use")
         axes.plot(calls, held, drawstyle="steps-post", color=COLOURS["cutback"], linewidth=1.3, label=cursor)
-        axes.plot([calls[i] for i in falls], [held[i] for i in falls], "v", color=COLOURS["mark"], markersize=4, zorder=4,
-                  label="falls back over dead blocks")
-        axes.plot([], [], color=COLOURS["bump"], linewidth=1.3, linestyle=(0, (2, 1.5)), label="plain bump")
+        axes.plot([calls[i] for i in falls], [held[i] for i in falls], "v", color=COLOURS["mark"], markersize=4,
+                  zorder=4, label="falls back over dead blocks")
+        axes.plot([], [], color=COLOURS["bump"], linewidth=1.3, linestyle=DOTS, label="plain bump")
         low, high = min(held + used), max(held + used)
         margin = (high - low) * 0.06 or 1
         axes.set_title(f"{len(close)} of these calls, from their first on")
@@ -256,12 +262,13 @@ def distances(found):
         axes = grid[0][0]
         for k, share in enumerate(shares):
             low, high = (1 << (k - 1) if k else 0), (1 << k) - 1
-            axes.bar(k, share, 0.8, color=COLOURS["cutback"], gid=f"bar-{k}", label="frees at this distance" if k == 0 else None)
+            axes.bar(k, share, 0.8, color=COLOURS["cutback"], gid=f"bar-{k}",
+                     label="frees at this distance" if k == 0 else None)
             tips[f"bar-{k}"] = f"{range_of(low, high)} live blocks above: {share:.2f} % of the frees"
         rings = [(ring["slots"].bit_length() - 0.5, 100 * ring["remembered"] / frees) for ring in advice["rings"]
                  if ring["slots"].bit_length() - 1 <= last]
-        axes.plot([x for x, _ in rings], [y for _, y in rings], "-o", color=COLOURS["jemalloc"], markersize=4, linewidth=1.3,
-                  label="a ring of so many slots takes back")
+        axes.plot([x for x, _ in rings], [y for _, y in rings], "-o", color=COLOURS["jemalloc"], markersize=4,
+                  linewidth=1.3, label="a ring of so many slots takes back")
         mark = slots.bit_length() - 0.5
         axes.axvline(mark, color=COLOURS["mark"], linewidth=1.4, linestyle=(0, (4, 2)), zorder=2,
                      label=f"N = {count(slots)} {'slot' if slots == 1 else 'slots'}")
@@ -279,7 +286,9 @@ def distances(found):
 
 # ---- Sizes and lifetimes --------------------------------------------------------------------------------------------
 
-AGES = [("at once", 1, 1), ("2–15 allocations", 2, 4), ("16–255", 5, 8), ("256–4,095", 9, 12), ("4,096 or more", 13, 64)]
+# name, and the binary digits of the lifetime, in allocations
+AGES = [("at once", 1, 1), ("2–15 allocations", 2, 4), ("16–255", 5, 8), ("256–4,095", 9, 12),
+        ("4,096 or more", 13, 64)]
 
 
 def lifetimes(found):
@@ -302,8 +311,8 @@ def lifetimes(found):
         for k, name in enumerate(names):
             for i, (_, _, ages) in enumerate(rows):
                 share = 100 * ages[k] / sum(ages)
-                axes.barh(i, share, 0.78, left=left[i], color=COLOURS[f"age{k + 1}"], gid=f"age-{k}-{i}", edgecolor=COLOURS["paper"],
-                          linewidth=0.6, label=name if i == 0 else None)
+                axes.barh(i, share, 0.78, left=left[i], color=COLOURS[f"age{k + 1}"], gid=f"age-{k}-{i}",
+                          edgecolor=COLOURS["paper"], linewidth=0.6, label=name if i == 0 else None)
                 tips[f"age-{k}-{i}"] = f"{labels[i]} bytes, {name}: {share:.1f} % of {count(sum(ages))}"
                 left[i] += share
         for i, (_, _, ages) in enumerate(rows):
@@ -338,7 +347,8 @@ def sizes(found):
             for side, (share, colour, name) in enumerate(((100 * made / allocations, "cutback", "allocations"),
                                                           (100 * held / total, "jemalloc", "bytes"))):
                 axes.bar(k + (side - 0.5) * 0.4, share, 0.38, color=COLOURS[colour], gid=f"size-{side}-{k}",
-                         hatch=None if side == 0 else "////", edgecolor=COLOURS["paper"], linewidth=0, label=name if k == 0 else None)
+                         hatch=None if side == 0 else "////", edgecolor=COLOURS["paper"], linewidth=0,
+                         label=name if k == 0 else None)
                 tips[f"size-{side}-{k}"] = (f"{range_of(low, high)} bytes: {share:.2f} % of the {name} "
                                             f"({count(made) if side == 0 else size(held)})")
                 most = max(most, share)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """cutback-replay --advise=json against the calls of the trace as text: advise.py CUTBACK-REPLAY TRACE
 
-Stacks are plain lists here, and one arena a plain list of blocks, for the ring that is advised and for that of the call site
-with most allocations, if sites were recorded. Threads that go on with the lane of another are not told apart in the text, so this is
-for traces without them.
+Stacks are plain lists here, and so are arenas: those with the ring that is advised, and, if sites were recorded, those
+of the call site with most allocations. Threads that go on with the lane of another are not told apart in the text, so
+this is for traces without them.
 """
 
 import bisect

@@ -12,8 +12,8 @@
 
 #include <stdbool.h>
 
-#define CB_REPORT_TOLD                                                                                       \
-    3 /* exit status of the program in Python when it has told by itself why there is no page */
+/* The exit status of the program in Python when it has told by itself why there is no page. */
+#define CB_REPORT_TOLD 3
 
 struct cb_report {
     const char *out; /* the page's name, as the user has said it */

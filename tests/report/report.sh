@@ -90,7 +90,7 @@ static=$(command -v ldconfig) && ! readelf -l "$static" 2>/dev/null | grep -q IN
     one_line
     told 'linked statically'
 }
-for words in '--check' '--debug' '--record x'; do
+for words in '--check' '--debug' '--stats' '--record x'; do
     # shellcheck disable=SC2086 # words
     try 2 "$quick" --report page.html $words true
     one_line

@@ -131,6 +131,8 @@ static const char **kept_value(struct cb_arguments *arguments, int which) {
         return &arguments->stats_file;
     case ARGUMENT_RECORD:
         return &arguments->record;
+    case ARGUMENT_REPORT:
+        return &arguments->report;
     default:
         return NULL;
     }
@@ -198,6 +200,9 @@ static void check_together(const struct cb_arguments *arguments) {
         {arguments->compare && arguments->stats, "--compare and --stats do not go together"},
         {arguments->record != NULL && (arguments->check || arguments->compare || arguments->debug),
          "--record does not go together with --check, --compare or --debug"},
+        {arguments->report != NULL &&
+             (arguments->check || arguments->debug || arguments->stats || arguments->record != NULL),
+         "--report does not go together with --check, --debug, --stats or --record"},
         {!arguments->stats && arguments->stats_file != NULL, "--stats-file is for --stats"},
         {!arguments->compare && arguments->rounds != 0, "--rounds is for --compare"},
         {!arguments->compare && arguments->prepare != NULL, "--prepare is for --compare"},

@@ -22,6 +22,7 @@
     X(STATS_FILE, "stats-file", 0, "FILE", "with --stats: add them to this file (%p: process)")              \
     X(DEBUG, "debug", 0, NULL, "find faults in its use of memory; sum up at the end")                        \
     X(RECORD, "record", 0, "FILE", "write every call of malloc to this trace")                               \
+    X(REPORT, "report", 0, "FILE", "write a page with pictures of its memory to this file")                  \
     X(HELP, "help", 0, NULL, "print this")                                                                   \
     X(VERSION, "version", 0, NULL, "print the version")
 
@@ -30,6 +31,7 @@ struct cb_arguments {
     unsigned rounds;            /* 0: not given */
     const char *prepare, *json; /* NULL: not given */
     const char *only, *record;  /* NULL: not given */
+    const char *report;         /* NULL: not given */
     const char *stats_file;     /* NULL: not given */
     char **program;             /* its name and arguments, ends with NULL */
 };

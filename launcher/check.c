@@ -407,3 +407,14 @@ void cb_check_print(const struct cb_findings *findings, const char *name, const 
         printf("  %-5s %s\n", findings->items[i].against ? "no:" : "note:", findings->items[i].text);
     }
 }
+
+void cb_check_refuse(const char *name, const char *path, const char *library) {
+    struct cb_findings findings = {.count = 0};
+    cb_check_program(&findings, path);
+    cb_check_surroundings(&findings, library);
+    for (size_t i = 0; i < findings.count; i++) {
+        if (findings.items[i].against) {
+            cb_die(CB_STATUS_FAILS, "%s will not work on cutback: %s", name, findings.items[i].text);
+        }
+    }
+}

@@ -161,10 +161,9 @@ static void prepare(const struct bench *bench, bool shown) {
     }
 }
 
-static struct cb_outcome run_under(const struct bench *bench, const char *library, bool shown) {
+static struct cb_outcome run_once(const struct bench *bench, const char *library, bool shown) {
     const char *list = getenv("LD_PRELOAD");
     char *kept = cb_text("%s", list != NULL ? list : "");
-    prepare(bench, shown);
     if (bench->input_start >= 0 && lseek(bench->input, bench->input_start, SEEK_SET) < 0) {
         cb_die(CB_STATUS_OURS, "the input cannot be read again: %s", strerror(errno));
     }
@@ -176,9 +175,15 @@ static struct cb_outcome run_under(const struct bench *bench, const char *librar
     int output = shown ? -1 : bench->nowhere;
     struct cb_outcome outcome = cb_child_run(bench->path, bench->comparison.program,
                                              (struct cb_streams){bench->input, output, output});
-    stop_if_interrupted(bench, &outcome);
     cb_environment_set_preload(kept);
     free(kept);
+    return outcome;
+}
+
+static struct cb_outcome run_under(const struct bench *bench, const char *library, bool shown) {
+    prepare(bench, shown);
+    struct cb_outcome outcome = run_once(bench, library, shown);
+    stop_if_interrupted(bench, &outcome);
     return outcome;
 }
 
@@ -264,7 +269,7 @@ static void sum_up(struct cb_comparison *comparison) {
 
 /* ---- All of it ---- */
 
-static int open_report(const char *name) {
+static int open_json(const char *name) {
     int file = name != NULL ? open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0666) : -1;
     if (name != NULL && file < 0) {
         cb_die(CB_STATUS_OURS, "--json: %s: %s", name, strerror(errno));
@@ -272,20 +277,31 @@ static int open_report(const char *name) {
     return file;
 }
 
-/* Where cutback cannot work, all would run under glibc, and look alike. */
-static void refuse_what_cannot_work(const char *path, const char *name, const char *library) {
-    struct cb_findings findings = {.count = 0};
-    cb_check_program(&findings, path);
-    cb_check_surroundings(&findings, library);
-    for (size_t i = 0; i < findings.count; i++) {
-        if (findings.items[i].against) {
-            cb_die(CB_STATUS_FAILS, "%s will not work on cutback: %s", name, findings.items[i].text);
-        }
+/* One more run, whose calls are recorded for a page. */
+static bool make_report(struct bench *bench, struct cb_report *report, int file) {
+    const struct cb_comparison *comparison = &bench->comparison;
+    const char **names = cb_obtain((comparison->count + 1) * sizeof *names);
+    for (unsigned i = 0; i < comparison->count; i++) {
+        names[i] = comparison->contenders[i].name;
     }
+    names[comparison->count] = NULL;
+    report->compares = cb_compare_write(comparison, file);
+    prepare(bench, false);
+    cb_report_record(report);
+    struct cb_outcome recorded = run_once(bench, report->recorder, false);
+    cb_report_recorded(report);
+    if (recorded.interrupted != 0) {
+        cb_report_close(report);
+    }
+    stop_if_interrupted(bench, &recorded);
+    bool made = cb_report_make(report, &recorded, comparison->program, names);
+    cb_report_close(report);
+    free(names);
+    return made;
 }
 
-int cb_compare(const struct cb_arguments *arguments, const char *path, const char *library,
-               const char *gate) {
+int cb_compare(const struct cb_arguments *arguments, const char *path, const char *library, const char *gate,
+               struct cb_report *report) {
     struct bench bench = {
         .comparison = {.program = arguments->program,
                        .rounds = arguments->rounds != 0 ? arguments->rounds : ROUNDS},
@@ -298,9 +314,9 @@ int cb_compare(const struct cb_arguments *arguments, const char *path, const cha
     };
     struct cb_comparison *comparison = &bench.comparison;
     if (arguments->only == NULL) {
-        refuse_what_cannot_work(path, arguments->program[0], library);
+        cb_check_refuse(arguments->program[0], path, library); /* all would run under glibc, and look alike */
     }
-    int report = open_report(arguments->json);
+    int json = open_json(arguments->json);
     cb_environment_drop_mallocs();
     find_contenders(comparison, path, library);
     open_input(&bench);
@@ -308,8 +324,12 @@ int cb_compare(const struct cb_arguments *arguments, const char *path, const cha
     run_rounds(&bench);
     sum_up(comparison);
     cb_compare_print(comparison);
-    if (report >= 0 && !cb_compare_write(comparison, report)) {
+    if (json >= 0 && !cb_compare_write(comparison, json)) {
         cb_die(CB_STATUS_OURS, "--json: %s: %s", arguments->json, strerror(errno));
+    }
+    fflush(stdout);
+    if (report != NULL && !make_report(&bench, report, dup(report->compared))) {
+        return CB_STATUS_OURS;
     }
     unsigned differing = 0;
     for (unsigned i = 0; i < comparison->count; i++) {

@@ -10,6 +10,7 @@
 #include "arguments.h"
 #include "child.h"
 #include "figures.h"
+#include "report.h"
 
 enum cb_measure { CB_MEASURE_CPU, CB_MEASURE_WALL, CB_MEASURE_PEAK, CB_MEASURE_FAULTS, CB_MEASURES };
 
@@ -32,9 +33,10 @@ struct cb_comparison {
 
 /*
  * Runs, prints, and returns the exit status of the launcher. `library` is cutback's, `gate` that of --only
- * or NULL.
+ * or NULL. With `report`, which may be NULL, the program runs once more at the end, to be recorded for it.
  */
-int cb_compare(const struct cb_arguments *arguments, const char *path, const char *library, const char *gate);
+int cb_compare(const struct cb_arguments *arguments, const char *path, const char *library, const char *gate,
+               struct cb_report *report);
 
 /* In the units of the table: seconds, seconds, MiB, faults. */
 double cb_compare_value(const struct cb_outcome *outcome, enum cb_measure measure);

@@ -40,7 +40,7 @@ _cutback_run() {
         return
     fi
     case ${COMP_WORDS[COMP_CWORD - 1]} in # the value of an option
-    --json | --record | --stats-file) _cutback_run_reply -f -- "$word" ;;
+    --json | --record | --report | --stats-file) _cutback_run_reply -f -- "$word" ;;
     --only | --prepare) _cutback_run_reply -c -- "$word" ;;
     --option)
         compopt -o nospace 2>/dev/null

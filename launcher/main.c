@@ -1,6 +1,6 @@
 /*
  * main.c: cutback-run, which runs a program on cutback's malloc. It becomes the program: nothing stays in
- * between that could hold up signals, the exit status or the terminal, except with --debug and --compare.
+ * between that could hold up signals, the exit status or the terminal, except with --debug, --compare and --report.
  *
  * Layer: launcher, above all of it. Threads: one.
  */
@@ -11,6 +11,7 @@
 #include "debug.h"
 #include "environment.h"
 #include "place.h"
+#include "report.h"
 #include "say.h"
 
 #include <errno.h>
@@ -35,6 +36,41 @@ static int check(const struct cb_arguments *arguments, const char *path, const c
     cb_check_surroundings(&findings, library);
     cb_check_print(&findings, arguments->program[0], path);
     return findings.against == 0 ? CB_STATUS_WORKS : CB_STATUS_FAILS;
+}
+
+static void preload(const struct cb_arguments *arguments, const char *library, const char *gate) {
+    if (gate == NULL) {
+        cb_environment_preload(library);
+    } else {
+        cb_environment_only(arguments->only, library, gate);
+    }
+}
+
+/* Runs the program while its calls are recorded, draws the page, and ends as the program did. */
+_Noreturn static void report_on(const struct cb_arguments *arguments, const char *path, const char *library,
+                                const char *gate) {
+    static const char *const mallocs[] = {"cutback", NULL};
+    if (gate == NULL) {
+        cb_check_refuse(arguments->program[0], path, library);
+    }
+    struct cb_report report = cb_report_open(arguments->report);
+    cb_report_record(&report);
+    const char *list = getenv("LD_PRELOAD");
+    char *kept = cb_text("%s", list != NULL ? list : "");
+    preload(arguments, report.recorder, gate);
+    struct cb_outcome outcome = cb_child_run(path, arguments->program, (struct cb_streams){-1, -1, -1});
+    cb_environment_set_preload(kept);
+    cb_report_recorded(&report);
+    if (outcome.error != 0) {
+        cb_report_close(&report);
+        cb_child_refuse(arguments->program[0], outcome.error);
+    }
+    bool made = cb_report_make(&report, &outcome, arguments->program, mallocs);
+    cb_report_close(&report);
+    if (!made) {
+        exit(CB_STATUS_OURS);
+    }
+    cb_child_end_like(&outcome);
 }
 
 _Noreturn static void become(const char *path, char **words) {
@@ -70,13 +106,16 @@ int main(int count, char **words) {
         return finish(check(&arguments, path, library));
     }
     if (arguments.compare) {
-        return finish(cb_compare(&arguments, path, library, gate));
+        struct cb_report report;
+        if (arguments.report != NULL) {
+            report = cb_report_open(arguments.report);
+        }
+        return finish(cb_compare(&arguments, path, library, gate, arguments.report != NULL ? &report : NULL));
     }
-    if (gate == NULL) {
-        cb_environment_preload(library);
-    } else {
-        cb_environment_only(arguments.only, library, gate);
+    if (arguments.report != NULL) {
+        report_on(&arguments, path, library, gate);
     }
+    preload(&arguments, library, gate);
     if (arguments.debug) {
         cb_debug_run(path, arguments.program);
     }

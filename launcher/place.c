@@ -41,22 +41,35 @@ static char *look_in(const char *from, const char *folder, const char *file) {
     return resolved;
 }
 
-char *cb_place_library(enum cb_library library) {
-    const char *file = libraries[library].file;
+/* Where it is installed, or where it was built. Ends the launcher where it is neither. */
+static char *find(const char *file, const char *installed, const char *built) {
     char *folder = own_folder();
-    char *path = look_in(folder, CB_LIBRARIES_FROM_LAUNCHER, file);
+    char *path = look_in(folder, installed, file);
     if (path == NULL) {
-        path = look_in(folder, libraries[library].built, file);
+        path = look_in(folder, built, file);
     }
     if (path == NULL) {
         cb_die(CB_STATUS_OURS, "%s is neither in %s/%s nor in a build folder around %s", file, folder,
-               CB_LIBRARIES_FROM_LAUNCHER, folder);
-    }
-    if (strpbrk(path, " :") != NULL) {
-        cb_die(CB_STATUS_OURS, "ld.so takes no library with a space or a colon in its path: move %s", path);
+               installed, folder);
     }
     free(folder);
     return path;
+}
+
+char *cb_place_library(enum cb_library library) {
+    char *path = find(libraries[library].file, CB_LIBRARIES_FROM_LAUNCHER, libraries[library].built);
+    if (strpbrk(path, " :") != NULL) {
+        cb_die(CB_STATUS_OURS, "ld.so takes no library with a space or a colon in its path: move %s", path);
+    }
+    return path;
+}
+
+char *cb_place_replay(void) {
+    return find("cutback-replay", ".", "../replay");
+}
+
+char *cb_place_report(void) {
+    return find("report.py", CB_DATA_FROM_LAUNCHER, "../report");
 }
 
 /* The answer that execve would give. */

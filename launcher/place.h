@@ -17,10 +17,14 @@ enum cb_library { CB_LIBRARY_HEAP, CB_LIBRARY_DEBUG, CB_LIBRARY_ONLY, CB_LIBRARY
  */
 char *cb_place_library(enum cb_library library);
 
-/* The folder to which an installed library belongs, seen from that of the launcher, for cb_place_library. */
-#ifndef CB_LIBRARIES_FROM_LAUNCHER
-#error "the build says where the libraries are, seen from the launcher's folder"
+/* The folders to which an installed library, and installed data, belong, seen from that of the launcher. */
+#if !defined CB_LIBRARIES_FROM_LAUNCHER || !defined CB_DATA_FROM_LAUNCHER
+#error "the build says where the libraries and data are, seen from the launcher's folder"
 #endif
+
+/* The same for cutback-replay and for the program in Python that draws reports. */
+char *cb_place_replay(void);
+char *cb_place_report(void);
 
 struct cb_place {
     char *path;            /* NULL: there is none */

@@ -18,18 +18,29 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_DUMP = 1000, OPTION_SHRINK, OPTION_TEST, OPTION_HELP, OPTION_VERSION };
+#define JSON_VERSION 1 /* of --json */
+
+enum {
+    OPTION_DUMP = 1000,
+    OPTION_ADVISE,
+    OPTION_JSON,
+    OPTION_SHRINK,
+    OPTION_TEST,
+    OPTION_HELP,
+    OPTION_VERSION
+};
 
 static const struct option options[] = {
     {"malloc", required_argument, NULL, 'm'},       {"check", required_argument, NULL, 'c'},
-    {"dump", optional_argument, NULL, OPTION_DUMP}, {"shrink", required_argument, NULL, OPTION_SHRINK},
+    {"dump", optional_argument, NULL, OPTION_DUMP}, {"advise", optional_argument, NULL, OPTION_ADVISE},
+    {"json", no_argument, NULL, OPTION_JSON},       {"shrink", required_argument, NULL, OPTION_SHRINK},
     {"test", required_argument, NULL, OPTION_TEST}, {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION}, {NULL, 0, NULL, 0},
 };
 
 struct arguments {
     const char *malloc, *check, *shrink, *test, *trace;
-    bool dump_text, dump_json;
+    bool dump_text, dump_json, advise_text, advise_json, json;
 };
 
 static void print_help(void) {
@@ -41,6 +52,9 @@ static void print_help(void) {
          "\n"
          "  -m, --malloc NAME   under glibc, cutback, jemalloc, ... or LIBRARY.so\n"
          "  -c, --check HOW     ends (the usual), all or none of each object's bytes\n"
+         "  --json              print it as JSON, with live and resident memory over time\n"
+         "  --advise[=text]     say whether the program suits an arena; run nothing\n"
+         "  --advise=json       the same as JSON\n"
          "  --dump[=text]       print every call, one a line, and run nothing\n"
          "  --dump=json         print a summary, and run nothing\n"
          "  --shrink FILE       write the smallest trace that still fails to FILE\n"
@@ -60,13 +74,13 @@ _Noreturn static void answer(int which) {
     exit(fflush(stdout) == 0 && ferror(stdout) == 0 ? 0 : CB_STATUS_OURS);
 }
 
-static void read_dump(struct arguments *arguments, const char *value) {
+static void read_format(const char *name, const char *value, bool *text, bool *json) {
     if (value == NULL || strcmp(value, "text") == 0) {
-        arguments->dump_text = true;
+        *text = true;
     } else if (strcmp(value, "json") == 0) {
-        arguments->dump_json = true;
+        *json = true;
     } else {
-        cb_die(CB_STATUS_USAGE, "--dump is text or json, not %s", value);
+        cb_die(CB_STATUS_USAGE, "%s is text or json, not %s", name, value);
     }
 }
 
@@ -79,7 +93,13 @@ static void read_one(struct arguments *arguments, int which, const char *value) 
         arguments->check = value;
         break;
     case OPTION_DUMP:
-        read_dump(arguments, value);
+        read_format("--dump", value, &arguments->dump_text, &arguments->dump_json);
+        break;
+    case OPTION_ADVISE:
+        read_format("--advise", value, &arguments->advise_text, &arguments->advise_json);
+        break;
+    case OPTION_JSON:
+        arguments->json = true;
         break;
     case OPTION_SHRINK:
         arguments->shrink = value;
@@ -94,10 +114,17 @@ static void read_one(struct arguments *arguments, int which, const char *value) 
 
 static void check_together(const struct arguments *arguments) {
     bool dumps = arguments->dump_text || arguments->dump_json;
+    bool advises = arguments->advise_text || arguments->advise_json;
+    bool replays = !dumps && !advises && arguments->shrink == NULL;
     const struct {
         bool wrong;
         const char *text;
     } rules[] = {
+        {arguments->advise_text && arguments->advise_json, "--advise is text or json, not both"},
+        {advises &&
+             (dumps || arguments->shrink != NULL || arguments->malloc != NULL || arguments->check != NULL),
+         "--advise goes with no other option"},
+        {arguments->json && !replays, "--json is for a replay (--dump=json, --advise=json)"},
         {arguments->dump_text && arguments->dump_json, "--dump is text or json, not both"},
         {dumps && arguments->shrink != NULL, "--dump and --shrink do not go together"},
         {dumps && arguments->malloc != NULL, "--dump runs nothing: --malloc is for a replay"},
@@ -167,9 +194,14 @@ _Noreturn static void become_under(const struct arguments *arguments) {
     if (library != NULL) {
         cb_environment_preload(library);
     }
-    const char *words[] = {
-        "cutback-replay", "--check", arguments->check != NULL ? arguments->check : "ends", "--",
-        arguments->trace, NULL};
+    const char *words[8] = {"cutback-replay", "--check",
+                            arguments->check != NULL ? arguments->check : "ends"};
+    size_t count = 3;
+    if (arguments->json) {
+        words[count++] = "--json";
+    }
+    words[count++] = "--";
+    words[count] = arguments->trace;
     execv("/proc/self/exe", (char *const *)(const void *)words);
     cb_die(CB_STATUS_OURS, "/proc/self/exe: %s", strerror(errno));
 }
@@ -205,10 +237,38 @@ static void print_resident(const struct cb_plan *plan, const struct cb_replay_re
     }
 }
 
-static void print_result(const struct cb_plan *plan, const struct cb_replay_result *result, uint64_t lost) {
+/* The library of the malloc that is called; "": not known. */
+static const char *malloc_in_use(void) {
     Dl_info info;
-    if (dladdr((void *)malloc, &info) != 0 && info.dli_fname != NULL) {
-        printf("malloc: %s\n", info.dli_fname);
+    return dladdr((void *)malloc, &info) != 0 && info.dli_fname != NULL ? info.dli_fname : "";
+}
+
+static void print_json(const struct cb_plan *plan, const struct cb_replay_result *result) {
+    const struct cb_sample *samples = plan->samples.start;
+    const char *library = malloc_in_use();
+    unsigned long long faults = result->minor_faults + result->major_faults;
+    printf("{\n  \"version\": %d,\n  \"malloc\": ", JSON_VERSION);
+    cb_json_text(library, strlen(library));
+    printf(",\n  \"calls\": %llu,\n  \"seconds\": %.6f,\n  \"user_seconds\": %.6f,\n  \"system_seconds\": "
+           "%.6f,\n",
+           (unsigned long long)plan->calls, result->seconds, result->user, result->system);
+    printf("  \"peak_bytes\": %llu,\n  \"peak_resident\": %llu,\n  \"end_resident\": %llu,\n  "
+           "\"page_faults\": %llu,\n",
+           (unsigned long long)plan->peak_live, (unsigned long long)above(result->peak, result->base),
+           (unsigned long long)above(result->at_end, result->base), faults);
+    printf("  \"samples\": [");
+    for (uint32_t i = 0; i < plan->sample_count; i++) {
+        printf("%s\n    [%llu, %.6f, %llu, %llu]", i > 0 ? "," : "", (unsigned long long)samples[i].calls,
+               (double)samples[i].nanoseconds * 1e-9, (unsigned long long)samples[i].live,
+               (unsigned long long)above(samples[i].resident, result->base));
+    }
+    printf("\n  ]\n}\n");
+}
+
+static void print_result(const struct cb_plan *plan, const struct cb_replay_result *result, uint64_t lost) {
+    const char *library = malloc_in_use();
+    if (library[0] != '\0') {
+        printf("malloc: %s\n", library);
     }
     printf("calls: %llu by %u thread%s, recorded in %.3f s", (unsigned long long)plan->calls,
            plan->part_count, plan->part_count == 1 ? "" : "s", (double)plan->nanoseconds * 1e-9);
@@ -238,7 +298,11 @@ static int replay(const struct arguments *arguments) {
                arguments->trace, mebibytes(plan.peak_live) / 1024, mebibytes(there) / 1024);
     }
     struct cb_replay_result result = cb_replay_run(&plan, check);
-    print_result(&plan, &result, reader.header->lost);
+    if (arguments->json) {
+        print_json(&plan, &result);
+    } else {
+        print_result(&plan, &result, reader.header->lost);
+    }
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         cb_die(CB_STATUS_OURS, "standard output cannot be written to");
     }
@@ -270,6 +334,9 @@ int main(int count, char **words) {
     }
     if (arguments.dump_json) {
         return cb_dump_json(arguments.trace);
+    }
+    if (arguments.advise_text || arguments.advise_json) {
+        return cb_print_advice(arguments.trace, arguments.advise_json);
     }
     if (arguments.shrink != NULL) {
         return shrink(&arguments);

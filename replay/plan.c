@@ -5,7 +5,7 @@
  */
 #include "replay.h"
 
-#define SAMPLES 100
+#define SAMPLES 400
 #define NOBODY UINT32_MAX
 
 /* Of an object while the plan is made. */
@@ -238,7 +238,10 @@ static bool plan_sample(struct maker *maker, uint32_t thread) {
         index == NOBODY) {
         return no_memory(maker);
     }
-    ((struct cb_sample *)plan->samples.start)[plan->sample_count] = (struct cb_sample){.live = maker->live};
+    ((struct cb_sample *)plan->samples.start)[plan->sample_count] =
+        (struct cb_sample){.calls = plan->calls,
+                           .nanoseconds = (maker->ticks - maker->first_ticks) * maker->reader->header->tick,
+                           .live = maker->live};
     return add_step(maker, index, (struct cb_step){.kind = CB_STEP_SAMPLE, .slot = plan->sample_count++});
 }
 

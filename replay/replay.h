@@ -51,8 +51,10 @@ struct cb_part {
 };
 
 struct cb_sample {
-    uint64_t live;     /* bytes, as planned */
-    uint64_t resident; /* bytes, as found */
+    uint64_t calls;       /* that were planned before it */
+    uint64_t nanoseconds; /* of the recording, from its first call */
+    uint64_t live;        /* bytes, as planned */
+    uint64_t resident;    /* bytes, as found */
 };
 
 struct cb_plan {
@@ -97,12 +99,20 @@ uint64_t cb_resident_now(void);
 uint64_t cb_resident_peak(void);
 void cb_resident_reset(void);
 
-/* ---- dump.c, summary.c, shrink.c: each prints or writes; an exit status ---- */
+/* ---- json.c ---- */
+
+/* A string. The bytes of a path or a word need not be UTF-8: those above 0x7f are taken for Latin-1. */
+void cb_json_text(const char *text, size_t length);
+/* The member "command". */
+void cb_json_command(const struct cb_trace_header *header);
+
+/* ---- dump.c, summary.c, advice.c, shrink.c: each prints or writes; an exit status ---- */
 
 #define CB_UNREADABLE 125 /* the trace cannot be read, or what is asked for not be written */
 
 int cb_dump_text(const char *path);
 int cb_dump_json(const char *path);
+int cb_print_advice(const char *path, bool json);
 
 struct cb_shrink {
     const char *trace, *out;

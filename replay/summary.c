@@ -183,43 +183,16 @@ static bool count(struct summary *summary, const struct cb_trace_event *event) {
 
 typedef unsigned long long number;
 
-/* The bytes of a path or a word, which need not be UTF-8: those above 0x7f are taken for Latin-1. */
-static void print_text(const char *text, size_t length) {
-    putchar('"');
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        if (byte == '"' || byte == '\\') {
-            printf("\\%c", byte);
-        } else if (byte < 0x20 || byte > 0x7e) {
-            printf("\\u%04x", byte);
-        } else {
-            putchar(byte);
-        }
-    }
-    putchar('"');
-}
-
 static double seconds(const struct summary *summary, uint64_t ticks) {
     return (double)(ticks - summary->first) * summary->reader->header->tick * 1e-9;
-}
-
-static void print_command(const struct cb_trace_header *header) {
-    printf("  \"command\": [");
-    for (size_t at = 0; at < header->command_bytes;) {
-        size_t length = strnlen(header->command + at, header->command_bytes - at);
-        printf("%s", at > 0 ? ", " : "");
-        print_text(header->command + at, length);
-        at += length + 1;
-    }
-    printf("],\n");
 }
 
 static void print_head(const struct summary *summary, const char *path) {
     const struct cb_trace_header *header = summary->reader->header;
     printf("{\n  \"version\": %d,\n  \"file\": ", VERSION);
-    print_text(path, strlen(path));
+    cb_json_text(path, strlen(path));
     printf(",\n");
-    print_command(header);
+    cb_json_command(header);
     printf("  \"process\": %u,\n  \"parent\": %u,\n  \"start\": %.3f,\n  \"seconds\": %.3f,\n",
            header->process, header->parent, (double)header->start * 1e-9, seconds(summary, summary->last));
     printf("  \"complete\": %s,\n  \"bytes\": %zu,\n  \"records\": %llu,\n  \"lost\": %llu,\n",
@@ -336,7 +309,7 @@ static void print_sites(struct summary *summary) {
             struct cb_trace_site site = cb_trace_site(summary->reader, order[i]);
             struct cb_trace_module module = cb_trace_module(summary->reader, site.module);
             printf("%s\n    {\"module\": ", separator);
-            print_text(module.path != NULL ? module.path : "", module.length);
+            cb_json_text(module.path != NULL ? module.path : "", module.length);
             printf(", \"offset\": %llu, \"allocations\": %llu, \"bytes\": %llu, \"peak_bytes\": %llu}",
                    (number)site.offset, (number)group->allocations, (number)group->bytes,
                    (number)group->peak);

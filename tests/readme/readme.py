@@ -245,12 +245,24 @@ def recorded(where, command, _):
         fail(where, f"{command}: status {result.returncode}\n{result.stderr}")
 
 
+def reported(where, command, _):
+    """cutback-run --report of the installed tree: a page, or the line that says what to install."""
+    shutil.copy(SOURCE / "tests" / "readme" / "program.c", SCRATCH / "program.c")
+    folder = next((SCRATCH / "root").rglob("bin/cutback-run")).parent
+    result = shell(command, env=environment(PATH=f"{folder}:{environment()['PATH']}"))
+    missing = result.returncode == 125 and "apt-get install python3-matplotlib" in result.stderr
+    if not missing and (result.returncode != 0 or "the report is in page.html" not in result.stderr
+                        or not (SCRATCH / "page.html").read_text().endswith("</html>\n")):
+        fail(where, f"{command}: status {result.returncode}\n{result.stderr}")
+
+
 def replayed(where, command, _):
     """cutback-replay of the largest of those."""
     trace = max(SCRATCH.glob("trace.*"), key=lambda path: path.stat().st_size)
     folder = next((SCRATCH / "root").rglob("bin/cutback-replay")).parent
     result = shell(command.replace("trace.1234", trace.name), env=environment(PATH=f"{folder}:{environment()['PATH']}"))
-    expected = r"^\d.* malloc \d+ = #\d+$" if "--dump " in command else '"peak": ' if "json" in command else r"^page faults: \d+$"
+    expected = (r"^\d.* malloc \d+ = #\d+$" if "--dump " in command else r"^A ring of so many slots" if "--advise " in command
+                else '"peak(_bytes)?": ' if "json" in command else r"^page faults: \d+$")
     missing = result.returncode == 127 and "no malloc of this name" in result.stderr
     if not missing and (result.returncode != 0 or result.stderr or not re.search(expected, result.stdout, re.M)):
         fail(where, f"{command}: status {result.returncode}\n{result.stdout[:2000]}{result.stderr}")
@@ -273,7 +285,8 @@ def installed(where, command, _):
                           "libcutback_only.so")
               if not (LIBRARIES / n).exists()]
     absent += [n for n in ("cutback.h", "cutback.hpp") if not (INCLUDE / n).exists()]
-    absent += [n for n in ("bin/cutback-run", "cutback-run.1", "cutback.7", "bin/cutback-replay", "cutback-replay.1")
+    absent += [n for n in ("bin/cutback-run", "cutback-run.1", "cutback.7", "bin/cutback-replay", "cutback-replay.1",
+                          "share/cutback/report.py")
                if not any((SCRATCH / "root").rglob(n))]
     if absent:
         fail(where, f"{command} does not install {', '.join(absent)}")
@@ -326,7 +339,8 @@ SHELL = [
     (r"meson install -C build", installed),
     (r"cutback-run --(?P<verb>check|compare|debug) (-n \d+ )?gcc( -O2 -c program\.c)?", launched),
     (r"cutback-run --record trace\.%p gcc -O2 -c program\.c", recorded),
-    (r"cutback-replay (--malloc \w+ |--dump(=json)? )?trace\.1234", replayed),
+    (r"cutback-run --report page\.html (--compare -n 3 )?gcc -O2 -c program\.c", reported),
+    (r"cutback-replay (--malloc \w+ |--(dump|advise)(=json)? |--json )?trace\.1234", replayed),
     (r"cutback-replay --malloc \./libother\.so --check all --shrink small\.trace trace\.1234", shrunk),
 ]
 

@@ -51,6 +51,25 @@ assert summary["calls"]["realloc"] >= 3334 and summary["calls"]["malloc"] >= 350
 assert sum(lifetime["objects"] for lifetime in summary["lifetimes"]) == summary["frees"]
 END
 
+for malloc in cutback glibc; do
+    try 0 "$replay" --json --malloc $malloc threads.trace
+    quiet
+    python3 - out $malloc <<'END' || wrong "$tried: the figures are not right"
+import json
+import sys
+
+found = json.load(open(sys.argv[1]))
+assert found["version"] == 1 and ("cutback" in found["malloc"]) == (sys.argv[2] == "cutback"), found["malloc"]
+samples = found["samples"]
+assert 300 <= len(samples) <= 402 and [s[0] for s in samples] == sorted(s[0] for s in samples) and samples[-1][0] <= found["calls"]
+assert [s[1] for s in samples] == sorted(s[1] for s in samples)
+assert max(s[2] for s in samples) == found["peak_bytes"] and found["peak_resident"] >= found["end_resident"]
+END
+done
+try 0 "$replay" --advise threads.trace
+quiet
+said ' 1,024 slots '
+
 echo "a fault, found and shrunk"
 bad=${CUTBACK_BAD_MALLOC:?the malloc with a fault}
 cat >two.c <<'END'
@@ -90,7 +109,7 @@ echo 'not a trace at all' >other.trace
 { head -c 8 kill.trace && printf '\7' && tail -c +10 kill.trace; } >newer.trace
 { head -c 4128 kill.trace && printf '\77' && tail -c +4130 kill.trace; } >damaged.trace
 while IFS=: read -r name text; do
-    for how in --check=ends --dump --dump=json --shrink=y; do
+    for how in --check=ends --json --dump --dump=json --advise --advise=json --shrink=y; do
         try 125 "$replay" "$how" "$name.trace"
         own_line
         told "$text"
@@ -108,7 +127,8 @@ try 125 "$replay" .
 own_line
 
 echo "wrong usage"
-for options in '' 'a b' '--dump=xml x' '--check=some x' '--dump --shrink y x' '--dump -m glibc x' '--test true x' '-z x' '--rounds x' \
+for options in '' 'a b' '--dump=xml x' '--check=some x' '--dump --shrink y x' '--dump -m glibc x' '--test true x' '--advise=xml x' '--advise --advise=json x' '--advise --dump x' '--advise -m glibc x' \
+    '--json --dump x' '--json --advise x' '-z x' '--rounds x' \
     '--malloc' '--shrink y --test true -m glibc x'; do
     # shellcheck disable=SC2086 # words
     try 2 "$replay" $options
@@ -123,7 +143,7 @@ said 'usage: '
 try 0 "$replay" --version
 said cutback-replay
 if [ -e /dev/full ]; then
-    for how in --check=ends --dump --dump=json --help; do
+    for how in --check=ends --json --dump --dump=json --advise --advise=json --help; do
         "$replay" $how single.trace >/dev/full 2>err
         [ $? = 125 ] || wrong "$how: a full disk goes unnoticed"
     done

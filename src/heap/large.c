@@ -10,6 +10,8 @@
 #include "heap/options.h"
 #include "heap/pages.h"
 #include "heap/range.h"
+#include "heap/release.h"
+#include "heap/reserve.h"
 #include "heap/room.h"
 
 #include <string.h>
@@ -130,12 +132,16 @@ static bool renew(uintptr_t start, size_t size) {
  * room has gone back before.
  */
 static void give_from(uintptr_t p, struct cb_room_extent extent, size_t size, size_t clean) {
+    size_t passed = cb_reserve_look();
     clean = clean > size ? clean : size;
     if (clean != size) {
         cb_pages_give_partly(p + size, clean - size, 0);
     }
     if (extent.size != clean) {
         cb_pages_give(p + clean, extent.size - clean);
+    }
+    if (CB_UNLIKELY(passed != 0)) {
+        cb_release_of_sleeping(passed);
     }
 }
 

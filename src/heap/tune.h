@@ -56,9 +56,12 @@
  * most. */
 #define CB_PERIOD 600
 
-/* Milliseconds without a slow path from which on a thread seems to be asleep, or a program quiet. Others let objects
- * of a sleeping thread die for it; it need not be long, only longer than a store takes to be seen (remote.c). */
+/* Milliseconds without a slow path from which on a thread seems to be asleep. Others let objects of a sleeping thread
+ * die for it; it need not be long, only longer than a store takes to be seen (remote.c). */
 #define CB_QUIET 8
+
+/* Heaps that are looked at when others may give back what a sleeping one holds (experiments, "sleeping heaps"). */
+#define CB_LOOKS 8
 
 /* Besides the option `reserve`, a part of what is in use may stay; more of it where it lies in short stretches,
  * which cost as many calls and may well get longer; more with purge=lazy. */

@@ -109,6 +109,14 @@
  */
 #define CB_MOVE CB_MIB(4)
 
+/*
+ * The size with room, which is addresses, of an object that grows in small steps, by its old size: from CB_MOVE on; and
+ * below, where each move copies, at most and at least (experiments, "room").
+ */
+#define CB_ROOM_TIMES_MOVED 2
+#define CB_ROOM_TIMES 16
+#define CB_ROOM_TIMES_LEAST 4
+
 /* Pieces that were moved are mappings of their own: so many at most, or those of objects that are a CB_GROWTH_PART
  * of all memory. The kernel allows 65,530. */
 #define CB_MOVED_MOST 48

@@ -32,6 +32,10 @@
  * allocates and frees a few in turn must not meet the lock. */
 #define CB_BIN_ENTRIES 8
 
+/* What the bins of the small space hold is counted at one of so many times when a bin is full: it takes 63 loads
+ * (experiments, "counting what is parked"). */
+#define CB_COUNT_PARKED 16
+
 /* The program is freeing and not allocating, a drain, once so much has died in bins since the last refill. Then what is
  * parked only keeps pages from dying, and bins hold half of that, one of them CB_STEP (experiments, "drains"). */
 #define CB_DRAIN (CB_PARKED_SMALL / 2)

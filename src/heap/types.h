@@ -206,6 +206,8 @@ struct cb_heap {
     size_t dead_pages;         /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
     size_t parked_medium;     /* granules in the bins of the medium space */
+    size_t parked_small;      /* those of the small space, when they were last counted ... */
+    unsigned parked_calls;    /* ... and how often that was asked */
     size_t died_in_bins;      /* granules that died in bins since the last refill ... */
     size_t died_when_emptied; /* ... and how many when the bins were last emptied for that: see bin.c */
     struct cb_block *purge_list[CB_PURGE_CLASSES]; /* blocks with dead pages */

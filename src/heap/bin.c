@@ -124,6 +124,16 @@ static size_t parked(const struct cb_heap *heap, enum cb_space_kind space) {
     return granules;
 }
 
+/* The same, as it was when it was last counted, some calls ago, less what has died since. */
+static size_t parked_about(struct cb_heap *heap, enum cb_space_kind space) {
+    if (space == CB_SMALL && heap->parked_calls++ % CB_COUNT_PARKED != 0) {
+        return heap->parked_small;
+    }
+    size_t now = parked(heap, space);
+    heap->parked_small = space == CB_SMALL ? now : heap->parked_small;
+    return now;
+}
+
 static void die(struct cb_heap *heap, size_t granule, size_t granules) {
     struct cb_block *block = cb_block_of_granule(granule);
     if (CB_LIKELY(block->space == CB_SMALL)) {
@@ -161,6 +171,8 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
     heap->bins->top[index] = slot + left;
     if (index >= CB_MEDIUM_BIN) {
         heap->parked_medium -= count * granules;
+    } else {
+        heap->parked_small -= cb_lower(heap->parked_small, count * granules);
     }
 }
 
@@ -304,9 +316,9 @@ static void make_room(struct cb_heap *heap, unsigned index) {
             return; /* a bin that may hold nothing: the object dies, and nothing else is to be done */
         }
     }
-    size_t limit = budget(heap, space), held = parked(heap, space);
     size_t count = cb_bin_count(heap, index), more = count != 0 ? count : 1;
     bool may_grow = !draining || (count + more) * cb_bin_granules(index) <= DRAIN_BIN;
+    size_t limit = budget(heap, space), held = may_grow ? parked_about(heap, space) : 0;
     if (may_grow && held + more * cb_bin_granules(index) <= limit && grow(heap, index)) {
         return;
     }

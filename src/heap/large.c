@@ -10,6 +10,8 @@
 #include "heap/options.h"
 #include "heap/pages.h"
 #include "heap/range.h"
+#include "heap/release.h"
+#include "heap/reserve.h"
 #include "heap/room.h"
 
 #include <string.h>
@@ -130,12 +132,16 @@ static bool renew(uintptr_t start, size_t size) {
  * room has gone back before.
  */
 static void give_from(uintptr_t p, struct cb_room_extent extent, size_t size, size_t clean) {
+    size_t passed = cb_reserve_look();
     clean = clean > size ? clean : size;
     if (clean != size) {
         cb_pages_give_partly(p + size, clean - size, 0);
     }
     if (extent.size != clean) {
         cb_pages_give(p + clean, extent.size - clean);
+    }
+    if (CB_UNLIKELY(passed != 0)) {
+        cb_release_of_sleeping(passed);
     }
 }
 
@@ -221,12 +227,21 @@ struct place {
 };
 
 /*
- * An object that grows in small steps gets room for as much again as it had: then it moves once per doubling, whatever
- * else grows beside it. Room is addresses: what is dirty in it goes back.
+ * The size that an object has with its room: none if it grows by half or more at once. Below CB_MOVE, where each move
+ * copies, room is as far as CB_MOVE, if that is not too far.
+ */
+static size_t size_with_room(size_t old, size_t size) {
+    size_t copied = cb_lower(CB_ROOM_TIMES * old, cb_higher(CB_MOVE, CB_ROOM_TIMES_LEAST * old));
+    return size - old >= old / 2 ? size : old < CB_MOVE ? copied : CB_ROOM_TIMES_MOVED * old;
+}
+
+/*
+ * An object that grows in small steps gets room: then it moves once per doubling at most, whatever else grows beside
+ * it. Room is addresses: what is dirty in it goes back.
  */
 static struct place find_place(uintptr_t p, size_t old, size_t size) {
     struct cb_dirty dirty;
-    size_t room = size - old >= old / 2 ? 0 : (old < CB_MOVE ? 4 : 2) * old - size;
+    size_t room = size_with_room(old, size) - size;
     if (room != 0 && cb_os_is_locked((void *)p)) {
         room = to_pages(room / LOCKED_PART);
     }

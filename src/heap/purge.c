@@ -59,11 +59,12 @@ static size_t share_units(const struct cb_heap *heap, bool in_long) {
     return cb_reserve_heap_share(resident_units(heap) << CB_UNIT_SHIFT, in_long) >> CB_UNIT_SHIFT;
 }
 
-/* Reports the dead pages beyond the share; none while the system takes nothing back. */
+/* Reports the purged pages, and the dead ones beyond the share: none while the system takes nothing back. */
 static void report(struct cb_heap *heap) {
     size_t dead = heap->dead_pages, share = share_units(heap, false);
     bool counts = cb_options.purge != CB_PURGE_NEVER && dead >= heap->purge_from && dead > share;
     cb_reserve_report(&heap->held, counts ? (dead - share) << CB_UNIT_SHIFT : 0);
+    cb_reserve_report_given(&heap->given, heap->purged_pages << CB_UNIT_SHIFT);
 }
 
 /* The units of stretches of at least LONG_UNITS. */
@@ -120,7 +121,7 @@ void cb_purge_forget(struct cb_heap *heap, struct cb_block *block) {
     set_class(heap, block, CB_PURGE_CLASSES);
     cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages));
     heap->purged_pages -= (size_t)__builtin_popcountll(block->purged_pages);
-    if (heap->held != 0) {
+    if ((heap->held | heap->given) != 0) {
         report(heap);
     }
 }
@@ -174,6 +175,7 @@ bool cb_purge_order(struct cb_heap *heap, size_t most, bool all, struct cb_purge
             order->block = block;
             order->units = first_units(class == HAS_LONG ? in_long_stretches(dead) : dead, most);
             block->purging |= order->units;
+            heap->purge_orders += order->units != 0;
             classify(heap, block);
             return order->units != 0;
         }
@@ -202,6 +204,7 @@ uint64_t cb_purge_run(const struct cb_purge_order *order) {
 
 void cb_purge_end(struct cb_heap *heap, const struct cb_purge_order *order, uint64_t done) {
     struct cb_block *block = order->block;
+    heap->purge_orders--;
     block->purging &= ~order->units;
     block->dead_pages &= ~done;
     block->purged_pages |= done;
@@ -211,6 +214,16 @@ void cb_purge_end(struct cb_heap *heap, const struct cb_purge_order *order, uint
     heap->purge_from = done != order->units ? heap->dead_pages * 2 : 0;
     report(heap);
     classify(heap, block);
+}
+
+/* Such pages hold nothing live, whether the system has taken them or not: they go back later. */
+void cb_purge_after_fork(struct cb_heap *heap) {
+    for (struct cb_block *block = heap->purge_orders != 0 ? heap->all : NULL; block != NULL;
+         block = block->all_next) {
+        block->purging = 0;
+        classify(heap, block);
+    }
+    heap->purge_orders = 0;
 }
 
 /* These pages of a block hold nothing live. */
@@ -308,7 +321,7 @@ void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
     block->purged_pages &= ~touched;
     block->untouched &= ~touched;
     classify(heap, block);
-    if (heap->held != 0) {
+    if ((heap->held | heap->given) != 0) {
         report(heap);
     }
     cb_reserve_fetched(again << CB_UNIT_SHIFT);

@@ -77,4 +77,7 @@ uint64_t cb_purge_run(const struct cb_purge_order *order);
 /* Under the lock again. */
 void cb_purge_end(struct cb_heap *heap, const struct cb_purge_order *order, uint64_t done);
 
+/* In a forked child, for a heap whose lock nobody held: whoever was giving pages of it back does not end that here. */
+void cb_purge_after_fork(struct cb_heap *heap);
+
 #endif

@@ -50,12 +50,65 @@ static bool is_due(struct cb_heap *heap) {
     return due;
 }
 
-void cb_release_some(struct cb_heap *heap) {
-    size_t share = take_share(heap), got = 1;
-    for (size_t units = 0; units < share && got != 0; units += got) {
+/* As many units as are more than may stay, but about so many at most. Returns how many went back. */
+static size_t release_due(struct cb_heap *heap, size_t most) {
+    size_t units = 0, got = 1;
+    for (; units < most && got != 0; units += got) {
         got = is_due(heap) ? release_one(heap, WORK / 2, false) : 0;
     }
+    return units;
+}
+
+void cb_release_some(struct cb_heap *heap) {
+    release_due(heap, take_share(heap));
     cb_excess_release();
+}
+
+/* The heap that was made last, and the one that was looked at last. Both publish it, to the acquire in next_heap. */
+static struct cb_heap *_Atomic newest, *_Atomic hand;
+
+void cb_release_note_heap(struct cb_heap *heap) {
+    atomic_store_explicit(&newest, heap, memory_order_release);
+}
+
+static struct cb_heap *next_heap(void) {
+    struct cb_heap *heap = atomic_load_explicit(&hand, memory_order_acquire);
+    heap = heap != NULL ? heap->next : NULL;
+    heap = heap != NULL ? heap : atomic_load_explicit(&newest, memory_order_acquire);
+    atomic_store_explicit(&hand, heap, memory_order_release);
+    return heap;
+}
+
+bool cb_heap_is_asleep(struct cb_heap *heap) {
+    if (atomic_load_explicit(&heap->state, memory_order_relaxed) == CB_HEAP_PARKED) {
+        return true; /* it has no owner */
+    }
+    /* relaxed: of two that look at once either may set the time */
+    uint32_t activity = atomic_load_explicit(&heap->activity, memory_order_relaxed);
+    uint64_t now = cb_os_milliseconds();
+    if (activity != atomic_load_explicit(&heap->activity_seen, memory_order_relaxed)) {
+        atomic_store_explicit(&heap->seen_at, now, memory_order_relaxed);
+        atomic_store_explicit(&heap->activity_seen, activity, memory_order_relaxed);
+        return false;
+    }
+    return now - atomic_load_explicit(&heap->seen_at, memory_order_relaxed) >= CB_QUIET;
+}
+
+/* The caller's own heap, one that nobody has, or one whose owner does not come by; but none that a fork left behind. */
+static bool may_give(struct cb_heap *heap) {
+    return __atomic_load_n(&heap->held, __ATOMIC_RELAXED) != 0 &&
+           atomic_load_explicit(&heap->state, memory_order_relaxed) != CB_HEAP_FROZEN &&
+           (heap == cb_thread.heap || cb_heap_is_asleep(heap));
+}
+
+void cb_release_of_sleeping(size_t milliseconds) {
+    size_t share = (CB_WORK + CB_PURGE_PER_MS * milliseconds) >> CB_UNIT_SHIFT;
+    for (unsigned looks = CB_LOOKS; looks != 0 && share != 0 && cb_reserve_is_over(); looks--) {
+        struct cb_heap *heap = next_heap();
+        if (may_give(heap)) {
+            share -= cb_lower(share, release_due(heap, share));
+        }
+    }
 }
 
 #define WATCH_EACH 8 /* of so many frees that come by here, one asks what time it is */
@@ -67,10 +120,12 @@ void cb_heap_watch(struct cb_heap *heap) {
 }
 
 void cb_heap_watched(struct cb_heap *heap) {
-    if (heap->watched++ % WATCH_EACH == 0 && cb_reserve_look() && cb_fork_lock(heap)) {
+    size_t passed = heap->watched++ % WATCH_EACH == 0 ? cb_reserve_look() : 0;
+    if (passed != 0 && cb_fork_lock(heap)) {
         cb_heap_unlock(heap);
+        cb_release_of_sleeping(passed);
     }
-    if (!cb_reserve_is_idle()) {
+    if (!cb_heap_is_idle(heap)) {
         cb_thread.tag = heap->tag;
     }
 }

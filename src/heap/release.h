@@ -22,23 +22,43 @@ void cb_release_some(struct cb_heap *heap);
 void cb_release_all(struct cb_heap *heap);
 
 /*
- * Most of the memory is held and not used, and time is what lets it go; but a program that does little may not come by
- * any slow path for long. So each free of this thread that is not on top does, as long as that is so: without its
- * tag the thread finds no block to be its own at once. cb_heap_watched is what each of these frees calls.
+ * More is held than may be, and this much time has passed: a heap that seems to be asleep gives some of it back, for its
+ * owner does not come by. Of all heaps a few are looked at, in turn.
+ */
+void cb_release_of_sleeping(size_t milliseconds);
+
+/* There is one more heap, which stays: cb_release_of_sleeping gets to it. */
+void cb_release_note_heap(struct cb_heap *heap);
+
+/* True when no thread has the heap, or its owner has not been on a slow path for a while. Without the lock. */
+bool cb_heap_is_asleep(struct cb_heap *heap);
+
+/*
+ * Most of the memory, or of this heap, is held and not used, and time is what lets it go; but a program that does little
+ * may not come by any slow path for long. So each free of this thread that is not on top does, as long as that is so:
+ * without its tag the thread finds no block to be its own at once. cb_heap_watched is what each of these frees calls.
  */
 void cb_heap_watch(struct cb_heap *heap);
 void cb_heap_watched(struct cb_heap *heap);
 
+static inline bool cb_heap_is_idle(const struct cb_heap *heap) {
+    size_t held = __atomic_load_n(&heap->held, __ATOMIC_RELAXED);
+    return cb_reserve_is_idle() || (held > CB_PURGE_STEP && CB_TO_GRANULES(held) > cb_heap_in_use(heap));
+}
+
 /* Drops the lock of a heap in whose blocks something may have died. */
 static inline void cb_heap_unlock(struct cb_heap *heap) {
-    cb_reserve_look();
-    if (CB_UNLIKELY(cb_reserve_is_idle())) {
+    size_t passed = cb_reserve_look();
+    if (CB_UNLIKELY(cb_heap_is_idle(heap))) {
         cb_heap_watch(heap);
     }
     bool due = ((heap->purge_due || cb_reserve_is_over()) && cb_purge_is_due(heap)) || cb_excess_any();
     cb_lock_drop(&heap->lock);
     if (CB_UNLIKELY(due)) {
         cb_release_some(heap);
+    }
+    if (CB_UNLIKELY(passed != 0)) {
+        cb_release_of_sleeping(passed);
     }
 }
 

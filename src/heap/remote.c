@@ -137,32 +137,6 @@ static void collect(struct cb_heap *owner, const struct cb_block *but) {
     }
 }
 
-/*
- * True when the owner has not been on a slow path for a while. Only then do others let objects of its heap die at
- * once: the owner may have read the byte of an object as live just before another thread claimed it, in a free of
- * the same object by both, and store to it just after. That store makes the look find nothing, and the two frees are
- * one; it would do harm only after the object has died. So the owner says which object it frees before it reads its
- * byte (bins->freeing), and that one is left alone. It says so without a fence, by which each free would take
- * longer; the word is seen once the processor has emptied its store buffer, within nanoseconds, or when the thread
- * is interrupted. Hence objects are not collected in the moment in which they are freed: an owner that works takes
- * in what others freed by itself, and when very much is pending all the same, all goes but the block in which an
- * object has just been freed.
- */
-static bool is_asleep(struct cb_heap *owner) {
-    if (atomic_load_explicit(&owner->state, memory_order_relaxed) == CB_HEAP_PARKED) {
-        return true; /* it has no owner */
-    }
-    /* relaxed: of two that look at once either may set the time */
-    uint32_t activity = atomic_load_explicit(&owner->activity, memory_order_relaxed);
-    uint64_t now = cb_os_milliseconds();
-    if (activity != atomic_load_explicit(&owner->activity_seen, memory_order_relaxed)) {
-        atomic_store_explicit(&owner->seen_at, now, memory_order_relaxed);
-        atomic_store_explicit(&owner->activity_seen, activity, memory_order_relaxed);
-        return false;
-    }
-    return now - atomic_load_explicit(&owner->seen_at, memory_order_relaxed) >= CB_QUIET;
-}
-
 void cb_remote_take_in_much(struct cb_heap *heap) {
     if (CB_UNLIKELY(cb_thread.heap != heap)) {
         return; /* a forked child has had to leave it */
@@ -173,8 +147,18 @@ void cb_remote_take_in_much(struct cb_heap *heap) {
     }
 }
 
+/*
+ * Only while the owner is asleep do others let objects of its heap die at once: the owner may have read the byte of an
+ * object as live just before another thread claimed it, in a free of the same object by both, and store to it just
+ * after. That store makes the look find nothing, and the two frees are one; it would do harm only after the object has
+ * died. So the owner says which object it frees before it reads its byte (bins->freeing), and that one is left alone. It
+ * says so without a fence, by which each free would take longer; the word is seen once the processor has emptied its
+ * store buffer, within nanoseconds, or when the thread is interrupted. Hence objects are not collected in the moment in
+ * which they are freed: an owner that works takes in what others freed by itself, and when very much is pending all the
+ * same, all goes but the block in which an object has just been freed.
+ */
 void cb_remote_collect(struct cb_heap *owner) {
-    if (is_asleep(owner)) {
+    if (cb_heap_is_asleep(owner)) {
         cb_lock_take(&owner->lock);
         collect(owner, NULL);
         cb_heap_unlock(owner);
@@ -183,7 +167,7 @@ void cb_remote_collect(struct cb_heap *owner) {
 
 /* When the owner has not looked into its inbox for long: an object of the block has just been freed. */
 static void collect_for(struct cb_heap *owner, const struct cb_block *block, uint32_t pending) {
-    if ((is_asleep(owner) || pending >= AWAKE_FROM) && cb_lock_try(&owner->lock)) {
+    if ((cb_heap_is_asleep(owner) || pending >= AWAKE_FROM) && cb_lock_try(&owner->lock)) {
         collect(owner, block);
         cb_heap_unlock(owner);
     }

@@ -32,7 +32,8 @@ static struct {
     _Atomic size_t regret_then; /* ... and when this period began */
     _Atomic size_t missed;      /* given back in this period, and not fetched again ... */
     _Atomic size_t missed_then; /* ... and in the one before */
-    _Atomic size_t in_use;      /* in extents ... */
+    _Atomic size_t given;       /* back, of pages in blocks */
+    _Atomic size_t in_use;      /* in extents, those pages included ... */
     _Atomic size_t most_in_use; /* ... the most of it in this period ... */
     _Atomic size_t most_then;   /* ... and in those before, less a quarter for each that has passed */
     _Atomic size_t elapsed;     /* milliseconds of this period */
@@ -125,6 +126,13 @@ void cb_reserve_report(size_t *part, size_t held) {
     }
 }
 
+void cb_reserve_report_given(size_t *part, size_t given) {
+    if (given != *part) {
+        atomic_fetch_add_explicit(&reserve.given, given - *part, memory_order_relaxed);
+        *part = given;
+    }
+}
+
 size_t cb_reserve_room(size_t part) {
     size_t others = get(&reserve.held) - part, regret = get(&reserve.regret);
     return others < regret ? regret - others : 0;
@@ -136,7 +144,7 @@ bool cb_reserve_is_over(void) {
 
 bool cb_reserve_is_idle(void) {
     size_t held = get(&reserve.held);
-    return held > CB_PURGE_STEP && held > get(&reserve.in_use) / 2;
+    return held > CB_PURGE_STEP && 2 * held + get(&reserve.given) > get(&reserve.in_use);
 }
 
 static size_t regret_most(void) {
@@ -184,15 +192,16 @@ static void end_period(void) {
     set(&reserve.high, get(&reserve.held));
 }
 
-bool cb_reserve_look(void) {
-    if (get(&reserve.regret) == 0 && get(&reserve.missed) == 0 && get(&reserve.missed_then) == 0) {
-        return false;
+size_t cb_reserve_look(void) {
+    if (get(&reserve.regret) == 0 && get(&reserve.missed) == 0 && get(&reserve.missed_then) == 0 &&
+        !cb_reserve_is_over()) {
+        return 0;
     }
     uint64_t now = cb_os_milliseconds(),
              before = atomic_load_explicit(&reserve.looked_at, memory_order_relaxed);
     if (now == before || !atomic_compare_exchange_strong_explicit(
                              &reserve.looked_at, &before, now, memory_order_relaxed, memory_order_relaxed)) {
-        return false;
+        return 0;
     }
     size_t passed = cb_lower(now - before, LOOK_MOST);
     size_t elapsed = atomic_fetch_add_explicit(&reserve.elapsed, passed, memory_order_relaxed) + passed;
@@ -201,7 +210,7 @@ bool cb_reserve_look(void) {
                                                 memory_order_relaxed)) {
         end_period();
     }
-    return passed >= CB_QUIET;
+    return passed;
 }
 
 void cb_reserve_read(struct cb_reserve_figures *figures) {
@@ -213,6 +222,7 @@ void cb_reserve_read(struct cb_reserve_figures *figures) {
 
 void cb_reserve_after_fork(void) {
     set(&reserve.held, 0);
+    set(&reserve.given, 0);
     set(&reserve.low, 0);
     set(&reserve.high, 0);
 }

@@ -37,13 +37,16 @@ size_t cb_reserve_bins_share(const struct cb_reserve_bins *of);
 /* A holder, which has reported *part, has `held` bytes beyond its share now. Under the lock that guards *part. */
 void cb_reserve_report(size_t *part, size_t held);
 
+/* A heap, which has reported *part, has so many bytes of its blocks given back now. Under the same lock. */
+void cb_reserve_report_given(size_t *part, size_t given);
+
 /* Bytes that a holder which has reported `part` may keep beyond its share. */
 size_t cb_reserve_room(size_t part);
 
 /* True when more is held, by anybody, than may be. */
 bool cb_reserve_is_over(void);
 
-/* True when most of the memory is held, and not used: the program has done what it needed it for. */
+/* True when most of what is resident is held, and not used: the program has done what it needed it for. */
 bool cb_reserve_is_idle(void);
 
 /* Extents of so many bytes are in use now. */
@@ -56,10 +59,10 @@ void cb_reserve_purged(size_t bytes);
 void cb_reserve_fetched(size_t bytes);
 
 /*
- * Lets the regret fade with time. To be called on slow paths: time without such calls hardly counts. True when the last
- * call was so long ago that the program seems to be quiet.
+ * Lets the regret fade with time. To be called on slow paths: time without such calls hardly counts. Returns the
+ * milliseconds that count as passed since the last call, by whatever thread: of all that look at once, one sees them.
  */
-bool cb_reserve_look(void);
+size_t cb_reserve_look(void);
 
 /* Forgets all regret: the program has asked for everything to go back. */
 void cb_reserve_forget(void);

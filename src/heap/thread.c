@@ -104,13 +104,15 @@ static void after_fork(void) {
     heaps.warm = heaps.cold = NULL;
     for (struct cb_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
         bool changing = cb_lock_is_held(&heap->lock);
-        heap->held = 0;
+        heap->held = heap->given = 0;
         heap->torn = heap->torn || changing;
         if (changing || state_of(heap) == CB_HEAP_RUNNING) {
             set_state(heap, CB_HEAP_FROZEN);
         }
         if (changing) {
             cb_lock_reset(&heap->lock);
+        } else {
+            cb_purge_after_fork(heap);
         }
         if (state_of(heap) == CB_HEAP_PARKED) {
             cb_alive_init(&heap->alive);
@@ -378,6 +380,7 @@ static struct cb_heap *new_heap(void) {
     heap->next = atomic_load_explicit(&heaps.all, memory_order_relaxed);
     /* release: partner of the acquire in all_heaps */
     atomic_store_explicit(&heaps.all, heap, memory_order_release);
+    cb_release_note_heap(heap);
     cb_lock_drop(&heaps.lock);
     return heap;
 }

@@ -32,6 +32,10 @@
  * allocates and frees a few in turn must not meet the lock. */
 #define CB_BIN_ENTRIES 8
 
+/* What the bins of the small space hold is counted at one of so many times when a bin is full: it takes 63 loads
+ * (experiments, "counting what is parked"). */
+#define CB_COUNT_PARKED 16
+
 /* The program is freeing and not allocating, a drain, once so much has died in bins since the last refill. Then what is
  * parked only keeps pages from dying, and bins hold half of that, one of them CB_STEP (experiments, "drains"). */
 #define CB_DRAIN (CB_PARKED_SMALL / 2)
@@ -56,9 +60,12 @@
  * most. */
 #define CB_PERIOD 600
 
-/* Milliseconds without a slow path from which on a thread seems to be asleep, or a program quiet. Others let objects
- * of a sleeping thread die for it; it need not be long, only longer than a store takes to be seen (remote.c). */
+/* Milliseconds without a slow path from which on a thread seems to be asleep. Others let objects of a sleeping thread
+ * die for it; it need not be long, only longer than a store takes to be seen (remote.c). */
 #define CB_QUIET 8
+
+/* Heaps that are looked at when others may give back what a sleeping one holds (experiments, "sleeping heaps"). */
+#define CB_LOOKS 8
 
 /* Besides the option `reserve`, a part of what is in use may stay; more of it where it lies in short stretches,
  * which cost as many calls and may well get longer; more with purge=lazy. */
@@ -105,6 +112,14 @@
  * Objects of this size and more are moved by their pages: a move of 4 MiB is faster than a copy, even with its faults.
  */
 #define CB_MOVE CB_MIB(4)
+
+/*
+ * The size with room, which is addresses, of an object that grows in small steps, by its old size: from CB_MOVE on; and
+ * below, where each move copies, at most and at least (experiments, "room").
+ */
+#define CB_ROOM_TIMES_MOVED 2
+#define CB_ROOM_TIMES 16
+#define CB_ROOM_TIMES_LEAST 4
 
 /* Pieces that were moved are mappings of their own: so many at most, or those of objects that are a CB_GROWTH_PART
  * of all memory. The kernel allows 65,530. */

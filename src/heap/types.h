@@ -223,20 +223,24 @@ struct cb_heap {
     size_t dead_pages;         /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
     size_t parked_medium;     /* granules in the bins of the medium space */
+    size_t parked_small;      /* those of the small space, when they were last counted ... */
+    unsigned parked_calls;    /* ... and how often that was asked */
     size_t died_in_bins;      /* granules that died in bins since the last refill ... */
     size_t died_when_emptied; /* ... and how many when the bins were last emptied for that: see bin.c */
     struct cb_block *purge_list[CB_PURGE_CLASSES]; /* blocks with dead pages */
-    size_t purge_goal; /* dead pages down to which they are being given back; 0: none are */
-    bool purge_long;   /* those in long stretches are being given back */
-    size_t purge_died; /* pages that have died since some were last given back */
-    bool purge_due;    /* pages have died since there was last nothing to give back */
-    size_t purge_from; /* after a failure: dead pages from which on purging is tried again */
-    unsigned watched;  /* frees that came by the slow path for it: see cb_heap_watch */
-    size_t held;       /* bytes of dead pages beyond the heap's share, as they were last reported */
-    unsigned bin_hand[CB_SPACES];                /* the bin that was last made to shrink */
-    unsigned to_empty[CB_SPACES];                /* bins that are still to be emptied in a drain */
-    struct cb_block *all;                        /* every block of the heap ... */
-    size_t blocks;                               /* ... and how many there are */
+    size_t purge_goal;   /* dead pages down to which they are being given back; 0: none are */
+    bool purge_long;     /* those in long stretches are being given back */
+    size_t purge_died;   /* pages that have died since some were last given back */
+    bool purge_due;      /* pages have died since there was last nothing to give back */
+    size_t purge_from;   /* after a failure: dead pages from which on purging is tried again */
+    size_t purge_orders; /* pages of so many blocks are being given back: see cb_purge_order */
+    unsigned watched;    /* frees that came by the slow path for it: see cb_heap_watch */
+    size_t held; /* bytes of dead pages beyond the heap's share, as they were last reported; others read it */
+    size_t given;                 /* bytes of its blocks that have been given back, in the same way */
+    unsigned bin_hand[CB_SPACES]; /* the bin that was last made to shrink */
+    unsigned to_empty[CB_SPACES]; /* bins that are still to be emptied in a drain */
+    struct cb_block *all;         /* every block of the heap ... */
+    size_t blocks;                /* ... and how many there are */
     struct cb_block *queue[CB_BLOCK_QUEUES + 1]; /* blocks of the small space: see cb_block.queue */
     uint64_t holes;                              /* bit per length of holes that a block waits with */
     uint16_t passed[CB_SMALL_GRANULES + 1]; /* granules in holes that the sweep has left, by their length */

@@ -8,6 +8,8 @@
  */
 #include "fixture.h"
 
+#include "heap/purge.h"
+
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -251,12 +253,49 @@ static void several_threads_fork_at_once(void **state) {
     assert_heap();
 }
 
+/* Another thread is giving pages of the heap back, and has dropped the lock for the system call. */
+static void what_was_going_back_at_the_fork_can_be_used_in_the_child(void **state) {
+    enum { OBJECTS = 4000, SIZE = 1000 };
+    static void *object[OBJECTS];
+    struct cb_purge_order order;
+    (void)state;
+    for (int i = 0; i < OBJECTS; i++) {
+        object[i] = cb_malloc(SIZE);
+    }
+    for (int i = 0; i < OBJECTS; i++) {
+        if (i % 200 != 0) {
+            cb_free(object[i]);
+        }
+    }
+    struct cb_heap *heap = cb_thread.heap;
+    cb_lock_take(&heap->lock);
+    bool any = cb_purge_order(heap, CB_BLOCK_SIZE >> CB_UNIT_SHIFT, true, &order);
+    cb_lock_drop(&heap->lock);
+    assert_true(any);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(CHILD_SECONDS);
+        bool good = cb_thread.heap == heap && order.block->purging == 0 && cb_heap_check() == NULL;
+        _exit(good ? live(0, 5) : 20);
+    }
+    assert_int_equal(wait_for(child), 0);
+    uint64_t done = cb_purge_run(&order);
+    cb_lock_take(&heap->lock);
+    cb_purge_end(heap, &order, done);
+    cb_lock_drop(&heap->lock);
+    for (int i = 0; i < OBJECTS; i += 200) {
+        cb_free(object[i]);
+    }
+    assert_heap();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(children_of_busy_threads_live),
         cmocka_unit_test(children_that_ran_no_handlers_live),
         cmocka_unit_test(the_thread_that_forked_gets_its_heap_back_unless_it_was_being_changed),
         cmocka_unit_test(several_threads_fork_at_once),
+        cmocka_unit_test(what_was_going_back_at_the_fork_can_be_used_in_the_child),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,28 @@ static void any_number_of_buffers_grows_in_turn_with_few_moves(void **state) {
 }
 
 /* A second buffer behind the first. */
+/* A move of less than 4 MiB copies: the room that a small block gets lasts until it is as large. */
+static void what_grows_in_turn_is_copied_while_it_is_small(void **state) {
+    enum { BUFFERS = 100, STEPS = 40 };
+    unsigned char *buffer[BUFFERS] = {NULL};
+    const size_t step = 64 * KIB;
+    size_t copied = 0;
+    (void)state;
+    for (size_t k = 1; k <= STEPS; k++) {
+        for (size_t i = 0; i < BUFFERS; i++) {
+            unsigned char *p = cb_realloc(buffer[i], k * step);
+            assert_non_null(p);
+            copied += p != buffer[i] ? (k - 1) * step : 0;
+            buffer[i] = p;
+        }
+    }
+    assert_true(copied <= (size_t)BUFFERS * STEPS * step / 5);
+    for (size_t i = 0; i < BUFFERS; i++) {
+        cb_free(buffer[i]);
+    }
+    assert_heap();
+}
+
 static void a_block_that_has_moved_grows_where_it_is(void **state) {
     (void)state;
     size_t moves = 0, size = 64 * KIB;
@@ -402,6 +424,7 @@ static void a_child_has_moved_blocks_as_well(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_number_of_buffers_grows_in_turn_with_few_moves),
+        cmocka_unit_test(what_grows_in_turn_is_copied_while_it_is_small),
         cmocka_unit_test(a_block_that_has_moved_grows_where_it_is),
         cmocka_unit_test(what_lies_ahead_is_not_in_use),
         cmocka_unit_test(what_lies_ahead_is_not_resident),

@@ -124,8 +124,47 @@ static void trim_reaches_what_an_ended_thread_parked(void **state) {
     assert_heap();
 }
 
+static size_t before_ten, after_ten; /* bytes resident */
+
+/* One thread looks at the memory while the others stand still. */
+static void look(void **mine, size_t *bytes) {
+    pthread_barrier_wait(&together);
+    *bytes = mine == object[0] ? fixture_resident() : *bytes;
+    pthread_barrier_wait(&together);
+}
+
+static void *have_ten(void *argument) {
+    enum { TEN = 10, TEN_SIZE = 100 };
+    void **mine = argument;
+    volatile unsigned char deep[4096]; /* of stack that malloc may need */
+    for (size_t i = 0; i < sizeof deep; i += 64) {
+        deep[i] = 0;
+    }
+    look(mine, &before_ten);
+    for (int i = 0; i < TEN; i++) {
+        mine[i] = cb_malloc(TEN_SIZE);
+        memset(mine[i], 1, TEN_SIZE);
+    }
+    look(mine, &after_ten);
+    for (int i = 0; i < TEN; i++) {
+        cb_free(mine[i]);
+    }
+    return NULL;
+}
+
+/* A page for the objects, one of the map, and the heap itself. What the thread and its stack cost is not the heap's. */
+static void an_idle_thread_with_ten_objects_costs_little(void **state) {
+    (void)state;
+    memset(object, 1, sizeof object);
+    start_together(have_ten);
+    print_message("%zu bytes a thread\n", (after_ten - before_ten) / THREADS);
+    assert_true(after_ten <= before_ten + (size_t)THREADS * 12 * 1024);
+    assert_heap();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_idle_thread_with_ten_objects_costs_little), /* first: the heaps are made by it */
         cmocka_unit_test(trim_reaches_what_an_ended_thread_parked),
         cmocka_unit_test(threads_that_end_leave_what_lives),
         cmocka_unit_test(what_others_free_in_idle_heaps_goes_back_at_once),

@@ -19,7 +19,7 @@ struct cb_status_time {
 };
 
 struct cb_status {
-    uint32_t mask; /* CB_STATUS_...: which of these are known */
+    uint32_t mask; /* which of these are known: a bit for each, as above */
     uint32_t block_size;
     uint64_t attributes;
     uint32_t links, user, group;

@@ -30,8 +30,8 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 
-#ifdef CB_PREFIXED
-/* Built with prefixed names there is no other allocator whose pointers could come here. */
+#if defined(CB_PREFIXED) && !defined(CB_UNDER_LIBC_NAMES)
+/* Built with prefixed names, and no layer with libc's above, no pointers of another allocator come here. */
 static void (*const libc_free)(void *) = NULL;
 static void *(*const libc_realloc)(void *, size_t) = NULL;
 #else

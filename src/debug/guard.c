@@ -1,11 +1,11 @@
 /*
- * guard.c: pages that nothing may touch. See debug.h.
+ * guard.c: pages that nothing may touch. See types.h.
  *
  * Layer: debug; the only caller of cb_os_protect. Threads: any. errno is kept.
  *
  * Every guard costs the process a mapping or two, of which it may have some 65,000: there is a bound.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include "heap/options.h"
 #include "os/os.h"

@@ -1,10 +1,10 @@
 /*
- * api.c: the allocation functions of libc, with checks. See debug.h.
+ * api.c: the allocation functions of libc, with checks. See types.h.
  *
  * Layer: debug, the top. Threads: any. The contracts are those of heap/malloc.h; malloc_usable_size is
  * exactly what was asked for, and realloc always moves, so that old pointers are found out.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include "heap/foreign.h"
 #include "heap/malloc.h"
@@ -164,7 +164,7 @@ CB_EXPORT void *pvalloc(size_t size) {
     if (size > SIZE_MAX - page) {
         return no_memory();
     }
-    return align_any(page, (size + page - 1) & ~(page - 1));
+    return align_any(page, cb_align_up(size, page));
 }
 
 CB_EXPORT size_t malloc_usable_size(void *ptr) {

@@ -1,5 +1,5 @@
 /*
- * table.c: the records, by address, and the lock of the debug variant. See debug.h.
+ * table.c: the records, by address, and the lock of the debug variant. See types.h.
  *
  * Layer: debug. Lock: one, over the records, the depot and the quarantine. The heap's locks are not taken
  * while it is held, nor it while they are.
@@ -8,7 +8,7 @@
  * that each change is one word, written last: a child of fork that was made in the midst of a change, whose
  * thread it does not have, goes on with the table as it is.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include "os/lock.h"
 #include "os/os.h"

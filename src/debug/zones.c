@@ -1,9 +1,9 @@
 /*
- * zones.c: the patterns in and around an object. See debug.h.
+ * zones.c: the patterns in and around an object. See types.h.
  *
  * Layer: debug. Threads: whoever has the object to itself, or holds the lock.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include <string.h>
 

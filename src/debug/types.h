@@ -1,5 +1,5 @@
 /*
- * debug.h: the debug variant: a layer over the heap that finds overflows, underflows and writes after free.
+ * types.h: the debug variant: a layer over the heap that finds overflows, underflows and writes after free.
  *
  * Layer: above the heap, which is built with prefixed names below it. Threads: any; see table.c for the lock.
  *
@@ -17,8 +17,8 @@
  *   - Nothing is called under the lock but the functions of table.c, depot.c and cb_os_map; the stack is
  *     walked before, reports are written after.
  */
-#ifndef CB_DEBUG_H
-#define CB_DEBUG_H
+#ifndef CB_DEBUG_TYPES_H
+#define CB_DEBUG_TYPES_H
 
 #include "heap/types.h"
 
@@ -86,7 +86,7 @@ struct cb_record *cb_table_next(size_t *slot);
 /* The record of the block, guard page included, that `p` lies in. Slow. */
 struct cb_record *cb_table_around(uintptr_t p);
 
-/* ---- memory of an object (zones.c, guard.c) ---- */
+/* ---- memory of an object (zones.c, guard.c, place.c) ---- */
 
 /* Where the fault is that was found, when there is one. */
 struct cb_damage {
@@ -111,6 +111,15 @@ bool cb_guard_lift(const struct cb_record *record);
 /* Names the object when an access faults at a guard, unless the program handles that signal. */
 void cb_guard_explain_faults(void);
 
+/*
+ * Takes a block for an object of record->size and fills in the rest of the record but for traces and state. align is a
+ * power of two, a granule at least. False when there is no memory.
+ */
+bool cb_place_take(struct cb_record *record, size_t align, bool zero);
+
+/* Gives the block of an object that has no record (any more) back to the heap. */
+void cb_place_give_back(const struct cb_record *record);
+
 /* ---- objects (object.c, quarantine.c) ---- */
 
 /* align is a power of two. NULL with errno set when there is no memory. */
@@ -126,9 +135,6 @@ enum cb_object_kind cb_object_free(const char *where, void *ptr);
 
 /* Copies the record of a live object. */
 enum cb_object_kind cb_object_look(const char *where, const void *ptr, struct cb_record *record);
-
-/* Gives the block of an object that has no record (any more) back to the heap. */
-void cb_object_give_back(const struct cb_record *record);
 
 /* Puts a freed object in quarantine, and takes out what is too much. */
 void cb_quarantine_put(const char *where, uintptr_t address);
@@ -154,9 +160,6 @@ void cb_tell_damage(const char *where, const struct cb_record *object, struct cb
                     const char *place);
 /* One trace, each frame in a line; the first one begins with `title`. */
 void cb_tell_trace(const char *title, const struct cb_trace *trace);
-/* heap/foreign.c calls this in place of cb_misuse_report in this library. */
-void cb_debug_misuse_report(const char *function, const char *what, uintptr_t address, size_t bytes);
-
 void cb_leaks_list(void);
 
 /* ---- for cutback-run --debug (tally.c) ---- */

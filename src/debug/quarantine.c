@@ -1,10 +1,10 @@
 /*
- * quarantine.c: freed objects, oldest first, until there are too many bytes of them. See debug.h.
+ * quarantine.c: freed objects, oldest first, until there are too many bytes of them. See types.h.
  *
  * Layer: debug. Threads: any; the lock of table.c guards the queue. An object that was taken out has no record any more
  * and is its taker's alone.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include "heap/options.h"
 #include "os/os.h"
@@ -59,7 +59,7 @@ static void let_go(const char *where, const struct cb_record *record) {
     if (!record->shut) {
         cb_tell_damage(where, record, cb_zones_check_freed(record), "noticed at");
     }
-    cb_object_give_back(record);
+    cb_place_give_back(record);
 }
 
 void cb_quarantine_put(const char *where, uintptr_t address) {

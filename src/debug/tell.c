@@ -1,13 +1,14 @@
 /*
- * tell.c: reports. See debug.h.
+ * tell.c: reports. See types.h.
  *
  * Layer: debug. Threads: any, without the lock: naming a frame asks the loader, which has locks of its own.
  * Nothing here allocates.
  */
-#include "debug.h"
+#include "debug/types.h"
 
-#include "heap/options.h"
 #include "heap/line.h"
+#include "heap/misuse.h"
+#include "heap/options.h"
 #include "os/os.h"
 
 #include <dlfcn.h>
@@ -129,7 +130,8 @@ void cb_tell_damage(const char *where, const struct cb_record *object, struct cb
     }
 }
 
-void cb_debug_misuse_report(const char *function, const char *what, uintptr_t address, size_t bytes) {
+/* In place of the heap's. */
+void cb_misuse_report(const char *function, const char *what, uintptr_t address, size_t bytes) {
     char where[32];
     size_t length = strnlen(function, sizeof where - 3);
     memcpy(where, function, length);

@@ -1,5 +1,5 @@
 /*
- * depot.c: every different trace once. See debug.h.
+ * depot.c: every different trace once. See types.h.
  *
  * Layer: debug. Threads: under the lock of table.c; what was kept never changes or moves.
  *
@@ -7,7 +7,7 @@
  * fork that was made in the midst of a change finds a trace twice at worst: numbers are counted before they
  * are used, and a larger index is complete before it is put in place.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include "os/os.h"
 

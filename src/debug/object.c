@@ -1,68 +1,16 @@
 /*
- * object.c: objects with red zones: how they are laid out, made and freed. See debug.h.
+ * object.c: objects: how they are made, looked up and freed. See types.h.
  *
  * Layer: debug. Threads: any.
- *
- *   plain:    base [ ... red zone ][ object ][ red zone ]
- *   guarded:  base [ ... red zone ][ object ][ red zone, less than the alignment ][ guard page ]
  */
-#include "debug.h"
+#include "debug/types.h"
 
-#include "heap/malloc.h"
 #include "heap/range.h"
-#include "os/os.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define OVERHEAD_MOST ((size_t)1 << 20) /* beyond the alignment */
-
-static size_t round_up(size_t n, size_t to) {
-    return (n + to - 1) & ~(to - 1);
-}
-
-static uintptr_t block_for(size_t size, size_t align, bool zero) {
-    return (uintptr_t)(align > CB_GRANULE ? cb_memalign(align, size)
-                       : zero             ? cb_calloc(1, size)
-                                          : cb_malloc(size));
-}
-
-/* An object that ends at a guard page. False: not possible. */
-static bool lay_out_guarded(struct cb_record *record, size_t align, bool zero) {
-    size_t page = cb_os_page_size(), lead = align > page ? align : page, body = round_up(record->size, page);
-    uintptr_t base = block_for(lead + body + page, align > page ? align : CB_GRANULE, zero);
-    if (base == 0) {
-        return false;
-    }
-    size_t total = lead + body;
-    if ((base & (page - 1)) != 0 || !cb_guard_set(base, total)) {
-        cb_free((void *)base);
-        return false;
-    }
-    record->base = base;
-    record->total = total;
-    record->address = align > page ? base + lead : base + total - round_up(record->size, align);
-    record->guarded = true;
-    return true;
-}
-
-static bool lay_out_plain(struct cb_record *record, size_t align, bool zero) {
-    size_t lead = align > CB_RED ? align : CB_RED, total = lead + round_up(record->size, CB_GRANULE) + CB_RED;
-    uintptr_t base = block_for(total, align, zero);
-    if (base == 0) {
-        return false;
-    }
-    record->base = base;
-    record->total = total;
-    record->address = base + lead;
-    return true;
-}
-
-void cb_object_give_back(const struct cb_record *record) {
-    if (!record->guarded || cb_guard_lift(record)) {
-        cb_free((void *)record->base);
-    }
-}
 
 static void *no_memory(void) {
     errno = ENOMEM;
@@ -75,8 +23,7 @@ void *cb_object_new(size_t size, size_t align, bool zero) {
         return no_memory();
     }
     struct cb_record record = {.size = size, .state = CB_RECORD_LIVE};
-    if (!(size >= CB_GUARD_LEAST && lay_out_guarded(&record, align, zero)) &&
-        !lay_out_plain(&record, align, zero)) {
+    if (!cb_place_take(&record, align, zero)) {
         return no_memory();
     }
     cb_zones_paint(&record);
@@ -90,7 +37,7 @@ void *cb_object_new(size_t size, size_t align, bool zero) {
     bool done = cb_table_insert(&record);
     cb_table_unlock();
     if (!done) {
-        cb_object_give_back(&record);
+        cb_place_give_back(&record);
         return no_memory();
     }
     return (void *)record.address;

@@ -1,9 +1,9 @@
 /*
- * process.c: the start and the end of a process under the debug variant. See debug.h.
+ * process.c: the start and the end of a process under the debug variant. See types.h.
  *
  * Layer: debug. Threads: at start one; at exit others may go on.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include "heap/options.h"
 #include "os/os.h"

@@ -1,9 +1,9 @@
 /*
- * leaks.c: what was never freed, grouped by where it was allocated. See debug.h.
+ * leaks.c: what was never freed, grouped by where it was allocated. See types.h.
  *
  * Layer: debug. Threads: one, at exit; the others may go on.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include "heap/line.h"
 #include "os/os.h"

@@ -1,10 +1,10 @@
 /*
- * trace.c: walking the stack. See debug.h.
+ * trace.c: walking the stack. See types.h.
  *
  * Layer: debug. Threads: any; no lock is taken. The unwinder is linked into the library, so that nothing need
  * be loaded for it, and finds the tables of the loaded objects without locks or memory.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include <string.h>
 #include <unwind.h>

@@ -395,10 +395,10 @@ struct entry {
 };
 
 static struct entry entries[CB_RULES];
-static _Atomic uint64_t generation; /* relaxed: one word; no entry of another matches */
+_Atomic uint64_t cb_generation;
 
 void cb_frame_forget(void) {
-    atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&cb_generation, 1, memory_order_relaxed);
 }
 
 static uint64_t mix(uint64_t word) {
@@ -417,7 +417,7 @@ CB_NOINLINE static struct cb_rule learn(struct entry *entry, uintptr_t pc, uint6
 
 struct cb_rule cb_frame_rule(uintptr_t pc) {
     struct entry *entry = &entries[mix(pc) % CB_RULES];
-    uint64_t now = atomic_load_explicit(&generation, memory_order_relaxed);
+    uint64_t now = cb_frame_generation();
     uint64_t word = atomic_load_explicit(&entry->rule, memory_order_relaxed);
     if (CB_UNLIKELY(atomic_load_explicit(&entry->key, memory_order_relaxed) !=
                     (pc ^ mix(word ^ now << 32)))) {

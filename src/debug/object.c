@@ -21,12 +21,7 @@ static void *no_memory(void) {
 
 /* The number of the trace of a call. */
 static uint32_t trace_of(const struct cb_call *call) {
-    if (!cb_options.traces) {
-        return 0;
-    }
-    struct cb_trace now;
-    cb_trace_take(call, &now);
-    return cb_depot_keep(&now);
+    return cb_options.traces ? cb_trace_number(call) : 0;
 }
 
 void *cb_object_new(const struct cb_call *call, size_t size, size_t align, bool zero) {

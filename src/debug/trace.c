@@ -3,7 +3,8 @@
  *
  * Layer: debug. Threads: any; no lock is taken.
  *
- * Each frame costs a rule that is remembered (frame.c) and two words of the stack. Nothing is read that is not known to be
+ * A stack that is as it was lately costs a look at some words (recent.c). Another costs, for each frame, a rule that is
+ * remembered (frame.c) and two words of the stack. Nothing is read that is not known to be
  * readable (stack.c), and each frame lies above the one before, so that wrong tables or a stack that was overwritten end a
  * trace and do no more harm. Where a rule is not simple, the unwinder of libgcc walks; it is linked into the library, so that
  * nothing need be loaded for it, and takes no lock and no memory either.
@@ -56,6 +57,17 @@ static uintptr_t strip(uintptr_t pc) {
 #endif
 }
 
+static uintptr_t plus(uintptr_t base, int words) {
+    return base + (uintptr_t)(intptr_t)(words * 8);
+}
+
+struct walk {
+    uintptr_t pc, sp, fp;
+    uintptr_t fp_from; /* the word that fp was loaded from; 0: it is that of the call */
+    uintptr_t start;   /* sp of the call */
+    struct cb_path *path;
+};
+
 static bool load(uintptr_t at, uintptr_t *word) {
     if (CB_UNLIKELY((at & 7) != 0 ||
                     (at - cb_stack.low >= cb_stack.high - cb_stack.low && !cb_stack_extend(at)))) {
@@ -65,66 +77,113 @@ static bool load(uintptr_t at, uintptr_t *word) {
     return true;
 }
 
-static uintptr_t plus(uintptr_t base, int words) {
-    return base + (uintptr_t)(intptr_t)(words * 8);
+/* The walk depends on the word at `at`. */
+static void depend(const struct walk *walk, uintptr_t at, uintptr_t word) {
+    struct cb_path *path = walk->path;
+    if (path->count < CB_PATH && at - walk->start <= UINT32_MAX) {
+        path->offset[path->count] = (uint32_t)(at - walk->start);
+        path->word[path->count] = word;
+        path->count++;
+    } else {
+        path->count = CB_PATH + 1;
+    }
+}
+
+static void depend_on_fp(const struct walk *walk) {
+    if (walk->fp_from != 0) {
+        depend(walk, walk->fp_from, walk->fp);
+    } else {
+        walk->path->uses_fp = true;
+    }
 }
 
 /* From a frame to its caller's. False: there is none that can be read. */
-static bool up(struct cb_rule rule, struct cb_call *frame) {
-    uintptr_t fp = frame->fp, cfa = plus(rule.kind == CB_RULE_STACK ? frame->sp : fp, rule.cfa);
-    if (rule.kind == CB_RULE_ALIGNED && !load(cfa, &cfa)) {
-        return false;
+static bool up(struct walk *walk, struct cb_rule rule) {
+    uintptr_t fp = walk->fp, cfa = plus(rule.kind == CB_RULE_STACK ? walk->sp : fp, rule.cfa), at;
+    if (rule.kind != CB_RULE_STACK) {
+        depend_on_fp(walk);
     }
-    if (cfa <= frame->sp || !load(plus(cfa, rule.address), &frame->pc) ||
-        (rule.saved && !load(plus(rule.kind == CB_RULE_ALIGNED ? fp : cfa, rule.frame), &frame->fp))) {
-        return false;
-    }
-    frame->sp = cfa;
-    frame->pc = strip(frame->pc);
-    return true;
-}
-
-/* False: there is a frame whose rule is not simple. */
-static bool walk(struct cb_call frame, struct cb_trace *trace) {
-    uint32_t count = 0;
-    if (frame.sp - cb_stack.low >= cb_stack.high - cb_stack.low) {
-        cb_stack_find(frame.sp);
-    }
-    while (frame.pc != 0) {
-        if (count != 0 || !in_this_library(frame.pc)) {
-            trace->frame[count++] = frame.pc - 1;
-        }
-        if (count == CB_FRAMES) {
-            break;
-        }
-        struct cb_rule rule = cb_frame_rule(frame.pc);
-        if (CB_UNLIKELY(rule.kind == CB_RULE_SLOW)) {
+    if (rule.kind == CB_RULE_ALIGNED) {
+        at = cfa;
+        if (!load(at, &cfa)) {
             return false;
         }
-        if (rule.kind == CB_RULE_LAST || !up(rule, &frame)) {
-            break;
+        depend(walk, at, cfa);
+    }
+    at = plus(cfa, rule.address);
+    if (cfa <= walk->sp || !load(at, &walk->pc)) {
+        return false;
+    }
+    depend(walk, at, walk->pc);
+    walk->pc = strip(walk->pc);
+    if (rule.saved) {
+        walk->fp_from = plus(rule.kind == CB_RULE_ALIGNED ? fp : cfa, rule.frame);
+        if (!load(walk->fp_from, &walk->fp)) {
+            return false;
         }
     }
-    trace->count = count;
+    walk->sp = cfa;
     return true;
 }
 
-CB_NOINLINE void cb_trace_take(const struct cb_call *call, struct cb_trace *trace) {
-    struct cb_call first = *call;
-    first.pc = strip(first.pc);
-    if (CB_UNLIKELY(first.pc - cb_loader.start < cb_loader.size)) {
-        cb_loads_by_loader();
+enum end { WHOLE, CUT_OFF, NOT_SIMPLE };
+
+/* CUT_OFF: something could not be read. */
+static enum end walk_up(const struct cb_call *call, struct cb_trace *trace, struct cb_path *path) {
+    struct walk walk = {
+        .pc = strip(call->pc), .sp = call->sp, .fp = call->fp, .start = call->sp, .path = path};
+    trace->count = 0;
+    while (walk.pc != 0) {
+        if (trace->count != 0 || !in_this_library(walk.pc)) {
+            trace->frame[trace->count++] = walk.pc - 1;
+        }
+        if (trace->count == CB_FRAMES) {
+            break;
+        }
+        struct cb_rule rule = cb_frame_rule(walk.pc);
+        if (CB_UNLIKELY(rule.kind == CB_RULE_SLOW)) {
+            return NOT_SIMPLE;
+        }
+        if (rule.kind == CB_RULE_LAST) {
+            break;
+        }
+        if (!up(&walk, rule)) {
+            return CUT_OFF;
+        }
     }
-    bool simple = walk(first, trace);
-    if (!simple) {
-        cb_trace_slowly(trace);
-    }
-#ifdef CB_DEBUG_BOTH
-    cb_trace_compare(trace, simple);
-#endif
+    return WHOLE;
 }
 
-CB_NOINLINE void cb_trace_here(struct cb_trace *trace) {
-    struct cb_call call = CB_CALL(NULL);
-    cb_trace_take(&call, trace);
+/* Where it was not taken from there lately. *simple: by rules alone. */
+CB_NOINLINE static uint32_t take(const struct cb_call *call, bool *simple) {
+    struct cb_trace trace;
+    struct cb_path path = {.generation = cb_frame_generation()};
+    enum end end = walk_up(call, &trace, &path);
+    *simple = end != NOT_SIMPLE;
+    if (!*simple) {
+        cb_trace_slowly(&trace);
+    }
+    uint32_t number = cb_depot_keep(&trace);
+    if (end == WHOLE && number != 0) {
+        cb_recent_note(call, &path, number);
+    }
+    return number;
+}
+
+uint32_t cb_trace_number(const struct cb_call *call) {
+    bool simple = true;
+    if (CB_UNLIKELY(call->pc - cb_loader.start < cb_loader.size)) {
+        cb_loads_by_loader();
+    }
+    if (CB_UNLIKELY(call->sp - cb_stack.low >= cb_stack.high - cb_stack.low)) {
+        cb_stack_find(call->sp);
+    }
+    uint32_t number = cb_recent_find(call);
+    if (CB_UNLIKELY(number == 0)) {
+        number = take(call, &simple);
+    }
+#ifdef CB_DEBUG_BOTH
+    cb_trace_compare(number, simple);
+#endif
+    return number;
 }

@@ -54,7 +54,7 @@ bool cb_mutex_take_soon(void);
 /* Before the second thread. */
 void cb_mutex_watch_forks(void);
 
-/* ---- traces (stack.c, frame.c, loads.c, trace.c, depot.c) ---- */
+/* ---- traces (stack.c, frame.c, loads.c, depot.c, recent.c, trace.c) ---- */
 
 /* Addresses of the stack that this thread is on and that can be read: [low, high). */
 struct cb_stack {
@@ -87,8 +87,12 @@ _Static_assert(sizeof(struct cb_rule) == sizeof(uint64_t), "a rule is a word");
 
 /* Of a frame in which a call returns to `pc`. */
 struct cb_rule cb_frame_rule(uintptr_t pc);
-/* There may be other code at the same addresses. */
+/* There may be other code at the same addresses: all rules are forgotten, and a new generation of them begins. */
 void cb_frame_forget(void);
+extern _Atomic uint64_t cb_generation CB_HIDDEN; /* relaxed: one word; nothing of another is used */
+static inline uint64_t cb_frame_generation(void) {
+    return atomic_load_explicit(&cb_generation, memory_order_relaxed);
+}
 
 /* Where the loader is. */
 struct cb_loader {
@@ -104,16 +108,12 @@ struct cb_trace {
     uintptr_t frame[CB_FRAMES]; /* addresses of the calls, not of where they return to */
 };
 
-/* Walks the stack from a call on. Does not allocate. */
-void cb_trace_take(const struct cb_call *call, struct cb_trace *trace);
-/* The same by libgcc, from where the program called this library on. */
+/* Takes a trace by libgcc, from where the program called this library on. Does not allocate. */
 void cb_trace_slowly(struct cb_trace *trace);
-/* The same, from there on, by rules. */
-void cb_trace_here(struct cb_trace *trace);
 
 #ifdef CB_DEBUG_BOTH
-/* A test's: called with each trace, and whether it was taken by rules. */
-void cb_trace_compare(const struct cb_trace *trace, bool by_rules);
+/* A test's: called with the number of each trace, and whether it was taken by rules. */
+void cb_trace_compare(uint32_t number, bool by_rules);
 #endif
 
 /* The number of a trace; 0 when there is no room for it. */
@@ -122,6 +122,23 @@ uint32_t cb_depot_keep(const struct cb_trace *trace);
 bool cb_depot_get(uint32_t number, struct cb_trace *trace);
 /* One more than the highest number that was given. */
 uint32_t cb_depot_end(void);
+
+/* Words of the stack that a walk has read, and that it depends on. */
+#define CB_PATH 16
+struct cb_path {
+    uint32_t count; /* more than CB_PATH: too many to be remembered */
+    bool uses_fp;   /* it depends on the frame pointer at its begin as well */
+    uint64_t generation;
+    uint32_t offset[CB_PATH]; /* from the stack pointer at its begin */
+    uintptr_t word[CB_PATH];
+};
+
+/* The number of the trace that was taken last from there, if it would be the same; 0: it has to be taken. */
+uint32_t cb_recent_find(const struct cb_call *call);
+void cb_recent_note(const struct cb_call *call, const struct cb_path *path, uint32_t number);
+
+/* Walks the stack from a call on. The number of the trace; 0: there is none. Does not allocate. */
+uint32_t cb_trace_number(const struct cb_call *call);
 
 /* ---- records (table.c) ---- */
 

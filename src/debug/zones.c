@@ -7,16 +7,44 @@
 
 #include <string.h>
 
+#define WORD sizeof(uint64_t)
+
+static inline uint64_t word_at(uintptr_t at) {
+    uint64_t word;
+    memcpy(&word, (const void *)at, WORD);
+    return word;
+}
+
+/* Whether all bytes of a range, of at least a word, are the byte that the word is made of. */
+static inline bool all_are(uintptr_t start, uintptr_t end, uint64_t word) {
+    uint64_t other = word_at(end - WORD) ^ word;
+    for (uintptr_t at = start; at + WORD <= end; at += WORD) {
+        other |= word_at(at) ^ word;
+    }
+    return other == 0;
+}
+
 /* The first byte of a range that is not `byte`; NULL when all are. */
-static const uint8_t *first_other(uintptr_t start, uintptr_t end, uint8_t byte) {
+static inline const uint8_t *first_other(uintptr_t start, uintptr_t end, uint8_t byte) {
     const uint8_t *p = (const uint8_t *)start, *limit = (const uint8_t *)end;
-    if (p == limit || (*p == byte && memcmp(p, p + 1, (size_t)(limit - p) - 1) == 0)) {
+    if (end - start >= WORD && all_are(start, end, byte * (UINT64_MAX / UINT8_MAX))) {
         return NULL;
     }
-    while (*p == byte) {
+    while (p < limit && *p == byte) {
         p++;
     }
-    return p;
+    return p < limit ? p : NULL;
+}
+
+static inline void fill(uintptr_t start, uintptr_t end, uint8_t byte) {
+    size_t bytes = end - start;
+    if (bytes >= CB_RED &&
+        bytes <= CB_RED + CB_GRANULE) { /* the red zone behind most objects, without a call */
+        memset((void *)start, byte, CB_RED);
+        memset((void *)(end - CB_GRANULE), byte, CB_GRANULE);
+    } else {
+        memset((void *)start, byte, bytes);
+    }
 }
 
 static struct cb_damage damage(const char *what, const uint8_t *at) {
@@ -26,7 +54,7 @@ static struct cb_damage damage(const char *what, const uint8_t *at) {
 void cb_zones_paint(const struct cb_record *record) {
     uintptr_t end = record->address + record->size;
     memset((void *)(record->address - CB_RED), CB_BYTE_RED, CB_RED);
-    memset((void *)end, CB_BYTE_RED, record->base + record->total - end);
+    fill(end, record->base + record->total, CB_BYTE_RED);
 }
 
 void cb_zones_fill_freed(const struct cb_record *record) {

@@ -20,7 +20,7 @@
 #include <ucontext.h>
 #include <vector>
 
-#define FAR __attribute__((noinline, noclone))
+#define FAR __attribute__((noinline))
 
 static void *volatile kept;
 

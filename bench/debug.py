@@ -25,7 +25,7 @@ def programs(part, folder):
     """Commands by name; `part` of the work."""
     source = folder / "source.c"
     with open(source, "w", encoding="ascii") as file:
-        subprocess.run([sys.executable, TOP / "tools/generate-source.py", "--no-main", str(int(20000 * part))],
+        subprocess.run([sys.executable, TOP / "tools/generate-source.py", "--no-main", str(int(5000 * part))],
                        stdout=file, check=True)
     many = int(1000000 * part)
     return {

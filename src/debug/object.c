@@ -101,13 +101,17 @@ static bool shut(struct cb_record *record) {
 
 enum cb_object_kind cb_object_free(const struct cb_call *call, void *ptr) {
     struct cb_record record;
+    __builtin_prefetch((const char *)ptr - CB_RED); /* while the record is fetched */
+    __builtin_prefetch((const char *)ptr + CB_RED);
     bool found = cb_table_claim((uintptr_t)ptr, &record);
     enum cb_object_kind kind = judge(call->where, true, (uintptr_t)ptr, found, &record);
     if (kind != CB_OBJECT_OURS) {
         return kind;
     }
     record.freed = trace_of(call);
-    cb_table_set_freed(record.address, record.freed);
+    if (record.freed != 0) {
+        cb_table_set_freed(record.address, record.freed);
+    }
     struct cb_damage damage = cb_zones_check(&record);
     if (damage.what != NULL) {
         cb_tell_damage(call->where, &record, damage, "called at");

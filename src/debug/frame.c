@@ -163,29 +163,9 @@ static bool run_register(struct program *program, uint8_t code, const uint8_t **
     }
 }
 
-/* Instructions of the CFA and of rows. False: not one of them, or not simple. */
-static bool run_frame(struct program *program, uint8_t code, const uint8_t **p) {
-    struct row *row = &program->row;
+/* Instructions of the CFA. False: not one of them. */
+static bool run_cfa(struct row *row, int64_t data_unit, uint8_t code, const uint8_t **p) {
     switch (code) {
-    case 0x00: /* nop */
-        return true;
-    case 0x02: /* advance_loc1, 2, 4 */
-    case 0x03:
-    case 0x04:
-        advance(program, fixed(p, (size_t)1 << (code - 2)));
-        return true;
-    case 0x0a: /* remember_state */
-        if (program->depth == REMEMBERED_MOST) {
-            return false;
-        }
-        program->remembered[program->depth++] = *row;
-        return true;
-    case 0x0b: /* restore_state */
-        if (program->depth == 0) {
-            return false;
-        }
-        *row = program->remembered[--program->depth];
-        return true;
     case 0x0c: /* def_cfa */
         row->cfa_register = number(p);
         row->cfa_offset = (int64_t)number(p);
@@ -204,11 +184,38 @@ static bool run_frame(struct program *program, uint8_t code, const uint8_t **p) 
         return true;
     case 0x12: /* def_cfa_sf */
         row->cfa_register = number(p);
-        row->cfa_offset = signed_number(p) * program->data_unit;
+        row->cfa_offset = signed_number(p) * data_unit;
         row->cfa_expression = NULL;
         return true;
     case 0x13: /* def_cfa_offset_sf */
-        row->cfa_offset = signed_number(p) * program->data_unit;
+        row->cfa_offset = signed_number(p) * data_unit;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The other instructions. False: not one of them, or not simple. */
+static bool run_row(struct program *program, uint8_t code, const uint8_t **p) {
+    switch (code) {
+    case 0x00: /* nop */
+        return true;
+    case 0x02: /* advance_loc1, 2, 4 */
+    case 0x03:
+    case 0x04:
+        advance(program, fixed(p, (size_t)1 << (code - 2)));
+        return true;
+    case 0x0a: /* remember_state */
+        if (program->depth == REMEMBERED_MOST) {
+            return false;
+        }
+        program->remembered[program->depth++] = program->row;
+        return true;
+    case 0x0b: /* restore_state */
+        if (program->depth == 0) {
+            return false;
+        }
+        program->row = program->remembered[--program->depth];
         return true;
 #ifdef __aarch64__
     case 0x2d: /* negate_ra_state: who uses a return address strips its signature */
@@ -218,7 +225,7 @@ static bool run_frame(struct program *program, uint8_t code, const uint8_t **p) 
         number(p);
         return true;
     default:
-        return run_register(program, code, p);
+        return run_cfa(&program->row, program->data_unit, code, p) || run_register(program, code, p);
     }
 }
 
@@ -238,7 +245,7 @@ static bool run(struct program *program, const uint8_t *p, const uint8_t *end, u
             restore(program, code & 0x3f);
             break;
         default:
-            simple = run_frame(program, code, &p);
+            simple = run_row(program, code, &p);
         }
     }
     return simple;

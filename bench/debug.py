@@ -30,7 +30,8 @@ def programs(part, folder):
     many = int(1000000 * part)
     return {
         "lua": ["lua5.4", "-e", f"local t = {{}} for i = 1, {many} do t[i % 100000 + 1] = {{i, tostring(i)}} end"],
-        "python3": [os.path.realpath(sys.executable), "-c", f"import json\ns = json.dumps({{str(i): [i, str(i)] * 5 for i in range({many // 50})}})\n"
+        "python3": [os.path.realpath(sys.executable), "-c",
+                    f"import json\ns = json.dumps({{str(i): [i, str(i)] * 5 for i in range({many // 50})}})\n"
                     "for _ in range(10): json.loads(s)"],
         "perl": ["perl", "-e", f'my %h; for my $i (1 .. {many}) {{ $h{{$i % 50000}} = [$i, "x$i"] }}'],
         "ruby": ["ruby", "-e", f'h = {{}}; {many}.times {{ |i| h[i % 50000] = ["x#{{i}}" * 3, i.to_s] }}'],
@@ -69,7 +70,8 @@ def count(command, environment, folder):
     settings = [f"{name}={value}" for name, value in environment.items()]
     subprocess.run(["valgrind", "-q", "--tool=callgrind", "--trace-children=yes", "--trace-children-skip=*/env",
                     f"--callgrind-out-file={folder}/counts.%p", "env", *settings, *command],
-                   env=os.environ | {"PYTHONMALLOC": "malloc", "LC_ALL": "C", "PYTHONHASHSEED": "0", "PERL_HASH_SEED": "0"},
+                   env=os.environ | {"PYTHONMALLOC": "malloc", "LC_ALL": "C", "PYTHONHASHSEED": "0",
+                                     "PERL_HASH_SEED": "0"},
                    stdout=subprocess.DEVNULL, check=True)
     total = 0
     for file in folder.glob("counts.*"):

@@ -1,11 +1,12 @@
 /*
  * depot.c: every different trace once. See types.h.
  *
- * Layer: debug. Threads: any; what was kept never changes or moves, and is found without a lock. Lock: that of mutex.c, to add.
+ * Layer: debug. Threads: any; what was kept never changes or moves, and is found without a lock. Lock: that of
+ * mutex.c, to add.
  *
- * Traces lie one after the other in segments, each as long as it must be, and their number says where: a unit is 8 bytes.
- * Those with the same bits of their hash are a list, newest first, which is complete at any time. A child of fork that was
- * made in the midst of a change finds a trace twice at worst.
+ * Traces lie one after the other in segments, each as long as it must be, and their number says where: a unit is 8
+ * bytes. Those with the same bits of their hash are a list, newest first, which is complete at any time. A child of
+ * fork that was made in the midst of a change finds a trace twice at worst.
  */
 #include "debug/types.h"
 

@@ -1,10 +1,11 @@
 /*
- * loads.c: notices that libraries are loaded or unloaded, so that an address may soon be that of other code. See types.h.
+ * loads.c: notices that libraries are loaded or unloaded, so that an address may soon be that of other code. See
+ * types.h.
  *
  * Layer: debug. Threads: any; no lock is taken.
  *
- * The loader tells debuggers what it is about (struct r_debug), and it allocates while it loads, when the new object is in
- * place and its code has not run yet, and frees while it unloads, when the object is out of place.
+ * The loader tells debuggers what it is about (struct r_debug), and it allocates while it loads, when the new object
+ * is in place and its code has not run yet, and frees while it unloads, when the object is out of place.
  */
 #include "debug/types.h"
 

@@ -1,9 +1,9 @@
 /*
  * mutex.c: the lock of the debug variant. See types.h.
  *
- * Layer: debug. Lock: one, over what is added to the depot, the quarantine, and large objects on their way there. The heap's
- * locks are not taken while it is held, nor it while they are. A child of fork that was made while another thread held it
- * goes on with everything as it is: each change becomes visible by one word that is written last.
+ * Layer: debug. Lock: one, over what is added to the depot, the quarantine, and large objects on their way there. The
+ * heap's locks are not taken while it is held, nor it while they are. A child of fork that was made while another
+ * thread held it goes on with everything as it is: each change becomes visible by one word that is written last.
  */
 #include "debug/types.h"
 

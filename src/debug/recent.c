@@ -3,11 +3,12 @@
  *
  * Layer: debug. Threads: any; no lock is taken.
  *
- * A walk depends on where it begins and on the words of the stack that it reads. Where it began with the same stack pointer
- * and return address before, and these words are what they were, its trace is the same.
+ * A walk depends on where it begins and on the words of the stack that it reads. Where it began with the same stack
+ * pointer and return address before, and these words are what they were, its trace is the same.
  *
- * Lock-free: the version of an entry is odd while somebody writes it; who finds it odd does without, who finds that it has
- * changed meanwhile has read nothing of use. A writer that was lost in a fork leaves an entry that is not used any more.
+ * Lock-free: the version of an entry is odd while somebody writes it; who finds it odd does without, who finds that
+ * it has changed meanwhile has read nothing of use. A writer that was lost in a fork leaves an entry that is not used
+ * any more.
  */
 #include "debug/types.h"
 

@@ -1,12 +1,12 @@
 /*
  * table.c: the records, by address. See types.h.
  *
- * Layer: debug. Threads: any; takes no lock. The thread that makes an object, or has claimed it to free it, is the only one
- * to change its record; claims are by compare-and-swap. Each record becomes valid, or another, by one word.
+ * Layer: debug. Threads: any; takes no lock. The thread that makes an object, or has claimed it to free it, is the
+ * only one to change its record; claims are by compare-and-swap. Each record becomes valid, or another, by one word.
  *
- * The table is the heap's addresses over again: 16 bytes for each line of 64. No two objects begin in the same line, since
- * at least two red zones lie between their addresses. What the heap does not use, and what large objects cover, is never
- * touched. A leaf holds the lines of 1 MiB; a node, 8192 leaves; both are mapped when they are needed.
+ * The table is the heap's addresses over again: 16 bytes for each line of 64. No two objects begin in the same line,
+ * since at least two red zones lie between their addresses. What the heap does not use, and what large objects cover,
+ * is never touched. A leaf holds the lines of 1 MiB; a node, 8192 leaves; both are mapped when they are needed.
  */
 #include "debug/types.h"
 
@@ -25,8 +25,8 @@
 _Static_assert(2 * CB_RED >= LINE, "two objects do not begin in one line");
 
 /*
- * The word of a record, from the lowest bit: state 2, shut 1, guarded 1, granule of the line 2, unused 2, binary logarithm
- * of the alignment 6, unused 2, size 48. 0: none.
+ * The word of a record, from the lowest bit: state 2, shut 1, guarded 1, granule of the line 2, unused 2, binary
+ * logarithm of the alignment 6, unused 2, size 48. 0: none.
  */
 struct entry {
     _Atomic uint64_t word;             /* release where it begins to be one, acquire by who reads it */

@@ -5,9 +5,9 @@
  *
  * A stack that is as it was lately costs a look at some words (recent.c). Another costs, for each frame, a rule that is
  * remembered (frame.c) and two words of the stack. Nothing is read that is not known to be readable (stack.c), and each
- * frame lies above the one before, so that wrong tables or a stack that was overwritten end a trace and do no more harm.
- * Where a rule is not simple, the unwinder of libgcc walks; it is linked into the library, so that nothing need be loaded
- * for it, and takes no lock and no memory either.
+ * frame lies above the one before, so that wrong tables or a stack that was overwritten end a trace and do no more
+ * harm. Where a rule is not simple, the unwinder of libgcc walks; it is linked into the library, so that nothing need
+ * be loaded for it, and takes no lock and no memory either.
  */
 #include "debug/types.h"
 

@@ -15,7 +15,8 @@
  * Invariants
  *   - Every object that the program has, and every object in quarantine, has exactly one record.
  *   - Nothing is called under the lock but the functions of table.c, depot.c, cb_os_map and cb_guard_shut; the stack is
- *     walked before, reports are written after. While somebody holds it, no object that is live or in quarantine is shut,
+ *     walked before, reports are written after. While somebody holds it, no object that is live or in quarantine is
+ * shut,
  *     and none leaves quarantine: its memory can be looked at.
  */
 #ifndef CB_DEBUG_TYPES_H
@@ -220,8 +221,8 @@ bool cb_guard_lift(const struct cb_record *record);
 void cb_guard_explain_faults(void);
 
 /*
- * Takes a block for an object of that size and alignment, a granule at least, and fills in the rest of the record but for
- * traces and state. False when there is no memory.
+ * Takes a block for an object of that size and alignment, a granule at least, and fills in the rest of the record but
+ * for traces and state. False when there is no memory.
  */
 bool cb_place_take(struct cb_record *record, bool zero);
 

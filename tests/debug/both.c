@@ -1,8 +1,8 @@
 /*
  * A part of the debug variant, in a build of it for tests only: traces that are taken by rules are taken by libgcc's
- * unwinder as well, and the process ends if they differ. That is slow: it is done with the first 5000 traces of a process
- * and every 64th from then on. At exit it adds a line to the file that CUTBACK_TRACES names: how many were the same, and
- * of how many a rule was not simple.
+ * unwinder as well, and the process ends if they differ. That is slow: it is done with the first 5000 traces of a
+ * process and every 64th from then on. At exit it adds a line to the file that CUTBACK_TRACES names: how many were
+ * the same, and of how many a rule was not simple.
  *
  * Layer: tests, beside src/debug/trace.c. Threads: any.
  */

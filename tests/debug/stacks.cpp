@@ -1,7 +1,7 @@
 /*
- * Allocates from stacks of every kind, for a library that walks each of them in two ways: while exceptions pass, from frames
- * of unknown size and aligned ones, from handlers of signals on their own stack, coroutines, threads, libraries that come
- * and go at the same address, code without tables, and with a frame pointer that leads nowhere.
+ * Allocates from stacks of every kind, for a library that walks each of them in two ways: while exceptions pass, from
+ * frames of unknown size and aligned ones, from handlers of signals on their own stack, coroutines, threads,
+ * libraries that come and go at the same address, code without tables, and with a frame pointer that leads nowhere.
  *
  * usage: stacks PLUGIN OTHER-PLUGIN all|lost
  *
@@ -186,7 +186,7 @@ FAR static void without_table() {
 #endif
 }
 
-/* The frame pointer leads nowhere, and this function's frame is found by it. For the library alone: libgcc would crash. */
+/* The frame pointer leads nowhere, and this function's frame is found by it. Not for a comparison: libgcc crashes. */
 FAR static void lost_frame_pointer(size_t size) {
     volatile char *room = static_cast<char *>(alloca(size));
     room[0] = 1;

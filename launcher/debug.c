@@ -1,7 +1,7 @@
 /*
  * debug.c: counts what the processes of a program under the debug variant have found. See debug.h.
  *
- * Each of them adds lines to a file in memory (preload/debug/tally.c says which), that the launcher keeps
+ * Each of them adds lines to a file in memory (src/debug/tally.c says which), that the launcher keeps
  * open and that is gone with it.
  *
  * Layer: launcher, above child. Threads: one.

@@ -17,7 +17,7 @@ static const struct {
     const char *file, *built;
 } libraries[] = {
     [CB_LIBRARY_HEAP] = {"libcutback_preload.so", "../preload"},
-    [CB_LIBRARY_DEBUG] = {"libcutback_preload_debug.so", "../preload/debug"},
+    [CB_LIBRARY_DEBUG] = {"libcutback_preload_debug.so", "../preload"},
     [CB_LIBRARY_ONLY] = {"libcutback_only.so", "."},
     [CB_LIBRARY_RECORD] = {"libcutback_preload_record.so", "../preload/record"},
 };

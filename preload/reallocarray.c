@@ -3,7 +3,7 @@
  *
  * Layer: the preload library; takes the place of the one in heap/api.c, which is weak. Threads: any.
  */
-#include "found.h"
+#include "heap/found.h"
 #include "heap/names.h"
 
 #include <errno.h>

@@ -8,7 +8,7 @@
  */
 #include "record.h"
 
-#include "../found.h"
+#include "heap/found.h"
 #include "heap/foreign.h"
 #include "heap/names.h"
 #include "heap/range.h"

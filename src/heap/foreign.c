@@ -29,8 +29,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#if defined(CB_PREFIXED) || !defined(__GLIBC__)
-/* Built with prefixed names, or for another libc, there is no other allocator whose pointers could come here. */
+#if (defined(CB_PREFIXED) && !defined(CB_UNDER_LIBC_NAMES)) || !defined(__GLIBC__)
+/*
+ * Built with prefixed names, and no layer with libc's above, or for another libc, no pointers of another allocator come
+ * here.
+ */
 static void (*const libc_free)(void *) = NULL;
 static void *(*const libc_realloc)(void *, size_t) = NULL;
 #else

@@ -32,6 +32,7 @@ enum { CB_STATS_OFF, CB_STATS_EXIT, CB_STATS_SIGNAL };
     WORD(deepbind, CB_DEEPBIND_DROP, "drop", "keep") /* the preload libraries' */                            \
     SIZE(reserve, (size_t)1 << 20)                                                                           \
     SIZE(quarantine, (size_t)16 << 20) /* the debug variant's, as the next */                                \
+    FLAG(traces, 1)                                                                                          \
     FLAG(leaks, 0)                                                                                           \
     WHEN(stats)                                                                                              \
     WORD(stats_format, CB_STATS_TEXT, "text", "json")                                                        \

@@ -31,6 +31,18 @@ summary '2 faults found in 2 of 4 processes: 1 double free, 1 overflow'
 try 139 "$run" --debug "$faults" large_overflow
 summary '1 fault found in 1 of 1 process: 1 overflow'
 
+echo "a program that becomes another, and one in a tree that is killed"
+try 0 "$run" --debug bash -c 'exec "$0" none' "$faults"
+summary 'no fault found in 1 process'
+try 134 "$run" --debug bash -c 'exec "$0" double_free' "$faults"
+summary '1 fault found in 1 of 1 process: 1 double free'
+try 0 "$run" --debug bash -c 'bash -c "kill -KILL \$\$"; exit 0'
+summary 'no fault found in 2 processes (1 ended by _exit or a signal, and what they left was not looked at)'
+try 0 "$run" --debug bash -c '"$0" double_free; bash -c "kill -SEGV \$\$"; exec "$0" none' "$faults"
+summary '1 fault found in 1 of 3 processes: 1 double free'
+try 0 "$run" --debug --option traces=0 "$faults" none
+summary 'no fault found in 1 process'
+
 echo "processes that are not looked at to their end, or not at all"
 try 137 "$run" --debug bash -c 'kill -KILL $$'
 summary 'no fault found in 1 process (1 ended by _exit or a signal, and what they left was not looked at)'

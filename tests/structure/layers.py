@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks that src/ is in the layers of src/README.md: usage: layers.py SRC NM ARCHIVE
+"""Checks that src/ is in the layers of src/README.md: usage: layers.py SRC NM ARCHIVE...
 
-A file includes only headers of modules that stand before it, and an object of the archive refers only to symbols that
-objects before it define.
+A file includes only headers of modules that stand before it, and an object of the archives refers only to symbols that
+objects before it define; the first archive with a symbol is the one that counts.
 """
 import pathlib
 import re
@@ -20,7 +20,7 @@ def module_of(path):
 
 
 def wrong_includes(src, order):
-    for path in sorted(src.glob("os/*.[ch]")) + sorted(src.glob("heap/*.[ch]")):
+    for path in sorted(path for folder in ("os", "heap", "debug") for path in src.glob(f"{folder}/*.[ch]")):
         module = module_of(path.relative_to(src))
         if module not in order:
             yield f"{module}: not in the list of layers"
@@ -30,10 +30,10 @@ def wrong_includes(src, order):
                 yield f"{path.relative_to(src)} includes {name}.h, which stands behind it"
 
 
-def symbols(nm, archive, order):
+def symbols(nm, archives, order):
     """What each module defines, and what it needs. An object's name has its folder in it: heap_block.c.o."""
     defined, needed = {}, {}
-    text = subprocess.run([nm, "-A", archive], check=True, capture_output=True, text=True).stdout
+    text = subprocess.run([nm, "-A", *archives], check=True, capture_output=True, text=True).stdout
     for line in text.splitlines():
         found = re.match(r".*?[:\[/]([a-z_]+)\.c\.o[\]:]*:?\s*(?:[0-9a-f]+)? ([A-Za-z]) (\S+)$", line)
         if found is None:
@@ -45,7 +45,7 @@ def symbols(nm, archive, order):
         if kind == "U":
             needed.setdefault(module, set()).add(symbol)
         elif kind.isupper():
-            defined[symbol] = module
+            defined.setdefault(symbol, module)
     return defined, needed
 
 
@@ -58,14 +58,14 @@ def wrong_calls(defined, needed, order):
 
 
 def main():
-    src, nm, archive = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    src, nm, archives = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
     order = read_order(src / "README.md")
-    defined, needed = symbols(nm, archive, order)
+    defined, needed = symbols(nm, archives, order)
     wrong = list(wrong_includes(src, order)) + list(wrong_calls(defined, needed, order))
     for line in wrong:
         print(line)
     if len(needed) < 20 or len(defined) < 100:
-        sys.exit(f"{archive} shows {len(needed)} modules and {len(defined)} symbols: it cannot be judged")
+        sys.exit(f"{archives} show {len(needed)} modules and {len(defined)} symbols: it cannot be judged")
     sys.exit(1 if wrong else 0)
 
 

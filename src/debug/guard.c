@@ -1,11 +1,11 @@
 /*
- * guard.c: pages that nothing may touch. See debug.h.
+ * guard.c: pages that nothing may touch. See types.h.
  *
  * Layer: debug; the only caller of cb_os_protect. Threads: any. errno is kept.
  *
  * Every guard costs the process a mapping or two, of which it may have some 65,000: there is a bound.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include "heap/options.h"
 #include "os/os.h"
@@ -40,16 +40,13 @@ bool cb_guard_lift(const struct cb_record *record) {
 }
 
 static void tell_fault(uintptr_t at) {
-    struct cb_record *found, object;
-    if (!cb_table_lock_soon()) {
+    struct cb_record object;
+    if (!cb_mutex_take_soon()) {
         return;
     }
-    found = cb_table_around(at);
-    if (found != NULL) {
-        object = *found;
-    }
-    cb_table_unlock();
-    if (found == NULL || !object.guarded) {
+    bool found = cb_table_around(at, &object);
+    cb_mutex_drop();
+    if (!found || !object.guarded) {
         return;
     }
     cb_tell_only(

@@ -1,9 +1,9 @@
 /*
- * process.c: the start and the end of a process under the debug variant. See debug.h.
+ * process.c: the start and the end of a process under the debug variant. See types.h.
  *
  * Layer: debug. Threads: at start one; at exit others may go on.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include "heap/options.h"
 #include "os/os.h"
@@ -14,23 +14,23 @@ static __attribute__((constructor)) void debug_start(void) {
     if (cb_options.stats == CB_STATS_OFF) {
         cb_os_keep_stderr(); /* many programs close it before they exit */
     }
-    cb_table_watch_forks();
+    cb_mutex_watch_forks();
+    cb_loads_begin();
     cb_guard_explain_faults();
     struct cb_trace first;
-    cb_trace_take(&first); /* the unwinder sets itself up the first time */
+    cb_trace_slowly(&first); /* the unwinder sets itself up the first time */
 }
 
-/* Under the lock: the first damage from *slot on. */
-static struct cb_damage next_damage(size_t *slot, struct cb_record *object) {
-    for (const struct cb_record *record; (record = cb_table_next(slot)) != NULL;) {
+/* Under the lock: the first damage from *at on. */
+static struct cb_damage next_damage(uintptr_t *at, struct cb_record *object) {
+    while (cb_table_next(at, object)) {
         struct cb_damage damage = {.what = NULL};
-        if (record->state == CB_RECORD_LIVE) {
-            damage = cb_zones_check(record);
-        } else if (record->state == CB_RECORD_QUARANTINED && !record->shut) {
-            damage = cb_zones_check_freed(record);
+        if (object->state == CB_RECORD_LIVE) {
+            damage = cb_zones_check(object);
+        } else if (object->state == CB_RECORD_QUARANTINED && !object->shut) {
+            damage = cb_zones_check_freed(object);
         }
         if (damage.what != NULL) {
-            *object = *record;
             return damage;
         }
     }
@@ -38,13 +38,13 @@ static struct cb_damage next_damage(size_t *slot, struct cb_record *object) {
 }
 
 static void check_everything(void) {
-    size_t slot = 0;
+    uintptr_t at = 0;
     struct cb_record object;
     struct cb_damage damage;
     do {
-        cb_table_lock();
-        damage = next_damage(&slot, &object);
-        cb_table_unlock();
+        cb_mutex_take();
+        damage = next_damage(&at, &object);
+        cb_mutex_drop();
         cb_tell_damage("exit()", &object, damage, NULL);
     } while (damage.what != NULL);
 }

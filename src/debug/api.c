@@ -1,12 +1,12 @@
 /*
- * api.c: the allocation functions of libc, with checks. See debug.h.
+ * api.c: the allocation functions of libc, with checks. See types.h.
  *
  * Layer: debug, the top. Threads: any. The contracts are those of heap/malloc.h; malloc_usable_size is
  * exactly what was asked for, and realloc always moves, so that old pointers are found out.
  */
-#include "debug.h"
+#include "debug/types.h"
 
-#include "../found.h"
+#include "heap/found.h"
 #include "heap/foreign.h"
 #include "heap/malloc.h"
 #include "os/os.h"
@@ -28,20 +28,20 @@ static bool power_of_two(size_t n) {
     return n != 0 && (n & (n - 1)) == 0;
 }
 
-static void release(const char *where, void *ptr) {
+static void release(const struct cb_call *call, void *ptr) {
     int saved = errno;
-    if (ptr != NULL && cb_object_free(where, ptr) == CB_OBJECT_FOREIGN) {
+    if (ptr != NULL && cb_object_free(call, ptr) == CB_OBJECT_FOREIGN) {
         cb_foreign_free(ptr);
     }
     errno = saved;
 }
 
 /* For those of the free family that are told the size. */
-static void release_sized(const char *where, void *ptr, size_t size) {
+static void release_sized(const struct cb_call *call, void *ptr, size_t size) {
     struct cb_record record;
     int saved = errno;
-    if (ptr != NULL && cb_object_look(where, ptr, &record) == CB_OBJECT_OURS && record.size != size) {
-        cb_tell(&(struct cb_finding){.where = where,
+    if (ptr != NULL && cb_object_look(call->where, ptr, &record) == CB_OBJECT_OURS && record.size != size) {
+        cb_tell(&(struct cb_finding){.where = call->where,
                                      .what = "wrong size given for",
                                      .address = record.address,
                                      .bytes = record.size,
@@ -49,15 +49,15 @@ static void release_sized(const char *where, void *ptr, size_t size) {
                                      .place = "called at"});
     }
     errno = saved;
-    release(where, ptr);
+    release(call, ptr);
 }
 
-static void *resize(const char *where, void *ptr, size_t size) {
+static void *resize(const struct cb_call *call, void *ptr, size_t size) {
     struct cb_record old;
     if (ptr == NULL) {
-        return cb_object_new(size, CB_GRANULE, false);
+        return cb_object_new(call, size, CB_GRANULE, false);
     }
-    switch (cb_object_look(where, ptr, &old)) {
+    switch (cb_object_look(call->where, ptr, &old)) {
     case CB_OBJECT_FOREIGN:
         return cb_foreign_realloc(ptr, size);
     case CB_OBJECT_BAD:
@@ -67,18 +67,18 @@ static void *resize(const char *where, void *ptr, size_t size) {
     }
     void *to = NULL;
     if (size != 0) {
-        to = cb_object_new(size, CB_GRANULE, false);
+        to = cb_object_new(call, size, CB_GRANULE, false);
         if (to == NULL) {
             return NULL;
         }
         memcpy(to, ptr, old.size < size ? old.size : size);
     }
-    release(where, ptr);
+    release(call, ptr);
     return to;
 }
 
 /* As glibc's: an alignment that is not a power of two is rounded up to one. */
-static void *align_any(size_t align, size_t size) {
+static void *align_any(const struct cb_call *call, size_t align, size_t size) {
     if (align > SIZE_MAX / 2 + 1) {
         errno = EINVAL;
         return NULL;
@@ -86,58 +86,67 @@ static void *align_any(size_t align, size_t size) {
     if (!power_of_two(align)) {
         align = align == 0 ? 1 : (size_t)1 << (64 - __builtin_clzl(align - 1));
     }
-    return cb_object_new(size, align, false);
+    return cb_object_new(call, size, align, false);
 }
 
 CB_EXPORT void *malloc(size_t size) {
-    return cb_object_new(size, CB_GRANULE, false);
+    struct cb_call call = CB_CALL("malloc()");
+    return cb_object_new(&call, size, CB_GRANULE, false);
 }
 
 CB_EXPORT void *calloc(size_t count, size_t size) {
+    struct cb_call call = CB_CALL("calloc()");
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes)) {
         return no_memory();
     }
-    return cb_object_new(bytes, CB_GRANULE, true);
+    return cb_object_new(&call, bytes, CB_GRANULE, true);
 }
 
 CB_EXPORT void *realloc(void *ptr, size_t size) {
-    return resize("realloc()", ptr, size);
+    struct cb_call call = CB_CALL("realloc()");
+    return resize(&call, ptr, size);
 }
 
 static void *own_realloc(void *ptr, size_t size) __attribute__((alias("realloc")));
 
 CB_EXPORT void *reallocarray(void *ptr, size_t count, size_t size) {
+    struct cb_call call = CB_CALL("reallocarray()");
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes)) {
         return no_memory();
     }
-    return cb_found_is(own_realloc) ? resize("reallocarray()", ptr, bytes) : cb_found_realloc(ptr, bytes);
+    return cb_found_is(own_realloc) ? resize(&call, ptr, bytes) : cb_found_realloc(ptr, bytes);
 }
 
 CB_EXPORT void free(void *ptr) {
-    release("free()", ptr);
+    struct cb_call call = CB_CALL("free()");
+    release(&call, ptr);
 }
 
 CB_EXPORT void cfree(void *ptr) {
-    release("cfree()", ptr);
+    struct cb_call call = CB_CALL("cfree()");
+    release(&call, ptr);
 }
 
 CB_EXPORT void free_sized(void *ptr, size_t size) {
-    release_sized("free_sized()", ptr, size);
+    struct cb_call call = CB_CALL("free_sized()");
+    release_sized(&call, ptr, size);
 }
 
 CB_EXPORT void free_aligned_sized(void *ptr, size_t align, size_t size) {
+    struct cb_call call = CB_CALL("free_aligned_sized()");
     (void)align;
-    release_sized("free_aligned_sized()", ptr, size);
+    release_sized(&call, ptr, size);
 }
 
 CB_EXPORT int posix_memalign(void **out, size_t align, size_t size) {
+    struct cb_call call = CB_CALL("posix_memalign()");
     if (!power_of_two(align) || align % sizeof(void *) != 0) {
         return EINVAL;
     }
     int saved = errno;
-    void *p = cb_object_new(size, align, false);
+    void *p = cb_object_new(&call, size, align, false);
     errno = saved;
     if (p == NULL) {
         return ENOMEM;
@@ -147,27 +156,31 @@ CB_EXPORT int posix_memalign(void **out, size_t align, size_t size) {
 }
 
 CB_EXPORT void *memalign(size_t align, size_t size) {
-    return align_any(align, size);
+    struct cb_call call = CB_CALL("memalign()");
+    return align_any(&call, align, size);
 }
 
 CB_EXPORT void *aligned_alloc(size_t align, size_t size) {
+    struct cb_call call = CB_CALL("aligned_alloc()");
     if (!power_of_two(align)) {
         errno = EINVAL;
         return NULL;
     }
-    return align_any(align, size);
+    return align_any(&call, align, size);
 }
 
 CB_EXPORT void *valloc(size_t size) {
-    return align_any(cb_os_page_size(), size);
+    struct cb_call call = CB_CALL("valloc()");
+    return align_any(&call, cb_os_page_size(), size);
 }
 
 CB_EXPORT void *pvalloc(size_t size) {
+    struct cb_call call = CB_CALL("pvalloc()");
     size_t page = cb_os_page_size();
     if (size > SIZE_MAX - page) {
         return no_memory();
     }
-    return align_any(page, (size + page - 1) & ~(page - 1));
+    return align_any(&call, page, cb_align_up(size, page));
 }
 
 CB_EXPORT size_t malloc_usable_size(void *ptr) {

@@ -1,13 +1,12 @@
 /*
- * tally.c: tells whoever started the program how many faults were found, and where nothing was. See
- * debug.h.
+ * tally.c: tells whoever started the program how many faults were found, and where nothing was. See types.h.
  *
  * CUTBACK_DEBUG_TALLY names a file that is there already; each process adds lines to it, of its number and
  * a word: "7 begin", "7 fault WHAT", "7 end". cutback-run --debug reads them when the program has ended.
  *
  * Layer: debug. Threads: any; the name is noted at start. Nothing here allocates.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include "heap/line.h"
 #include "os/os.h"

@@ -1,9 +1,9 @@
 /*
- * leaks.c: what was never freed, grouped by where it was allocated. See debug.h.
+ * leaks.c: what was never freed, grouped by where it was allocated. See types.h.
  *
  * Layer: debug. Threads: one, at exit; the others may go on.
  */
-#include "debug.h"
+#include "debug/types.h"
 
 #include "heap/line.h"
 #include "os/os.h"
@@ -30,16 +30,16 @@ static void add(struct group *group, size_t bytes) {
     group->bytes += bytes;
 }
 
-/* Under the lock. `groups` has a place for each number of a trace. */
-static struct group count(struct group *groups) {
+/* Under the lock. `groups` has a place for each number of a trace, up to `end`. */
+static struct group count(struct group *groups, size_t end) {
     struct group all = {.objects = 0};
-    size_t slot = 0;
-    for (const struct cb_record *record; (record = cb_table_next(&slot)) != NULL;) {
-        if (record->state == CB_RECORD_LIVE) {
-            add(&all, record->size);
-            if (groups != NULL) {
-                add(&groups[record->allocated], record->size);
-                groups[record->allocated].trace = record->allocated;
+    uintptr_t at = 0;
+    for (struct cb_record record; cb_table_next(&at, &record);) {
+        if (record.state == CB_RECORD_LIVE) {
+            add(&all, record.size);
+            if (groups != NULL && record.allocated < end) {
+                add(&groups[record.allocated], record.size);
+                groups[record.allocated].trace = record.allocated;
             }
         }
     }
@@ -62,11 +62,11 @@ static void bring_forward(struct group *groups, size_t first, size_t end) {
 
 void cb_leaks_list(void) {
     struct cb_line line = {.length = 0};
-    cb_table_lock();
     size_t end = cb_depot_end();
     struct group *groups = cb_os_map(0, end * sizeof *groups);
-    struct group all = count(groups);
-    cb_table_unlock();
+    cb_mutex_take();
+    struct group all = count(groups, end);
+    cb_mutex_drop();
     cb_line_string(&line, "cutback: exit(): never freed: ");
     amount(&line, &all);
     for (size_t i = 0; groups != NULL && i < end && i < GROUPS_SHOWN; i++) {
@@ -76,7 +76,7 @@ void cb_leaks_list(void) {
         }
         cb_line_string(&line, "  ");
         amount(&line, &groups[i]);
-        cb_tell_trace("allocated at", cb_depot_get(groups[i].trace));
+        cb_tell_kept("allocated at", groups[i].trace);
     }
     if (groups != NULL) {
         cb_os_unmap(groups, end * sizeof *groups);

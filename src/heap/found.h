@@ -6,10 +6,10 @@
  * what frees it. A reference with libc's version is one that the linker does not bind to the definition in this library;
  * at run time it is looked up from the program on. Where the version is not known here, found is ours.
  *
- * Layer: the preload libraries. Threads: any.
+ * Layer: heap; for the public functions of the preload libraries. Threads: any.
  */
-#ifndef CB_PRELOAD_FOUND_H
-#define CB_PRELOAD_FOUND_H
+#ifndef CB_HEAP_FOUND_H
+#define CB_HEAP_FOUND_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,13 +1,14 @@
 /*
- * tell.c: reports. See debug.h.
+ * tell.c: reports. See types.h.
  *
  * Layer: debug. Threads: any, without the lock: naming a frame asks the loader, which has locks of its own.
  * Nothing here allocates.
  */
-#include "debug.h"
+#include "debug/types.h"
 
-#include "heap/options.h"
 #include "heap/line.h"
+#include "heap/misuse.h"
+#include "heap/options.h"
 #include "os/os.h"
 
 #include <dlfcn.h>
@@ -37,7 +38,7 @@ static void frame(struct cb_line *line, uintptr_t address) {
 
 void cb_tell_trace(const char *title, const struct cb_trace *trace) {
     struct cb_line line = {.length = 0};
-    for (uint32_t i = 0; trace != NULL && i < trace->count; i++) {
+    for (uint32_t i = 0; i < trace->count; i++) {
         cb_line_text(&line, "                        ", i == 0 ? 2 : strlen(title) + 4);
         if (i == 0) {
             cb_line_string(&line, title);
@@ -45,6 +46,13 @@ void cb_tell_trace(const char *title, const struct cb_trace *trace) {
         }
         frame(&line, trace->frame[i]);
         cb_line_write(&line);
+    }
+}
+
+void cb_tell_kept(const char *title, uint32_t number) {
+    struct cb_trace trace;
+    if (cb_depot_get(number, &trace)) {
+        cb_tell_trace(title, &trace);
     }
 }
 
@@ -90,8 +98,8 @@ static void object_lines(const struct cb_finding *finding) {
         offset(&line, finding->address, object);
         cb_line_write(&line);
     }
-    cb_tell_trace("allocated at", cb_depot_get(object->allocated));
-    cb_tell_trace("freed at", cb_depot_get(object->freed));
+    cb_tell_kept("allocated at", object->allocated);
+    cb_tell_kept("freed at", object->freed);
 }
 
 void cb_tell_only(const struct cb_finding *finding) {
@@ -104,7 +112,7 @@ void cb_tell_only(const struct cb_finding *finding) {
     }
     if (finding->place != NULL) {
         struct cb_trace now;
-        cb_trace_take(&now);
+        cb_trace_slowly(&now);
         cb_tell_trace(finding->place, &now);
     }
 }
@@ -129,7 +137,8 @@ void cb_tell_damage(const char *where, const struct cb_record *object, struct cb
     }
 }
 
-void cb_debug_misuse_report(const char *function, const char *what, uintptr_t address, size_t bytes) {
+/* In place of the heap's. */
+void cb_misuse_report(const char *function, const char *what, uintptr_t address, size_t bytes) {
     char where[32];
     size_t length = strnlen(function, sizeof where - 3);
     memcpy(where, function, length);

@@ -17,6 +17,7 @@ cutback_usage cutback_get_usage(const cutback_arena *arena) {
     cutback_usage usage = {0, 0, 0, 0};
     if (arena->state <= CB_ARENA_DECLARED)
         return usage;
+    cb_arena_catch_up(arena);
     size_t blocks = cb_ring_blocks(arena);
     size_t first = cb_ring_first(arena);
     size_t scope = 0;
@@ -38,6 +39,7 @@ cutback_usage cutback_get_usage(const cutback_arena *arena) {
 bool cutback_watch_frees(cutback_arena *arena, size_t *counts, size_t n) {
     if (!cb_arena_ready(arena))
         return false;
+    cb_arena_catch_up(arena);
     unsigned state = arena->state;
     arena->distances = counts;
     arena->buckets = counts != NULL ? n : 0;

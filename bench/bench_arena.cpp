@@ -2,6 +2,7 @@
 // rings of 256, beside other region allocators.
 //
 //     bench_arena [--benchmark_filter=REGEX ...]     Google Benchmark; names are WORKLOAD/ALLOCATOR
+//     bench_arena --rounds=N [...]                   exactly N rounds of each, for tools/cost
 //
 // bump           an inline bump pointer that never frees: the limit
 // bump_top       the same, taking back what is on top and nothing else
@@ -770,6 +771,8 @@ template <class A> void statements(State &state) {
     finish<A>(state, double(state.iterations()) * 1000);
 }
 
+long rounds = 0; // 0: as many as Google Benchmark wants
+
 template <class A> void add(const char *name) {
     static const struct {
         const char *name;
@@ -784,13 +787,22 @@ template <class A> void add(const char *name) {
         {"statements", statements<A>},
     };
     for (const auto &w : workloads) {
-        benchmark::RegisterBenchmark((std::string(w.name) + "/" + name).c_str(), w.run);
+        auto *made = benchmark::RegisterBenchmark((std::string(w.name) + "/" + name).c_str(), w.run);
+        if (rounds > 0) {
+            made->Iterations(rounds);
+        }
     }
 }
 
 } // namespace
 
 int main(int argc, char **argv) {
+    if (argc > 1 && strncmp(argv[1], "--rounds=", 9) == 0) {
+        rounds = std::strtol(argv[1] + 9, nullptr, 10);
+        argv[1] = argv[0];
+        argv++;
+        argc--;
+    }
     add<Cutback<1>>("cutback_1");
     add<Cutback<8>>("cutback_8");
     add<Cutback<32>>("cutback_32");

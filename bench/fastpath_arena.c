@@ -19,6 +19,11 @@ static unsigned char memory[1 << 20];
 static cutback_slot ring[SLOTS];
 static cutback_arena arena;
 
+/* Of fewer slots than there are live blocks. */
+static unsigned char memory_few[2 << 20];
+static cutback_slot ring_few[32];
+static cutback_arena arena_few;
+
 static inline void *touched(void *p) {
     *(volatile char *)p = 1;
     return p;
@@ -43,19 +48,38 @@ static void lifo_64(size_t n) {
 }
 
 /* In reverse by groups of eight; within a group the order is that of a fixed shuffle. */
-static void near_lifo_64(size_t n) {
+static inline void near_lifo(cutback_arena *in, size_t n) {
     static const size_t order[8] = {5, 2, 7, 0, 3, 6, 1, 4};
     for (size_t i = 0; i < n; i += DEPTH) {
         for (size_t k = 0; k < DEPTH; k++) {
-            stack[k] = touched(cutback_alloc(&arena, sizes[k], 8));
+            stack[k] = touched(cutback_alloc(in, sizes[k], 8));
         }
         for (size_t group = DEPTH; group != 0; group -= 8) {
             for (size_t k = 0; k < 8; k++) {
                 size_t at = group - 8 + order[k];
-                cutback_free(&arena, stack[at], sizes[at]);
+                cutback_free(in, stack[at], sizes[at]);
             }
         }
     }
+}
+
+static void near_lifo_64(size_t n) {
+    near_lifo(&arena, n);
+}
+
+/* With a ring of `slots`; a block that lives on keeps the scope from being empty. */
+static void near_lifo_few(size_t n, size_t slots) {
+    cutback_init(&arena_few, memory_few, sizeof memory_few, ring_few, slots);
+    touched(cutback_alloc(&arena_few, one_size, 8));
+    near_lifo(&arena_few, n);
+}
+
+static void near_lifo_32_slots(size_t n) {
+    near_lifo_few(n, 32);
+}
+
+static void near_lifo_8_slots(size_t n) {
+    near_lifo_few(n, 8);
 }
 
 static void scope_100(size_t n) {
@@ -90,8 +114,14 @@ static const struct {
     const char *name;
     void (*run)(size_t n);
 } loops[] = {
-    {"pair", pair},           {"lifo_64", lifo_64},       {"near_lifo_64", near_lifo_64},
-    {"scope_100", scope_100}, {"mark_reset", mark_reset}, {"realloc_top", realloc_top},
+    {"pair", pair},
+    {"lifo_64", lifo_64},
+    {"near_lifo_64", near_lifo_64},
+    {"near_lifo_32_slots", near_lifo_32_slots},
+    {"near_lifo_8_slots", near_lifo_8_slots},
+    {"scope_100", scope_100},
+    {"mark_reset", mark_reset},
+    {"realloc_top", realloc_top},
 };
 
 int main(void) {

@@ -114,6 +114,9 @@ static inline size_t model_limit(const struct model *m, size_t depth) {
     size_t limit = m->capacity;
     if (depth <= CUTBACK_SCOPES)
         return limit;
+#if defined(CUTBACK_MINIMAL)
+    return SIZE_MAX; /* there are no deeper ones */
+#else
     while ((m->address + limit) % _Alignof(cutback_scope) != 0)
         if (limit-- == 0)
             return SIZE_MAX;
@@ -123,6 +126,7 @@ static inline size_t model_limit(const struct model *m, size_t depth) {
         limit -= sizeof(cutback_scope);
     }
     return limit;
+#endif
 }
 
 /* The first aligned offset from `from` on, found by trying, if `size` bytes fit there. */

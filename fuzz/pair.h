@@ -5,7 +5,7 @@
  * random test, which gets it from a seeded generator. Includes the arena's inside only to check its
  * invariants. Threading: none.
  *
- * A script is a head of PAIR_HEAD bytes (capacity, ring length, alignment of the memory) and then steps of
+ * A script is a head of PAIR_HEAD bytes (capacity, ring length, alignment of the memory, flags) and then steps of
  * PAIR_STEP bytes each: an operation and three arguments. Every string of bytes is a valid script.
  */
 #ifndef CB_FUZZ_PAIR_H
@@ -34,6 +34,7 @@ struct pair {
     size_t mark_count;              /* ever set */
     unsigned serial;                /* the last one given to a block */
     size_t distances[MODEL_BUCKETS];
+    bool lax; /* after most frees nothing is asked for, so that the arena can put them off */
 };
 
 /* Sets both up. NULL if that went as specified, else what was wrong. Once before the first step. */

@@ -70,7 +70,7 @@ extern "C" {
  * which function frees what cutback_alloc returns, and warns of free(), which it does not do for functions that
  * it may expand. (Blocks need not be freed one by one: switch its warning of leaks off.)
  */
-#if defined(CUTBACK_CALLS)
+#if defined(CUTBACK_CALLS) || defined(CUTBACK_MINIMAL)
 #define CUTBACK_INLINE
 #elif defined(__GNUC_GNU_INLINE__) && !defined(__cplusplus)
 #define CUTBACK_INLINE extern inline __attribute__((gnu_inline))
@@ -86,12 +86,82 @@ extern "C" {
  * cutback_init returns false, and an arena of CUTBACK_INIT stays not initialised.
  */
 #ifndef CUTBACK_SCOPES
+#if defined(CUTBACK_MINIMAL)
+#define CUTBACK_SCOPES 8
+#else
 #define CUTBACK_SCOPES 32
+#endif
+#endif
+
+/*
+ * CUTBACK_MINIMAL is for machines where code is what is short: alloc, free, mark and reset are below 700 bytes on a
+ * Cortex-M0. The library is then the one file arena/minimal.c. Each block is placed, and each free, reset and commit
+ * gives back, as in the full arena, and what that one ignores is ignored. The differences:
+ *
+ * - All functions are calls. A free looks for its block from the newest one down: O(d) where it is d blocks below the
+ *   top, O(slots) where it is forgotten.
+ * - There are no statistics: no cutback_get_stats, cutback_get_usage, cutback_watch_frees. Nothing is counted.
+ * - At most CUTBACK_SCOPES marks are open at a time. A further one is refused.
+ * - Not noticed: a ring that overlaps the memory; a mark of another arena, if a scope of this one has the same number and
+ *   depth; a mark used again after SIZE_MAX others.
+ * - AddressSanitizer and valgrind are not told anything. cutback_chain.h is not to be had.
+ *
+ * The functions have other names for the linker, with the number of scopes in them: a program and a library that do not
+ * agree on either macro do not link.
+ */
+#if defined(CUTBACK_MINIMAL)
+#define CUTBACK_PASTED(prefix, scopes, name) prefix##scopes##name
+#define CUTBACK_NAMED(scopes, name) CUTBACK_PASTED(cutback_minimal_, scopes, name)
+#define cutback_init CUTBACK_NAMED(CUTBACK_SCOPES, _init)
+#define cutback_clear CUTBACK_NAMED(CUTBACK_SCOPES, _clear)
+#define cutback_alloc CUTBACK_NAMED(CUTBACK_SCOPES, _alloc)
+#define cutback_calloc CUTBACK_NAMED(CUTBACK_SCOPES, _calloc)
+#define cutback_free CUTBACK_NAMED(CUTBACK_SCOPES, _free)
+#define cutback_realloc CUTBACK_NAMED(CUTBACK_SCOPES, _realloc)
+#define cutback_mark_set CUTBACK_NAMED(CUTBACK_SCOPES, _mark_set)
+#define cutback_reset CUTBACK_NAMED(CUTBACK_SCOPES, _reset)
+#define cutback_commit CUTBACK_NAMED(CUTBACK_SCOPES, _commit)
+#define cutback_mark_open CUTBACK_NAMED(CUTBACK_SCOPES, _mark_open)
+#define cutback_owns CUTBACK_NAMED(CUTBACK_SCOPES, _owns)
+#define cutback_used CUTBACK_NAMED(CUTBACK_SCOPES, _used)
+#define cutback_remaining CUTBACK_NAMED(CUTBACK_SCOPES, _remaining)
 #endif
 
 /* The largest alignment that the fast path knows; larger ones take the cold path. */
 #define CUTBACK_GRAIN 4096
 
+#if defined(CUTBACK_MINIMAL)
+/* The types of the full arena, below, in the small. All zero is an arena that hands out nothing. */
+typedef struct cutback_slot {
+    unsigned char *before; /* where the block begins, before its padding: the end of the block beneath */
+    unsigned char *start;  /* NULL: it is dead */
+} cutback_slot;
+
+typedef struct cutback_scope {
+    unsigned char *start; /* the cursor when it was opened */
+    size_t live;          /* its own blocks */
+    size_t id;            /* of the mark that opened it */
+    size_t unused;        /* the size is a power of two: no multiplication finds a scope */
+} cutback_scope;
+
+typedef struct cutback_arena {
+    unsigned char *cursor;
+    unsigned char *end;
+    cutback_slot *ring;
+    size_t slots;
+    size_t next;  /* slot, to be written */
+    size_t known; /* slots before it that say something */
+    size_t depth; /* open marks */
+    size_t marks; /* the last id given to one */
+    cutback_scope scopes[CUTBACK_SCOPES + 1];
+} cutback_arena;
+
+typedef struct cutback_mark {
+    size_t id;
+    size_t depth;
+} cutback_mark;
+
+#else
 /*
  * One remembered allocation. Declare an array of them as the ring; the content is the arena's business. An
  * arena whose memory is 4 GiB (less a few KiB) or more uses two for each block, and the cold path only.
@@ -154,6 +224,15 @@ typedef struct cutback_arena {
     size_t buckets;
 
     cutback_scope scopes[CUTBACK_SCOPES + 1]; /* [0] is the arena itself */
+
+    size_t lost;  /* the ring surely knows no block that starts below this */
+    uint32_t was; /* `put_off` before the last free of these; not beside it: gcc makes a vector of both */
+    const cutback_slot *streak; /* where `slot` was after the last free of a block near the top */
+    const cutback_slot
+        *low;           /* while frees are put off: slots above it are known and of the innermost scope */
+    cutback_slot *lent; /* while frees are put off: the slot that has the span of the newest block; or NULL */
+    uint64_t word;      /* what was in it before */
+    uint32_t put_off;   /* bit i: the block whose span is in slot[-i] was freed */
 } cutback_arena;
 
 /*
@@ -165,6 +244,8 @@ typedef struct cutback_mark {
     uint64_t id;
     size_t depth;
 } cutback_mark;
+
+#endif
 
 /* The result of cutback_get_stats. The counters start at 0 with each cutback_init. */
 typedef struct cutback_stats {
@@ -211,13 +292,21 @@ CUTBACK_API CUTBACK_INLINE bool cutback_init(cutback_arena *arena, void *memory,
  * It is a constant (in C++20, constinit): the arena can be used before main, and without a call. That the ring
  * does not lie inside the memory is not checked here.
  */
+#if defined(CUTBACK_MINIMAL)
+#define CUTBACK_INIT(bytes, ring)                                                                            \
+    {                                                                                                        \
+        (bytes), (bytes) + sizeof(bytes), (ring), sizeof(ring) / sizeof(cutback_slot), 0, 0, 0, 0, {         \
+            { (bytes), 0, 0, 0 }                                                                             \
+        }                                                                                                    \
+    }
+#else
 #define CUTBACK_INIT(bytes, ring)                                                                            \
     {                                                                                                        \
         0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, (ring), 0, 0, 0, (bytes), sizeof(bytes),                      \
-            sizeof(ring) / sizeof(cutback_slot), 0, 0, 0, sizeof(cutback_arena), 1, 0, 0, 0, 0, NULL, 0, {   \
-            { 0, 0, 0, 0, 0, 0 }                                                                             \
-        }                                                                                                    \
+            sizeof(ring) / sizeof(cutback_slot), 0, 0, 0, sizeof(cutback_arena), 1, 0, 0, 0, 0, NULL, 0,     \
+            {{0, 0, 0, 0, 0, 0}}, 0, 0, NULL, NULL, NULL, 0, 0                                               \
     }
+#endif
 
 /*
  * Gives everything back at once: the cursor goes to the start of the memory, every scope ends, and the ring is
@@ -338,6 +427,7 @@ CUTBACK_API size_t cutback_used(const cutback_arena *arena);
  * alignment 1. */
 CUTBACK_API size_t cutback_remaining(const cutback_arena *arena);
 
+#if !defined(CUTBACK_MINIMAL)
 /* The statistics of the arena; all zero for one that is not initialised. */
 CUTBACK_API cutback_stats cutback_get_stats(const cutback_arena *arena);
 
@@ -369,7 +459,9 @@ CUTBACK_API void *cutback_cold_realloc(cutback_arena *arena, void *ptr, size_t o
 CUTBACK_API cutback_mark cutback_cold_mark(cutback_arena *arena);
 CUTBACK_API bool cutback_cold_reset(cutback_arena *arena, cutback_mark mark);
 
-#if defined(CUTBACK_CALLS)
+#endif
+
+#if defined(CUTBACK_CALLS) || defined(CUTBACK_MINIMAL)
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
 CUTBACK_API void *cutback_alloc(cutback_arena *arena, size_t size, size_t align)
     __attribute__((malloc(cutback_free, 2)));

@@ -20,6 +20,10 @@
 
 #include "cutback.h"
 
+#if defined(CUTBACK_MINIMAL)
+#error "a chain needs the full arena, without CUTBACK_MINIMAL"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -95,7 +99,7 @@ typedef struct cutback_chain_stats {
  *
  * `chunk` is what a chunk is to hold at least; a block that needs more gets a chunk as large as it needs. `slots` is
  * how many blocks each chunk remembers; their ring is in the chunk. Beside these a chunk needs
- * sizeof(cutback_chunk) bytes: 1,832 on 64-bit machines, of which 48 times CUTBACK_SCOPES are for marks. Supply is
+ * sizeof(cutback_chunk) bytes: 1,888 on 64-bit machines, of which 48 times CUTBACK_SCOPES are for marks. Supply is
  * asked for the sum.
  *
  * With `keep`, one empty chunk, the one that became empty last, does not go back and is used again when one is

@@ -27,6 +27,10 @@
  *       live and the one right beneath it is not known to be dead. The same holds for the floor of each
  *       enclosing scope, in the record of the scope inside it, as long as that is not below `lapped` or
  *       `forgotten`, and not SIZE_MAX, which says that the enclosing scope is not settled.
+ *   A9  while frees are put off, A6 to A8 hold for the arena as it was before them, but `end` and `shallow` are 0 and
+ *       `floor` is at `slot`, so that every call ends in a cold one, which catches up. The blocks are known, of this
+ *       lap and of the innermost scope, whose record is in the arena, and that is fast.
+ *   A10 no block that starts below `lost` is known.
  */
 #ifndef CB_ARENA_ARENA_H
 #define CB_ARENA_ARENA_H
@@ -97,6 +101,27 @@ static inline void *cb_arena_fail(cutback_arena *arena) {
 static inline void cb_arena_note_peak(cutback_arena *arena) {
     arena->peak = cb_arena_max(arena->peak, cb_ring_cursor(arena));
 }
+
+/*
+ * Does what was put off of the frees of blocks near the top. Whatever looks at the newest block, the ring or the counts
+ * of a scope calls it first.
+ */
+#if defined(__OPTIMIZE_SIZE__)
+static inline void cb_arena_catch_up(const cutback_arena *arena) {
+    (void)arena; /* nothing is ever put off */
+}
+#else
+void cb_arena_perform(cutback_arena *arena);
+
+/* The arena is as writable as it really is, like what strchr returns. */
+static inline void cb_arena_catch_up(const cutback_arena *arena) {
+    if (arena->put_off != 0)
+        cb_arena_perform((cutback_arena *)(uintptr_t)arena);
+}
+#endif
+
+/* Frees a block of any kind. */
+CB_ARENA_APART void cb_arena_free_any(cutback_arena *arena, void *ptr, size_t size);
 
 /* Whether the arena is initialised. One that CUTBACK_INIT declared is made ready now. */
 bool cb_arena_ready(cutback_arena *arena);

@@ -218,6 +218,9 @@ void cutback_chain_cold_free(cutback_chain *chain, void *ptr, size_t size) {
     cutback_arena *arena = &(*link)->arena;
     size_t before = cutback_used(arena);
     cb_chain_note_peak(chain);
+#if !defined(__OPTIMIZE_SIZE__)
+    arena->streak = NULL; /* a chunk that is empty goes back at once: nothing is put off */
+#endif
     cutback_cold_free(arena, ptr, size);
     if (link != &chain->newest)
         chain->beneath -= before - cutback_used(arena);

@@ -17,10 +17,14 @@ static inline const char *cb_check_ring(const cutback_arena *arena) {
         return "A2: the ring holds more than it can";
     for (size_t k = cb_ring_first(arena); k < blocks; k++) {
         struct cb_span span = cb_ring_span(arena, k);
+        if (span.start < arena->lost)
+            return "A10: a block is known that is taken for lost";
         if (cb_ring_before(arena, k) < end || span.start < cb_ring_before(arena, k) || span.end <= span.start)
             return "R2: the blocks are not in address order";
         end = span.end;
     }
+    if (arena->lost > cb_ring_cursor(arena))
+        return "A10: more is lost than there is";
     if (end != 0 && end != cb_ring_cursor(arena))
         return "R3: the newest block does not end at the cursor";
     return NULL;
@@ -102,11 +106,35 @@ static inline const char *cb_check_settled(const cutback_arena *arena) {
     return NULL;
 }
 
+/* While frees are put off. */
+static inline const char *cb_check_put_off(const cutback_arena *arena) {
+    size_t blocks = cb_ring_blocks(arena);
+    uint64_t top = arena->top;
+    if (arena->state != CB_ARENA_FAST || arena->depth > CUTBACK_SCOPES || arena->end != 0 ||
+        arena->shallow != 0 || arena->floor != arena->slot)
+        return "A9: the fast path is open while frees are put off";
+    if (arena->low < arena->ring || arena->low >= arena->slot ||
+        arena->lapped + (size_t)(arena->low - arena->ring) < cb_scope_innermost(arena)->first ||
+        (arena->lent != NULL && (arena->lent != arena->slot || arena->lent->word != top)) ||
+        (arena->lent == NULL && arena->slot->word != top))
+        return "A9: the newest block is not where it is searched for";
+    for (size_t i = 0; arena->put_off >> i != 0; i++)
+        if ((arena->put_off >> i & 1) != 0 && (i >= blocks || arena->slot - arena->low <= (ptrdiff_t)i ||
+                                               (i != 0 && cb_ring_span(arena, blocks - 1 - i).dead)))
+            return "A9: a free is put off of a block that is not live";
+    for (const cutback_slot *at = arena->slot; at > arena->low && arena->slot - at < 8; at--)
+        if ((uint32_t)at->word < (uint32_t)(at->word >> 32))
+            return "A9: a dead block near the top is not among those that were put off";
+    return NULL;
+}
+
 /* NULL if the invariants hold, else which one does not. */
 static inline const char *cb_arena_check(const cutback_arena *arena) {
     const char *fault = NULL;
     if (arena->state <= CB_ARENA_DECLARED)
         return NULL;
+    if (arena->put_off != 0)
+        return cb_check_put_off(arena);
     size_t end = cb_scope_bottom(arena) + arena->capacity;
     if (arena->peak > end || cb_ring_cursor(arena) > arena->limit ||
         end - arena->limit != cb_scope_reserve(arena, arena->depth) ||

@@ -12,6 +12,7 @@
 
 cutback_mark cutback_cold_mark(cutback_arena *arena) {
     cutback_mark mark;
+    cb_arena_catch_up(arena);
     bool ready = cb_arena_ready(arena);
     bool opens = ready && cb_scope_set_depth(arena, arena->depth + 1);
     if (opens) {
@@ -42,6 +43,7 @@ bool cutback_mark_open(const cutback_arena *arena, cutback_mark mark) {
 bool cutback_cold_reset(cutback_arena *arena, cutback_mark mark) {
     if (!cb_scope_open(arena, mark))
         return false;
+    cb_arena_catch_up(arena);
     const cutback_scope scope = *cb_scope_at(arena, mark.depth);
     struct cb_span newest = cb_scope_beneath(&scope);
     size_t before = cb_ring_cursor(arena);
@@ -74,6 +76,7 @@ static bool cb_mark_dead_newest(cutback_arena *arena, size_t depth) {
 bool cutback_commit(cutback_arena *arena, cutback_mark mark) {
     if (!cb_scope_open(arena, mark))
         return false;
+    cb_arena_catch_up(arena);
     size_t before = cb_ring_cursor(arena);
     size_t dead = 0;
     bool newest_dead = cb_mark_dead_newest(arena, mark.depth);

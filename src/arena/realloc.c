@@ -60,6 +60,7 @@ static void *cb_realloc_away(cutback_arena *arena, void *ptr, size_t old_size, s
 }
 
 void *cutback_cold_realloc(cutback_arena *arena, void *ptr, size_t old_size, size_t new_size, size_t align) {
+    cb_arena_catch_up(arena);
     if (!cb_arena_ready(arena))
         return NULL;
     if (!cb_arena_valid_align(align))

@@ -26,6 +26,10 @@
 
 #include "cutback.h"
 
+#if defined(CUTBACK_MINIMAL)
+#error "with CUTBACK_MINIMAL the library is arena/minimal.c and nothing else"
+#endif
+
 /* The bytes from the base on from which an arena is wide. Tests make it small. */
 #ifndef CB_RING_WIDE
 #define CB_RING_WIDE UINT32_MAX
@@ -75,6 +79,10 @@ static inline struct cb_span cb_ring_top(const cutback_arena *arena) {
 
 /* Makes this the newest block; a dead one is turned the right way round. */
 static inline void cb_ring_set_top(cutback_arena *arena, struct cb_span span) {
+#if !defined(__OPTIMIZE_SIZE__) /* which does not use it */
+    if (arena->lost > span.end)
+        arena->lost = span.end;
+#endif
     if (cb_ring_wide(arena)) {
         arena->wide_newest = span.start;
         arena->wide_cursor = span.end;

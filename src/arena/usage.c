@@ -11,10 +11,12 @@ bool cutback_owns(const cutback_arena *arena, const void *ptr) {
 }
 
 size_t cutback_used(const cutback_arena *arena) {
+    cb_arena_catch_up(arena);
     return arena->state > CB_ARENA_DECLARED ? cb_ring_cursor(arena) - cb_scope_bottom(arena) : 0;
 }
 
 size_t cutback_remaining(const cutback_arena *arena) {
+    cb_arena_catch_up(arena);
     return arena->state > CB_ARENA_DECLARED ? arena->limit - cb_ring_cursor(arena) : arena->capacity;
 }
 
@@ -45,6 +47,7 @@ cutback_usage cutback_get_usage(const cutback_arena *arena) {
     cutback_usage usage = {0, 0, 0, 0};
     if (arena->state <= CB_ARENA_DECLARED)
         return usage;
+    cb_arena_catch_up(arena);
     size_t blocks = cb_ring_blocks(arena);
     size_t first = cb_ring_first(arena);
     size_t scope = 0;
@@ -66,6 +69,7 @@ cutback_usage cutback_get_usage(const cutback_arena *arena) {
 bool cutback_watch_frees(cutback_arena *arena, size_t *counts, size_t n) {
     if (!cb_arena_ready(arena))
         return false;
+    cb_arena_catch_up(arena);
     unsigned state = arena->state;
     arena->distances = counts;
     arena->buckets = counts != NULL ? n : 0;

@@ -95,6 +95,30 @@ if ! { cc -O2 -I"$source" "$work/scopes.c" "$archive" -o "$work/scopes" && "$wor
   fail "an arena of another layout is not refused"
 fi
 
+# A program and a library that do not agree on CUTBACK_MINIMAL, or with it on the number of scopes, do not link.
+cat >"$work/small.c" <<'END'
+#include "cutback.h"
+static unsigned char memory[64];
+static cutback_slot ring[4];
+static cutback_arena arena = CUTBACK_INIT(memory, ring);
+int main(void) {
+    void *p = cutback_alloc(&arena, 8, 8);
+    cutback_free(&arena, p, 8);
+    return cutback_used(&arena) != 0 || !cutback_reset(&arena, cutback_mark_set(&arena));
+}
+END
+# shellcheck disable=SC2086
+cc -std=c11 $warnings -DCUTBACK_MINIMAL -I"$source" -c "$source/arena/minimal.c" -o "$work/minimal.o"
+for flags in -DCUTBACK_MINIMAL '-DCUTBACK_MINIMAL -DCUTBACK_SCOPES=4' ''; do
+  for library in "$work/minimal.o" "$archive"; do
+    agree=$([ "$flags $library" = "-DCUTBACK_MINIMAL $work/minimal.o" ] || [ "$flags $library" = " $archive" ] && echo yes || echo no)
+    # shellcheck disable=SC2086
+    linked=$(cc -std=c11 $warnings -O2 $flags -I"$source" "$work/small.c" "$library" -o "$work/small" 2>/dev/null &&
+      "$work/small" && echo yes || echo no)
+    [ "$agree" = "$linked" ] || fail "a program with '$flags' and $(basename "$library"): links and runs: $linked"
+  done
+done
+
 cat >"$work/version.c" <<'END'
 #include "cutback.h"
 CUTBACK_VERSION_MAJOR.CUTBACK_VERSION_MINOR.CUTBACK_VERSION_PATCH

@@ -33,6 +33,12 @@ check() { # NAME, then arguments for clang
     ar crs "$work/arena.a" "$work"/*.o
     echo "$name $level:"
     "$here/check_symbols.sh" "$work/arena.a"
+    clang "$@" "$level" -std=c11 -ffreestanding -nostdlib -nostdinc -isystem "$headers" -I"$source" -DCUTBACK_MINIMAL \
+      -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -pedantic -Werror \
+      -c "$source/arena/minimal.c" -o "$work/minimal.o"
+    rm -f "$work/minimal.a"
+    ar crs "$work/minimal.a" "$work/minimal.o"
+    "$here/check_symbols.sh" "$work/minimal.a"
   done
 }
 

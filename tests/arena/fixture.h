@@ -15,8 +15,12 @@
 
 #include <cmocka.h>
 
-#include "arena/check.h"
 #include "cutback.h"
+#if defined(CUTBACK_MINIMAL)
+#include "arena/hooks.h"
+#else
+#include "arena/check.h"
+#endif
 
 #include "../support/pattern.h"
 
@@ -39,6 +43,19 @@ static inline cutback_arena *fixture_make(size_t capacity, size_t slots) {
     return &bed.arena;
 }
 
+#if defined(CUTBACK_MINIMAL)
+static inline unsigned char *fixture_memory(const cutback_arena *arena) {
+    return arena->scopes[0].start;
+}
+
+static inline size_t fixture_known(const cutback_arena *arena) {
+    return arena->known;
+}
+
+static inline const char *cb_arena_check(const cutback_arena *arena) {
+    return arena->known <= arena->slots && arena->cursor <= arena->end ? NULL : "out of bounds";
+}
+#else
 static inline unsigned char *fixture_memory(const cutback_arena *arena) {
     return arena->memory;
 }
@@ -47,6 +64,7 @@ static inline unsigned char *fixture_memory(const cutback_arena *arena) {
 static inline size_t fixture_known(const cutback_arena *arena) {
     return cb_ring_blocks(arena) - cb_ring_first(arena);
 }
+#endif
 
 /* Where a block lies. */
 static inline size_t fixture_offset(const cutback_arena *arena, const void *ptr) {
@@ -60,6 +78,13 @@ static inline size_t fixture_offset(const cutback_arena *arena, const void *ptr)
         assert_int_equal(cutback_used(arena), (used));                                                       \
         assert_null(cb_arena_check(arena));                                                                  \
     } while (0)
+
+/* Demands a figure of the statistics. */
+#if defined(CUTBACK_MINIMAL) /* which has none */
+#define assert_stat(arena, field, value) ((void)(arena), (void)(value))
+#else
+#define assert_stat(arena, field, value) assert_int_equal(cutback_get_stats(arena).field, (value))
+#endif
 
 /* Demands that two arenas are the same to the bit: nothing has changed. */
 #define assert_unchanged(arena, copy) assert_memory_equal((arena), (copy), sizeof *(copy))

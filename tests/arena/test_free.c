@@ -101,7 +101,7 @@ static void a_thousand_pairs_need_no_room(void **state) {
         assert_non_null(block);
         cutback_free(arena, block, 60);
     }
-    assert_int_equal(cutback_get_stats(arena).peak, 60);
+    assert_stat(arena, peak, 60);
 }
 
 static void the_size_of_a_remembered_block_may_be_understated(void **state) {
@@ -127,8 +127,8 @@ static void the_ring_forgets_the_oldest(void **state) {
     assert_used(arena, 20);
     cutback_free(arena, b, 10); /* on top, but forgotten */
     assert_used(arena, 20);
-    assert_int_equal(cutback_get_stats(arena).forgotten_frees, 1);
-    assert_int_equal(cutback_get_stats(arena).live_blocks, 1);
+    assert_stat(arena, forgotten_frees, 1);
+    assert_stat(arena, live_blocks, 1);
 }
 
 static void the_cursor_stops_at_a_forgotten_dead_block(void **state) {
@@ -168,7 +168,7 @@ static void the_last_live_block_takes_the_arena_with_it(void **state) {
     cutback_free(arena, blocks[5], 10);
     assert_used(arena, 0);
     assert_int_equal(fixture_known(arena), 0);
-    assert_int_equal(cutback_get_stats(arena).forgotten_frees, 4);
+    assert_stat(arena, forgotten_frees, 4);
 }
 
 static void the_last_live_block_may_be_a_forgotten_one(void **state) {
@@ -277,8 +277,8 @@ static void a_second_free_is_ignored_and_counted(void **state) {
     cutback_free(arena, a, 10);
     cutback_free(arena, a, 10);
     assert_used(arena, 20);
-    assert_int_equal(cutback_get_stats(arena).double_frees, 2);
-    assert_int_equal(cutback_get_stats(arena).live_blocks, 1);
+    assert_stat(arena, double_frees, 2);
+    assert_stat(arena, live_blocks, 1);
     cutback_free(arena, b, 10);
     assert_used(arena, 0);
 }

@@ -17,6 +17,7 @@
 enum { STEPS = 200 };
 
 static uint64_t seed;
+static struct pair pair; /* one for all: the smallest machine has room for no more */
 
 static void random_bytes(uint8_t *bytes, size_t size) {
     for (size_t i = 0; i < size; i++)
@@ -25,7 +26,6 @@ static void random_bytes(uint8_t *bytes, size_t size) {
 
 static void random_scripts_agree_with_the_model(void **state) {
     (void)state;
-    static struct pair pair;
     uint64_t start = seed;
     for (int round = 0; round < ROUNDS; round++) {
         static const uint8_t lengths = 6; /* the first six of the ring lengths: 0, 1, 2, 7, 16, 64 */
@@ -49,7 +49,6 @@ static void random_scripts_agree_with_the_model(void **state) {
 
 static void few_slots_many_scopes_agree_with_the_model(void **state) {
     (void)state;
-    static struct pair pair;
     for (int round = 0; round < ROUNDS / 10; round++) {
         uint8_t bytes[PAIR_HEAD];
         random_bytes(bytes, sizeof bytes);
@@ -66,10 +65,42 @@ static void few_slots_many_scopes_agree_with_the_model(void **state) {
     }
 }
 
+/* Bursts of allocations, and of frees of the last few in any order, with little else between. */
+static void frees_near_the_top_agree_with_the_model(void **state) {
+    (void)state;
+    uint64_t start = seed;
+    for (int round = 0; round < ROUNDS; round++) {
+        uint8_t bytes[PAIR_HEAD];
+        random_bytes(bytes, sizeof bytes);
+        bytes[0] = 8; /* the largest memory */
+        bytes[1] = (uint8_t)(round % 8);
+        bytes[3] |= 2;
+        const char *fault = pair_start(&pair, bytes);
+        for (int step = 0; fault == NULL && step < STEPS; step++) {
+            random_bytes(bytes, sizeof bytes);
+            if (step / 16 % 2 == 0 && bytes[0] >= 16)
+                bytes[0] = 0; /* an allocation, of a small block */
+            else if (bytes[0] >= 16)
+                bytes[0] = 10; /* a free */
+            if (bytes[0] < 16) {
+                bytes[1] = (uint8_t)(bytes[1] % (bytes[0] == 0 ? 32 : 10));
+                bytes[2] &= 0x7F;
+            }
+            fault = pair_step(&pair, bytes);
+            if (fault != NULL)
+                print_error("seed %llu, round %d, step %d: %s\n", (unsigned long long)start, round, step,
+                            fault);
+        }
+        pair_end(&pair);
+        assert_null(fault);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_scripts_agree_with_the_model),
         cmocka_unit_test(few_slots_many_scopes_agree_with_the_model),
+        cmocka_unit_test(frees_near_the_top_agree_with_the_model),
     };
     seed = fixture_seed(20240229);
     return cmocka_run_group_tests_name("arena: random", tests, NULL, NULL);

@@ -17,7 +17,7 @@ static void reset_gives_back_all_since_the_mark(void **state) {
         cutback_alloc(arena, 10, 8);
     assert_true(cutback_reset(arena, mark));
     assert_used(arena, 10);
-    assert_int_equal(cutback_get_stats(arena).live_blocks, 1);
+    assert_stat(arena, live_blocks, 1);
     fixture_expect(older, 10, 1);
 }
 
@@ -28,7 +28,7 @@ static void reset_of_an_empty_scope_changes_nothing_else(void **state) {
     cutback_mark mark = cutback_mark_set(arena);
     assert_true(cutback_reset(arena, mark));
     assert_used(arena, 10);
-    assert_int_equal(cutback_get_stats(arena).rewinds, 0);
+    assert_stat(arena, rewinds, 0);
 }
 
 static void reset_takes_older_dead_blocks_back_too(void **state) {
@@ -56,7 +56,7 @@ static void reset_falls_back_when_everything_older_died(void **state) {
     cutback_alloc(arena, 10, 1); /* by now the ring has forgotten a and b */
     cutback_free(arena, a, 10);
     cutback_free(arena, b, 10);
-    assert_int_equal(cutback_get_stats(arena).forgotten_frees, 2);
+    assert_stat(arena, forgotten_frees, 2);
     assert_true(cutback_reset(arena, mark));
     assert_used(arena, 0);
 }
@@ -109,7 +109,7 @@ static void a_second_free_of_an_older_block_is_ignored_and_counted(void **state)
     cutback_mark mark = cutback_mark_set(arena);
     cutback_free(arena, b, 10);
     cutback_free(arena, b, 10);
-    assert_int_equal(cutback_get_stats(arena).double_frees, 1);
+    assert_stat(arena, double_frees, 1);
     cutback_reset(arena, mark);
     assert_used(arena, 10);
 }
@@ -178,7 +178,7 @@ static void a_block_moved_into_a_scope_goes_with_it(void **state) {
     assert_non_null(cutback_realloc(arena, a, 20, 30, 1));
     assert_true(cutback_reset(arena, mark));
     assert_used(arena, 0);
-    assert_int_equal(cutback_get_stats(arena).live_blocks, 0);
+    assert_stat(arena, live_blocks, 0);
 }
 
 /* ---- commit ---- */
@@ -286,7 +286,7 @@ static void reset_of_an_outer_mark_ends_the_inner_ones(void **state) {
     cutback_alloc(arena, 10, 1);
     assert_true(cutback_reset(arena, outer));
     assert_used(arena, 5);
-    assert_int_equal(cutback_get_stats(arena).live_blocks, 1);
+    assert_stat(arena, live_blocks, 1);
     cutback_arena copy = *arena;
     assert_false(cutback_reset(arena, innermost));
     assert_false(cutback_reset(arena, inner));
@@ -426,7 +426,7 @@ static void very_deep_scopes_take_room_at_the_end(void **state) {
     assert_int_equal(cutback_remaining(arena), 0);
     assert_true(cutback_commit(arena, first));
     assert_int_equal(cutback_remaining(arena), 2 * sizeof(cutback_scope));
-    assert_int_equal(cutback_get_stats(arena).live_blocks, 1);
+    assert_stat(arena, live_blocks, 1);
 }
 
 static void a_very_deep_scope_that_does_not_fit_is_not_opened(void **state) {
@@ -437,7 +437,7 @@ static void a_very_deep_scope_that_does_not_fit_is_not_opened(void **state) {
     for (size_t i = 0; i < CUTBACK_SCOPES; i++)
         last = cutback_mark_set(arena);
     cutback_mark beyond = cutback_mark_set(arena);
-    assert_int_equal(cutback_get_stats(arena).failed_requests, 1);
+    assert_stat(arena, failed_requests, 1);
     cutback_alloc(arena, 1, 1);
     assert_false(cutback_reset(arena, beyond));
     assert_used(arena, 241);

@@ -43,17 +43,23 @@ def sizes(*files):
 def measured():
     headers = run("clang", "-print-resource-dir").strip()
     with tempfile.TemporaryDirectory() as folder:
-        objects = []
-        for source in sorted((ROOT / "src" / "arena").glob("*.c")):
-            objects.append(f"{folder}/{source.stem}.o")
+        def compiled(source, *more):
+            name = f"{folder}/{len(more)}{source.stem}.o"
             run("clang", "--target=thumbv6m-none-eabi", "-Os", "-std=c11", "-ffreestanding", "-ffunction-sections", "-nostdinc",
-                "-isystem", f"{headers}/include", f"-I{ROOT / 'src'}", "-c", source, "-o", objects[-1])
-        parts = {}
-        for name, calls in PARTS.items():
+                "-isystem", f"{headers}/include", f"-I{ROOT / 'src'}", *more, "-c", source, "-o", name)
+            return name
+
+        def linked(prefix, calls, *files):
             image = f"{folder}/image"
             run("ld.lld", "--gc-sections", "--entry=0", "--unresolved-symbols=ignore-all",
-                *(f"--undefined=cutback_{c}" for c in calls), *objects, "-o", image)
-            parts[name] = sum(sizes(image).values())
+                *(f"--undefined={prefix}_{c}" for c in calls), *files, "-o", image)
+            return sum(sizes(image).values())
+
+        objects = [compiled(source) for source in sorted((ROOT / "src" / "arena").glob("*.c"))]
+        minimal = compiled(ROOT / "src" / "arena" / "minimal.c", "-DCUTBACK_MINIMAL", "-DCUTBACK_SCOPES=8")
+        parts = {name: linked("cutback", calls, *objects) for name, calls in PARTS.items()}
+        for name in list(PARTS)[:-1]:  # "all" has what the minimal arena has not
+            parts["minimal: " + name] = linked("cutback_minimal_8", PARTS[name], minimal)
         return {**parts, **dict(sorted(sizes(*objects).items()))}
 
 
@@ -79,7 +85,7 @@ def main():
         before = golden["bytes"].get(name, size) if args.check else size  # a new function shows in the parts
         grown = size > before * (1 + GROWTH)
         failed |= grown
-        print(f"{name:<26}{size:>6}" + (f"   golden {before}: MORE THAN 3 % MORE" if grown else ""))
+        print(f"{name:<35}{size:>6}" + (f"   golden {before}: MORE THAN 3 % MORE" if grown else ""))
     return 1 if failed else 0
 
 

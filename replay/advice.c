@@ -56,9 +56,30 @@ static uint64_t of_suitable_sites(const struct cb_advice *advice, unsigned *coun
     return allocations;
 }
 
+static void say_unsuitable(FILE *to, const struct cb_advice *advice, const char *each) {
+    const struct cb_advice_part *all = &advice->all;
+    unsigned sites;
+    fprintf(to, "As a whole it does not suit an arena%s: even with ", each);
+    fprintf(to, "%s", slots_of(CB_RINGS - 1));
+    fprintf(to, " one would hold ");
+    say_bytes(to, all->most[CB_RINGS - 1]);
+    fprintf(to, " at most, %.1f times what is in use; a heap suits it.",
+            times(all->most[CB_RINGS - 1], all->peak));
+    uint64_t allocations = of_suitable_sites(advice, &sites);
+    if (sites > 0) {
+        fprintf(to,
+                sites == 1
+                    ? " But %u of its call sites, with %.0f %% of the allocations, would suit an arena of "
+                      "its own."
+                    : " But %u of its call sites, with %.0f %% of the allocations, would suit arenas of "
+                      "their own.",
+                sites, percent(allocations, all->allocations));
+    }
+}
+
 static void say_verdict(FILE *to, const struct cb_advice *advice) {
     const struct cb_advice_part *all = &advice->all;
-    unsigned ring = cb_advice_ring(all), sites;
+    unsigned ring = cb_advice_ring(all);
     const char *each = advice->lanes > 1 ? " for each thread" : "";
     if (all->allocations == 0) {
         fprintf(to, "It allocates nothing.");
@@ -81,22 +102,7 @@ static void say_verdict(FILE *to, const struct cb_advice *advice) {
         fprintf(to, ".");
         return;
     }
-    fprintf(to, "As a whole it does not suit an arena%s: even with ", each);
-    fprintf(to, "%s", slots_of(CB_RINGS - 1));
-    fprintf(to, " one would hold ");
-    say_bytes(to, all->most[CB_RINGS - 1]);
-    fprintf(to, " at most, %.1f times what is in use; a heap suits it.",
-            times(all->most[CB_RINGS - 1], all->peak));
-    uint64_t allocations = of_suitable_sites(advice, &sites);
-    if (sites > 0) {
-        fprintf(to,
-                sites == 1
-                    ? " But %u of its call sites, with %.0f %% of the allocations, would suit an arena of "
-                      "its own."
-                    : " But %u of its call sites, with %.0f %% of the allocations, would suit arenas of "
-                      "their own.",
-                sites, percent(allocations, all->allocations));
-    }
+    say_unsuitable(to, advice, each);
 }
 
 /* ---- For people ---- */

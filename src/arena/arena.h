@@ -120,6 +120,12 @@ static inline void cb_arena_catch_up(const cutback_arena *arena) {
 }
 #endif
 
+/*
+ * Sets the floor as low as A8 allows; if blocks are dead, as low as is seen at once. The innermost scope is
+ * settled.
+ */
+void cb_arena_set_floor(cutback_arena *arena);
+
 /* Frees a block of any kind. */
 CB_ARENA_APART void cb_arena_free_any(cutback_arena *arena, void *ptr, size_t size);
 

@@ -70,11 +70,7 @@ struct cb_arena_block cb_arena_identify(const cutback_arena *arena, const void *
     return block;
 }
 
-/*
- * Sets the floor as low as A8 allows; if blocks are dead, as low as is seen at once. The innermost scope is
- * settled.
- */
-static void cb_arena_set_floor(cutback_arena *arena) {
+void cb_arena_set_floor(cutback_arena *arena) {
     enum { LOOK = 8 };
     const cutback_scope *scope = cb_scope_innermost(arena);
     size_t blocks = cb_ring_blocks(arena);

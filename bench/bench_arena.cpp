@@ -54,69 +54,67 @@ unsigned char *memory() {
 
 // Each has: alloc, free, grow (of the object on top), enter and leave (a scope), reset (all), held (bytes).
 
-template <size_t Slots> class Cutback {
+// The arena and the chain have the same functions under two names.
+template <class Kind, class Mark, auto Alloc, auto Free, auto Realloc, auto MarkSet, auto Reset, auto Used>
+class Region {
+  public:
+    void *alloc(size_t size) {
+        return Alloc(&region_, size, kAlign);
+    }
+    void free(void *p, size_t size) {
+        Free(&region_, p, size);
+    }
+    void *grow(void *p, size_t from, size_t to) {
+        return Realloc(&region_, p, from, to, kAlign);
+    }
+    void enter() {
+        mark_ = MarkSet(&region_);
+    }
+    void leave() {
+        Reset(&region_, mark_);
+    }
+    size_t held() {
+        return Used(&region_);
+    }
+
+  protected:
+    Kind region_{};
+
+  private:
+    Mark mark_{};
+};
+
+using ArenaRegion = Region<cutback_arena, cutback_mark, cutback_alloc, cutback_free, cutback_realloc,
+                           cutback_mark_set, cutback_reset, cutback_used>;
+using ChainRegion =
+    Region<cutback_chain, cutback_chain_mark, cutback_chain_alloc, cutback_chain_free, cutback_chain_realloc,
+           cutback_chain_mark_set, cutback_chain_reset, cutback_chain_used>;
+
+template <size_t Slots> class Cutback : public ArenaRegion {
   public:
     Cutback() {
         reset();
     }
-    void *alloc(size_t size) {
-        return cutback_alloc(&arena_, size, kAlign);
-    }
-    void free(void *p, size_t size) {
-        cutback_free(&arena_, p, size);
-    }
-    void *grow(void *p, size_t from, size_t to) {
-        return cutback_realloc(&arena_, p, from, to, kAlign);
-    }
-    void enter() {
-        mark_ = cutback_mark_set(&arena_);
-    }
-    void leave() {
-        cutback_reset(&arena_, mark_);
-    }
     void reset() {
-        cutback_init(&arena_, memory(), kMemory, ring_, Slots);
-    }
-    size_t held() {
-        return cutback_used(&arena_);
+        cutback_init(&region_, memory(), kMemory, ring_, Slots);
     }
 
   private:
-    cutback_arena arena_;
-    cutback_mark mark_;
     cutback_slot ring_[Slots];
 };
 
-class Chain {
+class Chain : public ChainRegion {
   public:
     Chain() {
-        cutback_chain_init(&chain_, {supply, take, nullptr}, 64 << 10, 256, true);
+        cutback_chain_init(&region_, {supply, take, nullptr}, 64 << 10, 256, true);
     }
     ~Chain() {
-        cutback_chain_release(&chain_);
+        cutback_chain_release(&region_);
     }
     Chain(const Chain &) = delete;
     Chain &operator=(const Chain &) = delete;
-    void *alloc(size_t size) {
-        return cutback_chain_alloc(&chain_, size, kAlign);
-    }
-    void free(void *p, size_t size) {
-        cutback_chain_free(&chain_, p, size);
-    }
-    void *grow(void *p, size_t from, size_t to) {
-        return cutback_chain_realloc(&chain_, p, from, to, kAlign);
-    }
-    void enter() {
-        mark_ = cutback_chain_mark_set(&chain_);
-    }
-    void leave() {
-        cutback_chain_reset(&chain_, mark_);
-    }
     void reset() {
-        cutback_chain_clear(&chain_);
-    }
-    size_t held() {
-        return cutback_chain_used(&chain_);
+        cutback_chain_clear(&region_);
     }
 
   private:
@@ -126,8 +124,6 @@ class Chain {
     static void take(void *, void *chunk, size_t) {
         std::free(chunk);
     }
-    cutback_chain chain_{};
-    cutback_chain_mark mark_{};
 };
 
 template <bool Top> class Bump {

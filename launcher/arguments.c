@@ -118,7 +118,30 @@ static void set_stats_file(const char *path) {
     free(folder);
 }
 
+/* Where the value of an option is kept as it is given; NULL: it is not. */
+static const char **kept_value(struct cb_arguments *arguments, int which) {
+    switch (which) {
+    case ARGUMENT_PREPARE:
+        return &arguments->prepare;
+    case ARGUMENT_JSON:
+        return &arguments->json;
+    case ARGUMENT_ONLY:
+        return &arguments->only;
+    case ARGUMENT_STATS_FILE:
+        return &arguments->stats_file;
+    case ARGUMENT_RECORD:
+        return &arguments->record;
+    default:
+        return NULL;
+    }
+}
+
 static void read_one(struct cb_arguments *arguments, int which, const char *value) {
+    const char **kept = kept_value(arguments, which);
+    if (kept != NULL) {
+        *kept = value;
+        return;
+    }
     switch (which) {
     case ARGUMENT_CHECK:
         arguments->check = true;
@@ -129,15 +152,6 @@ static void read_one(struct cb_arguments *arguments, int which, const char *valu
     case ARGUMENT_ROUNDS:
     case 'n':
         arguments->rounds = read_rounds(value);
-        break;
-    case ARGUMENT_PREPARE:
-        arguments->prepare = value;
-        break;
-    case ARGUMENT_JSON:
-        arguments->json = value;
-        break;
-    case ARGUMENT_ONLY:
-        arguments->only = value;
         break;
     case ARGUMENT_OPTION:
         if (!cb_environment_option(value)) {
@@ -151,14 +165,8 @@ static void read_one(struct cb_arguments *arguments, int which, const char *valu
             set_stats_format(value);
         }
         break;
-    case ARGUMENT_STATS_FILE:
-        arguments->stats_file = value;
-        break;
     case ARGUMENT_DEBUG:
         arguments->debug = true;
-        break;
-    case ARGUMENT_RECORD:
-        arguments->record = value;
         break;
     default:
         answer((enum identifier)which);

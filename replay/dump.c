@@ -13,29 +13,25 @@ static void print_site(const struct cb_trace_event *event) {
     }
 }
 
-static void print_call(const struct cb_trace_reader *reader, const struct cb_trace_event *event) {
-    const char *name = cb_trace_function_name(event->function);
+/* A call that makes an object, or gives it another size. */
+static void print_made(const char *name, const struct cb_trace_event *event) {
+    unsigned long long size = event->size;
+    if (event->kind == CB_CALL_RESIZE) {
+        printf("%s #%u %llu (%llu)", name, event->object, size, (unsigned long long)event->old_size);
+    } else if (event->kind == CB_CALL_RESIZE_UNKNOWN) {
+        printf("%s unknown %llu = #%u", name, size, event->object);
+    } else if (event->align != 0) {
+        printf("%s %llu align %llu = #%u", name, size, 1ULL << event->align, event->object);
+    } else {
+        printf("%s %llu = #%u", name, size, event->object);
+    }
+    print_site(event);
+}
+
+static void print_other(const char *name, const struct cb_trace_event *event) {
     unsigned long long size = event->size;
     unsigned object = event->object;
-    double seconds = (double)event->ticks * reader->header->tick * 1e-9;
-    printf("%.3f %u ", seconds, event->thread);
     switch (event->kind) {
-    case CB_CALL_NEW:
-        printf("%s %llu", name, size);
-        if (event->align != 0) {
-            printf(" align %llu", 1ULL << event->align);
-        }
-        printf(" = #%u", object);
-        print_site(event);
-        break;
-    case CB_CALL_RESIZE:
-        printf("%s #%u %llu (%llu)", name, object, size, (unsigned long long)event->old_size);
-        print_site(event);
-        break;
-    case CB_CALL_RESIZE_UNKNOWN:
-        printf("%s unknown %llu = #%u", name, size, object);
-        print_site(event);
-        break;
     case CB_CALL_FREE:
         printf("%s #%u (%llu)", name, object, (unsigned long long)event->old_size);
         break;
@@ -62,6 +58,17 @@ static void print_call(const struct cb_trace_reader *reader, const struct cb_tra
         break;
     default:
         printf("%s", name);
+    }
+}
+
+static void print_call(const struct cb_trace_reader *reader, const struct cb_trace_event *event) {
+    const char *name = cb_trace_function_name(event->function);
+    printf("%.3f %u ", (double)event->ticks * reader->header->tick * 1e-9, event->thread);
+    if (event->kind == CB_CALL_NEW || event->kind == CB_CALL_RESIZE ||
+        event->kind == CB_CALL_RESIZE_UNKNOWN) {
+        print_made(name, event);
+    } else {
+        print_other(name, event);
     }
     putchar('\n');
 }

@@ -184,6 +184,17 @@ static bool uses_object(int kind) {
     return kind == CB_STEP_RESIZE || kind == CB_STEP_FREE || kind == CB_STEP_USE;
 }
 
+static void count_call(struct maker *maker, int kind, const struct cb_trace_event *event) {
+    maker->plan->calls++;
+    if (kind == CB_STEP_NEW) {
+        count_live(maker, event->size, 0, 1);
+    } else if (kind == CB_STEP_RESIZE) {
+        count_live(maker, event->size, event->old_size, 0);
+    } else if (kind == CB_STEP_FREE) {
+        count_live(maker, 0, event->old_size, -1);
+    }
+}
+
 static bool plan_call(struct maker *maker, const struct cb_trace_event *event) {
     int kind = kind_of_step(event);
     if (kind < 0) {
@@ -215,14 +226,7 @@ static bool plan_call(struct maker *maker, const struct cb_trace_event *event) {
     if (kind == CB_STEP_FREE) {
         free_slot(maker, index, object->slot);
     }
-    maker->plan->calls++;
-    if (kind == CB_STEP_NEW) {
-        count_live(maker, event->size, 0, 1);
-    } else if (kind == CB_STEP_RESIZE) {
-        count_live(maker, event->size, event->old_size, 0);
-    } else if (kind == CB_STEP_FREE) {
-        count_live(maker, 0, event->old_size, -1);
-    }
+    count_call(maker, kind, event);
     return true;
 }
 

@@ -29,9 +29,9 @@
 extern "C" {
 #endif
 
-/* The version of this header, as numbers and as one that can be compared: 100 for 0.1.0. */
+/* The version of this header, as numbers and as one that can be compared: 200 for 0.2.0. */
 #define CUTBACK_VERSION_MAJOR 0
-#define CUTBACK_VERSION_MINOR 1
+#define CUTBACK_VERSION_MINOR 2
 #define CUTBACK_VERSION_PATCH 0
 #define CUTBACK_VERSION (CUTBACK_VERSION_MAJOR * 10000 + CUTBACK_VERSION_MINOR * 100 + CUTBACK_VERSION_PATCH)
 

@@ -116,6 +116,15 @@ static inline unsigned cb_trace_slot(uint64_t size) {
     return ((uint32_t)size * UINT32_C(2654435769)) >> 26;
 }
 
+/* Writes a number, seven bits a byte, the lowest first: at most 10 bytes. Returns where it ends. */
+static inline uint8_t *cb_trace_put_varint(uint8_t *at, uint64_t n) {
+    for (; n >= 0x80; n >>= 7) {
+        *at++ = (uint8_t)(n | 0x80);
+    }
+    *at++ = (uint8_t)n;
+    return at;
+}
+
 static inline uint64_t cb_trace_zigzag(int64_t n) {
     return (uint64_t)n << 1 ^ (uint64_t)(n >> 63);
 }

@@ -39,10 +39,8 @@ static void put(const struct cb_trace_writer *writer, struct lane *lane, uint8_t
 }
 
 static void put_varint(const struct cb_trace_writer *writer, struct lane *lane, uint64_t n) {
-    for (; n >= 0x80; n >>= 7) {
-        put(writer, lane, (uint8_t)(n | 0x80));
-    }
-    put(writer, lane, (uint8_t)n);
+    const uint8_t *from = byte_at(writer, lane->at);
+    lane->at += (size_t)(cb_trace_put_varint(byte_at(writer, lane->at), n) - from);
 }
 
 bool cb_trace_write_begin(struct cb_trace_writer *writer, const struct cb_trace_header *header) {
@@ -144,27 +142,64 @@ static void put_new(const struct cb_trace_writer *writer, struct lane *lane,
     put_size(writer, lane, event->size);
 }
 
+/* A call that names an object of the trace. */
+static void put_named(const struct cb_trace_writer *writer, uint32_t index,
+                      const struct cb_trace_event *event) {
+    struct lane *lane = lane_at(writer, index);
+    bool resized = is_of_realloc(event->function);
+    if (event->kind == CB_CALL_RESIZE) {
+        put_first(writer, lane, CB_RECORD_REALLOC, event->function, CB_FUNCTION_REALLOC);
+    } else if (event->kind == CB_CALL_RESIZE_FAILED) {
+        put_first(writer, lane, CB_RECORD_REALLOC_FAILED, event->function, CB_FUNCTION_REALLOC);
+    } else if (event->kind == CB_CALL_FREE) {
+        put_first(writer, lane, resized ? CB_RECORD_REALLOC_FREE : CB_RECORD_FREE, event->function,
+                  resized ? CB_FUNCTION_REALLOC : CB_FUNCTION_FREE);
+    } else {
+        put(writer, lane, CB_RECORD_USABLE);
+    }
+    put_object(writer, index, event->object);
+    if (event->kind == CB_CALL_RESIZE) {
+        put_size(writer, lane, event->size);
+    } else if (event->kind == CB_CALL_RESIZE_FAILED) {
+        put_varint(writer, lane, event->size);
+    }
+}
+
+/* A call that names an object which the trace does not know. */
+static void put_unknown(const struct cb_trace_writer *writer, struct lane *lane,
+                        const struct cb_trace_event *event) {
+    bool resized = is_of_realloc(event->function);
+    if (event->kind == CB_CALL_FREE_UNKNOWN) {
+        put_first(writer, lane, resized ? CB_RECORD_UNKNOWN : CB_RECORD_FREE_UNKNOWN, event->function,
+                  resized ? CB_FUNCTION_REALLOC : CB_FUNCTION_FREE);
+        put_varint(writer, lane, event->size);
+    } else if (event->kind == CB_CALL_RESIZE_UNKNOWN) {
+        put_first(writer, lane, CB_RECORD_REALLOC_UNKNOWN, event->function, CB_FUNCTION_REALLOC);
+        put_varint(writer, lane, 0);
+        put_size(writer, lane, event->size);
+    } else {
+        put_first(writer, lane, CB_RECORD_UNKNOWN, event->function, CB_FUNCTION_REALLOC);
+        put_varint(writer, lane, 0);
+    }
+}
+
 static void put_call(const struct cb_trace_writer *writer, uint32_t index,
                      const struct cb_trace_event *event) {
     struct lane *lane = lane_at(writer, index);
-    bool resized = is_of_realloc(event->function);
     switch (event->kind) {
     case CB_CALL_NEW:
         put_new(writer, lane, event);
         break;
     case CB_CALL_RESIZE:
-        put_first(writer, lane, CB_RECORD_REALLOC, event->function, CB_FUNCTION_REALLOC);
-        put_object(writer, index, event->object);
-        put_size(writer, lane, event->size);
-        break;
+    case CB_CALL_RESIZE_FAILED:
     case CB_CALL_FREE:
-        put_first(writer, lane, resized ? CB_RECORD_REALLOC_FREE : CB_RECORD_FREE, event->function,
-                  resized ? CB_FUNCTION_REALLOC : CB_FUNCTION_FREE);
-        put_object(writer, index, event->object);
-        break;
     case CB_CALL_USE:
-        put(writer, lane, CB_RECORD_USABLE);
-        put_object(writer, index, event->object);
+        put_named(writer, index, event);
+        break;
+    case CB_CALL_FREE_UNKNOWN:
+    case CB_CALL_RESIZE_UNKNOWN:
+    case CB_CALL_USE_UNKNOWN:
+        put_unknown(writer, lane, event);
         break;
     case CB_CALL_FREE_NULL:
         put_first(writer, lane, CB_RECORD_FREE_NULL, event->function, CB_FUNCTION_FREE);
@@ -174,25 +209,6 @@ static void put_call(const struct cb_trace_writer *writer, uint32_t index,
         put(writer, lane, (uint8_t)event->function);
         put(writer, lane, (uint8_t)event->align);
         put_varint(writer, lane, event->size);
-        break;
-    case CB_CALL_RESIZE_FAILED:
-        put_first(writer, lane, CB_RECORD_REALLOC_FAILED, event->function, CB_FUNCTION_REALLOC);
-        put_object(writer, index, event->object);
-        put_varint(writer, lane, event->size);
-        break;
-    case CB_CALL_FREE_UNKNOWN:
-        put_first(writer, lane, resized ? CB_RECORD_UNKNOWN : CB_RECORD_FREE_UNKNOWN, event->function,
-                  resized ? CB_FUNCTION_REALLOC : CB_FUNCTION_FREE);
-        put_varint(writer, lane, event->size);
-        break;
-    case CB_CALL_RESIZE_UNKNOWN:
-        put_first(writer, lane, CB_RECORD_REALLOC_UNKNOWN, event->function, CB_FUNCTION_REALLOC);
-        put_varint(writer, lane, 0);
-        put_size(writer, lane, event->size);
-        break;
-    case CB_CALL_USE_UNKNOWN:
-        put_first(writer, lane, CB_RECORD_UNKNOWN, event->function, CB_FUNCTION_REALLOC);
-        put_varint(writer, lane, 0);
         break;
     case CB_CALL_OTHER:
         put(writer, lane, CB_RECORD_OTHER);

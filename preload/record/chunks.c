@@ -56,17 +56,17 @@ static void say(const char *what, int error) {
 
 struct name {
     char text[CB_FILE_PATH];
-    size_t length;
-    bool whole; /* all of it has fitted */
+    size_t length; /* that of `text`: it has not fitted */
 };
 
 static void add(struct name *name, const char *text, size_t length) {
-    name->whole = name->whole && length < sizeof name->text - name->length;
-    if (name->whole) {
-        memcpy(name->text + name->length, text, length);
-        name->length += length;
-        name->text[name->length] = '\0';
+    if (length >= sizeof name->text - name->length) {
+        name->length = sizeof name->text;
+        return;
     }
+    memcpy(name->text + name->length, text, length);
+    name->length += length;
+    name->text[name->length] = '\0';
 }
 
 static void add_number(struct name *name, size_t number) {
@@ -75,26 +75,12 @@ static void add_number(struct name *name, size_t number) {
     add(name, line.text, line.length);
 }
 
-/* With %p, %t and %% replaced. */
-static void expand(struct name *name, const char *pattern) {
-    *name = (struct name){.whole = true};
-    for (const char *at = pattern; *at != '\0'; at++) {
-        if (at[0] == '%' && (at[1] == 'p' || at[1] == 't')) {
-            add_number(name, at[1] == 'p' ? cb_os_process() : cb_file_now() / 1000000000);
-            at++;
-        } else {
-            at += at[0] == '%' && at[1] == '%';
-            add(name, at, 1);
-        }
-    }
-}
-
 /* Creates a file of a name that nobody has: the pattern's, else with the process's number, else with one more. */
 static int create(const char *pattern) {
     struct name name;
     int error = EEXIST;
     for (unsigned tries = 0; tries < TRIES && error == EEXIST; tries++) {
-        expand(&name, pattern);
+        name.length = cb_options_expand(pattern, name.text, sizeof name.text);
         if (tries > 0) {
             add(&name, ".", 1);
             add_number(&name, cb_os_process());
@@ -103,7 +89,7 @@ static int create(const char *pattern) {
             add(&name, ".", 1);
             add_number(&name, tries - 1);
         }
-        if (!name.whole || !cb_file_absolute(name.text, sizeof name.text)) {
+        if (name.length == sizeof name.text || !cb_file_absolute(name.text, sizeof name.text)) {
             memcpy(file.path, pattern, strnlen(pattern, sizeof file.path - 1));
             return ENAMETOOLONG;
         }
@@ -140,7 +126,7 @@ bool cb_trace_create(const char *pattern, bool sites, uint32_t parent) {
     header->parent = parent;
     header->page_bytes = (uint32_t)cb_os_page_size();
     header->command_bytes =
-        (uint32_t)cb_file_read("/proc/self/cmdline", header->command, sizeof header->command);
+        (uint32_t)cb_os_load("/proc/self/cmdline", header->command, sizeof header->command);
     if (header->command_bytes > 0) {
         header->command[header->command_bytes - 1] = '\0'; /* where it was cut */
     }

@@ -12,15 +12,6 @@
 
 #include <string.h>
 
-static uint8_t *put_varint(uint8_t *at, uint64_t n) {
-    while (n >= 0x80) {
-        *at++ = (uint8_t)(n | 0x80);
-        n >>= 7;
-    }
-    *at++ = (uint8_t)n;
-    return at;
-}
-
 /* A record with this first byte, whose other bytes end before `end`. */
 static void finish(struct cb_lane *lane, uint8_t *end, uint8_t first) {
     atomic_signal_fence(memory_order_seq_cst);
@@ -45,7 +36,7 @@ static bool prepare(struct cb_lane *lane, enum cb_trace_function function, enum 
     uint64_t now = cb_os_milliseconds();
     if (CB_UNLIKELY(now != lane->ticks)) {
         if (now > lane->ticks) {
-            finish(lane, put_varint(lane->at + 1, now - lane->ticks), CB_RECORD_TIME);
+            finish(lane, cb_trace_put_varint(lane->at + 1, now - lane->ticks), CB_RECORD_TIME);
             lane->ticks = now;
         }
     }
@@ -72,7 +63,7 @@ static uint8_t *put_size(struct cb_lane *lane, uint8_t *at, size_t size) {
         return at;
     }
     *at++ = CB_TRACE_SIZE_FOLLOWS;
-    return put_varint(at, size);
+    return cb_trace_put_varint(at, size);
 }
 
 static uint8_t *put_object(struct cb_lane *lane, uint8_t *at, uint64_t object) {
@@ -81,10 +72,10 @@ static uint8_t *put_object(struct cb_lane *lane, uint8_t *at, uint64_t object) {
     cb_object_is_ours(object, &of);
     if (of == lane->number) {
         lane->named = number;
-        return put_varint(at, (lane->objects - number) << 1);
+        return cb_trace_put_varint(at, (lane->objects - number) << 1);
     }
-    at = put_varint(at, (uint64_t)of << 1 | 1);
-    at = put_varint(at, cb_trace_zigzag((int64_t)(number - lane->named_other)));
+    at = cb_trace_put_varint(at, (uint64_t)of << 1 | 1);
+    at = cb_trace_put_varint(at, cb_trace_zigzag((int64_t)(number - lane->named_other)));
     lane->named_other = number;
     return at;
 }
@@ -98,7 +89,7 @@ static uint8_t *put_site(struct cb_lane *lane, uint8_t *at, uint32_t site) {
     if (site == 0) {
         return at; /* this trace has none */
     }
-    at = put_varint(at, site == lane->site ? 0 : site);
+    at = cb_trace_put_varint(at, site == lane->site ? 0 : site);
     lane->site = site;
     return at;
 }
@@ -122,7 +113,7 @@ void cb_write_new(struct cb_lane *lane, enum cb_trace_function function, size_t 
         if (in_slot(lane, size, &slot)) {
             first = (uint8_t)(CB_RECORD_MALLOC_SLOT + slot);
         } else {
-            at = put_varint(at, size);
+            at = cb_trace_put_varint(at, size);
         }
     } else if (function == CB_FUNCTION_CALLOC) {
         first = CB_RECORD_CALLOC;
@@ -145,7 +136,7 @@ void cb_write_failed(struct cb_lane *lane, enum cb_trace_function function, size
     if (prepare(lane, function, function)) {
         lane->at[1] = (uint8_t)function;
         lane->at[2] = (uint8_t)align;
-        finish(lane, put_varint(lane->at + 3, size), CB_RECORD_FAILED);
+        finish(lane, cb_trace_put_varint(lane->at + 3, size), CB_RECORD_FAILED);
     }
 }
 
@@ -167,7 +158,7 @@ static void write_free_of_own(struct cb_lane *lane, uint64_t number) {
         at[1] = (uint8_t)distance;
         finish(lane, at + 2, (uint8_t)(CB_RECORD_FREE_MIDDLE + (distance >> 8)));
     } else {
-        finish(lane, put_varint(at + 1, distance << 1), CB_RECORD_FREE);
+        finish(lane, cb_trace_put_varint(at + 1, distance << 1), CB_RECORD_FREE);
     }
 }
 
@@ -178,7 +169,8 @@ void cb_write_free(struct cb_lane *lane, enum cb_trace_function function, uint64
         return;
     }
     if (object == 0) {
-        finish(lane, put_varint(lane->at + 1, bytes), resized ? CB_RECORD_UNKNOWN : CB_RECORD_FREE_UNKNOWN);
+        finish(lane, cb_trace_put_varint(lane->at + 1, bytes),
+               resized ? CB_RECORD_UNKNOWN : CB_RECORD_FREE_UNKNOWN);
     } else if (resized) {
         finish(lane, put_object(lane, lane->at + 1, object), CB_RECORD_REALLOC_FREE);
     } else if (cb_object_is_ours(object, &of) && of == lane->number) {
@@ -195,7 +187,7 @@ void cb_write_resized(struct cb_lane *lane, enum cb_trace_function function, uin
         return;
     }
     uint8_t *at = lane->at + 1;
-    at = object != 0 ? put_object(lane, at, object) : put_varint(at, bytes);
+    at = object != 0 ? put_object(lane, at, object) : cb_trace_put_varint(at, bytes);
     at = put_size(lane, at, size);
     at = put_site(lane, at, place);
     name_new(lane, p);
@@ -208,14 +200,14 @@ void cb_write_not_resized(struct cb_lane *lane, enum cb_trace_function function,
         cb_write_failed(lane, function, size, 0);
     } else if (prepare(lane, function, CB_FUNCTION_REALLOC)) {
         uint8_t *at = put_object(lane, lane->at + 1, object);
-        finish(lane, put_varint(at, size), CB_RECORD_REALLOC_FAILED);
+        finish(lane, cb_trace_put_varint(at, size), CB_RECORD_REALLOC_FAILED);
     }
 }
 
 void cb_write_usable(struct cb_lane *lane, uint64_t object) {
     if (object == 0) {
         if (prepare(lane, CB_FUNCTION_MALLOC_USABLE_SIZE, CB_FUNCTION_REALLOC)) {
-            finish(lane, put_varint(lane->at + 1, 0), CB_RECORD_UNKNOWN);
+            finish(lane, cb_trace_put_varint(lane->at + 1, 0), CB_RECORD_UNKNOWN);
         }
     } else if (prepare(lane, CB_FUNCTION_MALLOC_USABLE_SIZE, CB_FUNCTION_MALLOC_USABLE_SIZE)) {
         finish(lane, put_object(lane, lane->at + 1, object), CB_RECORD_USABLE);
@@ -237,22 +229,22 @@ void cb_write_other(struct cb_lane *lane, enum cb_trace_function function) {
 
 void cb_write_thread(struct cb_lane *lane, uint32_t thread) {
     if (prepare(lane, CB_FUNCTION_MALLOC, CB_FUNCTION_MALLOC)) {
-        finish(lane, put_varint(lane->at + 1, thread), CB_RECORD_THREAD);
+        finish(lane, cb_trace_put_varint(lane->at + 1, thread), CB_RECORD_THREAD);
         lane->thread = thread;
     }
 }
 
 void cb_write_fork(struct cb_lane *lane) {
     if (prepare(lane, CB_FUNCTION_MALLOC, CB_FUNCTION_MALLOC)) {
-        finish(lane, put_varint(lane->at + 1, 0), CB_RECORD_FORK);
+        finish(lane, cb_trace_put_varint(lane->at + 1, 0), CB_RECORD_FORK);
     }
 }
 
 void cb_write_site(struct cb_lane *lane, uint32_t site, uint32_t module, uint64_t offset) {
     if (prepare(lane, CB_FUNCTION_MALLOC, CB_FUNCTION_MALLOC)) {
-        uint8_t *at = put_varint(lane->at + 1, site);
-        at = put_varint(at, module);
-        finish(lane, put_varint(at, offset), CB_RECORD_SITE);
+        uint8_t *at = cb_trace_put_varint(lane->at + 1, site);
+        at = cb_trace_put_varint(at, module);
+        finish(lane, cb_trace_put_varint(at, offset), CB_RECORD_SITE);
     }
 }
 
@@ -260,8 +252,8 @@ void cb_write_module(struct cb_lane *lane, uint32_t module, const char *path) {
     enum { LONGEST = 2048, NUMBERS = 32 };
     size_t length = strnlen(path, LONGEST);
     if (cb_write_room(lane, length + NUMBERS)) {
-        uint8_t *at = put_varint(lane->at + 1, module);
-        at = put_varint(at, length);
+        uint8_t *at = cb_trace_put_varint(lane->at + 1, module);
+        at = cb_trace_put_varint(at, length);
         memcpy(at, path, length);
         finish(lane, at + length, CB_RECORD_MODULE);
     }

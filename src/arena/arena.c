@@ -1,5 +1,5 @@
 /*
- * The arena: set up, allocate, free, and look at it.
+ * The arena: set up, allocate, free.
  *
  * Layer:     arena. Freestanding; includes the arena's own headers only.
  * Threading: as the arena: one thread at a time.
@@ -486,33 +486,3 @@ void cutback_cold_free(cutback_arena *arena, void *ptr, size_t size) {
         cb_arena_free_beneath(arena, ptr, size, scope, position - known - 1, position);
 }
 #endif
-
-/* ---- look at it ---- */
-
-bool cutback_owns(const cutback_arena *arena, const void *ptr) {
-    return arena->memory != NULL && (uintptr_t)ptr - (uintptr_t)arena->memory < arena->capacity;
-}
-
-size_t cutback_used(const cutback_arena *arena) {
-    return arena->state > CB_ARENA_DECLARED ? cb_ring_cursor(arena) - cb_scope_bottom(arena) : 0;
-}
-
-size_t cutback_remaining(const cutback_arena *arena) {
-    return arena->state > CB_ARENA_DECLARED ? arena->limit - cb_ring_cursor(arena) : arena->capacity;
-}
-
-cutback_stats cutback_get_stats(const cutback_arena *arena) {
-    cutback_stats stats;
-    stats.used = cutback_used(arena);
-    stats.peak = stats.used;
-    if (arena->state > CB_ARENA_DECLARED && arena->peak > cb_ring_cursor(arena))
-        stats.peak = arena->peak - cb_scope_bottom(arena);
-    stats.live_blocks = cb_ring_blocks(arena);
-    for (size_t i = 0; i <= arena->depth; i++)
-        stats.live_blocks -= cb_scope_at(arena, i)->dead;
-    stats.rewinds = arena->rewinds;
-    stats.forgotten_frees = arena->forgotten_frees;
-    stats.double_frees = arena->double_frees;
-    stats.failed_requests = arena->failed_requests;
-    return stats;
-}

@@ -1,10 +1,38 @@
 /*
- * The arena: figures that are had for the asking, and cost nothing before.
+ * The arena: figures. What they need is counted anyway, or they are had for the asking and cost nothing before.
  *
  * Layer:     arena. Freestanding; includes the arena's own headers only.
  * Threading: as the arena: one thread at a time.
  */
 #include "arena/arena.h"
+
+bool cutback_owns(const cutback_arena *arena, const void *ptr) {
+    return arena->memory != NULL && (uintptr_t)ptr - (uintptr_t)arena->memory < arena->capacity;
+}
+
+size_t cutback_used(const cutback_arena *arena) {
+    return arena->state > CB_ARENA_DECLARED ? cb_ring_cursor(arena) - cb_scope_bottom(arena) : 0;
+}
+
+size_t cutback_remaining(const cutback_arena *arena) {
+    return arena->state > CB_ARENA_DECLARED ? arena->limit - cb_ring_cursor(arena) : arena->capacity;
+}
+
+cutback_stats cutback_get_stats(const cutback_arena *arena) {
+    cutback_stats stats;
+    stats.used = cutback_used(arena);
+    stats.peak = stats.used;
+    if (arena->state > CB_ARENA_DECLARED && arena->peak > cb_ring_cursor(arena))
+        stats.peak = arena->peak - cb_scope_bottom(arena);
+    stats.live_blocks = cb_ring_blocks(arena);
+    for (size_t i = 0; i <= arena->depth; i++)
+        stats.live_blocks -= cb_scope_at(arena, i)->dead;
+    stats.rewinds = arena->rewinds;
+    stats.forgotten_frees = arena->forgotten_frees;
+    stats.double_frees = arena->double_frees;
+    stats.failed_requests = arena->failed_requests;
+    return stats;
+}
 
 /* Whether block k, known and of scope i, is dead. Of the last one before a mark the record of that mark says so. */
 static bool cb_usage_dead(const cutback_arena *arena, size_t k, size_t i) {

@@ -22,16 +22,11 @@
 #include <errno.h>
 #include <string.h>
 
-static void *no_memory(void) {
-    errno = ENOMEM;
-    return NULL;
-}
-
 /* Large memory that the system hands out is zero already; all other objects are short enough to clear. */
 static CB_NOINLINE void *calloc_slow(size_t size) {
     if (size > CB_MEDIUM_MAX) {
         void *p = cb_malloc_large(size, 0, true);
-        return p != NULL ? p : no_memory();
+        return p != NULL ? p : cb_no_memory();
     }
     void *p = cb_malloc_slow(size);
     return p != NULL ? memset(p, 0, CB_NAME(malloc_usable_size)(p)) : NULL;
@@ -40,7 +35,7 @@ static CB_NOINLINE void *calloc_slow(size_t size) {
 CB_EXPORT void *CB_NAME(calloc)(size_t count, size_t size) {
     size_t bytes;
     if (CB_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
-        return no_memory();
+        return cb_no_memory();
     }
     size_t less_one = cb_fast_size(bytes);
     if (CB_LIKELY(less_one < CB_SMALL_GRANULES)) {
@@ -127,7 +122,7 @@ static void *realloc_large(void *ptr, size_t old, size_t size) {
         if (to == NULL && cb_refill_give_pages(size)) {
             to = cb_large_resize((uintptr_t)ptr, size);
         }
-        return to != NULL ? to : no_memory();
+        return to != NULL ? to : cb_no_memory();
     }
     return realloc_by_copy(ptr, old, size);
 }
@@ -144,7 +139,7 @@ static CB_NOINLINE void *realloc_slow(void *ptr, size_t size) {
     size_t old = live_size(p);
     if (CB_UNLIKELY(old == 0)) {
         cb_misuse_pointer("realloc", p);
-        return no_memory();
+        return cb_no_memory();
     }
     if (size == 0) {
         CB_NAME(free)(ptr);
@@ -218,7 +213,7 @@ CB_EXPORT void *CB_NAME(realloc)(void *ptr, size_t size) {
 CB_EXPORT void *CB_NAME(reallocarray)(void *ptr, size_t count, size_t size) {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes)) {
-        return no_memory();
+        return cb_no_memory();
     }
     return CB_NAME(realloc)(ptr, bytes);
 }
@@ -330,7 +325,7 @@ CB_EXPORT void *CB_NAME(memalign)(size_t align, size_t size) {
         align = align == 0 ? 1 : (size_t)1 << (64 - __builtin_clzl(align - 1));
     }
     void *p = align_any(align, size);
-    return p != NULL ? p : no_memory();
+    return p != NULL ? p : cb_no_memory();
 }
 
 /* C17: an alignment that is not a power of two is an error. The size need not be a multiple of it. */
@@ -349,7 +344,7 @@ CB_EXPORT void *CB_NAME(valloc)(size_t size) {
 CB_EXPORT void *CB_NAME(pvalloc)(size_t size) {
     size_t page = cb_os_page_size();
     if (size > SIZE_MAX - page) {
-        return no_memory();
+        return cb_no_memory();
     }
     return CB_NAME(memalign)(page, cb_align_up(size, page));
 }

@@ -52,7 +52,7 @@ static unsigned first_of(enum cb_space_kind space) {
 }
 
 static unsigned end_of(enum cb_space_kind space) {
-    return space == CB_SMALL ? cb_small_bin(64) : CB_BINS;
+    return space == CB_SMALL ? cb_small_bin(CB_SMALL_GRANULES + 1) : CB_BINS;
 }
 
 static enum cb_space_kind space_of(unsigned index) {
@@ -399,7 +399,7 @@ uintptr_t cb_bin_take(struct cb_heap *heap, unsigned index, size_t entry) {
     return granule << CB_GRANULE_SHIFT;
 }
 
-bool cb_bin_drain(struct cb_heap *heap) {
+bool cb_bin_empty_all_locked(struct cb_heap *heap) {
     bool any = false;
     for (unsigned i = CB_BIN_BEGIN; i < CB_BINS; i = cb_bin_next(i)) {
         if (!cb_bin_is_empty(heap, i)) {
@@ -412,7 +412,7 @@ bool cb_bin_drain(struct cb_heap *heap) {
 
 void cb_bin_empty_all(struct cb_heap *heap) {
     cb_lock_take(&heap->lock);
-    cb_bin_drain(heap);
+    cb_bin_empty_all_locked(heap);
     cb_heap_unlock(heap);
     for (int space = CB_SMALL; space < CB_SPACES; space++) {
         heap->slots_at[space] = 0;

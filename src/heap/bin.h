@@ -100,6 +100,6 @@ void cb_bin_empty_all(struct cb_heap *heap);
 void cb_bin_give_up(struct cb_heap *heap);
 
 /* cb_bin_empty_all under the heap's lock, for bins that hold something. True when there was one. */
-bool cb_bin_drain(struct cb_heap *heap);
+bool cb_bin_empty_all_locked(struct cb_heap *heap);
 
 #endif

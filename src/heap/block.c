@@ -26,13 +26,6 @@ static void cache_owner(const struct cb_heap *heap, const struct cb_block *block
     }
 }
 
-static void uncache_owner(const struct cb_heap *heap, const struct cb_block *block) {
-    size_t number = cb_block_number(block);
-    if (cb_owner_cache_is(heap->tag, number)) {
-        atomic_store_explicit(&cb_owner_cache[number % CB_OWNER_CACHE], 0, memory_order_relaxed);
-    }
-}
-
 /* There is no hole in the block of more than so many granules. */
 static void no_holes(struct cb_block *block, size_t longer) {
     block->holes_from = CB_BLOCK_GRANULES - 1;
@@ -93,11 +86,12 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
     *(block->all_prev != 0 ? &cb_block_numbered(block->all_prev)->all_next : &heap->all) = block->all_next;
     heap->blocks--;
     cb_count(&heap->used, (size_t)0 - block->fresh);
-    uncache_owner(heap, block);
+    cb_owner_cache_drop(heap->tag, cb_block_number(block));
     /* release: partner of the acquire in cb_extent_outside_blocks: the map bytes are zero by now */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
     /* The map is dirty too; where something is purged its pages count as if they were the block's. */
-    size_t map = CB_BLOCK_GRANULES >> cb_map_shift(block), dirty = ((64 - clean) << CB_UNIT_SHIFT) + map;
+    size_t map = CB_BLOCK_GRANULES >> cb_map_shift(block),
+           dirty = ((CB_BLOCK_UNITS - clean) << CB_UNIT_SHIFT) + map;
     cb_pages_give_block(cb_block_start(block), dirty < CB_BLOCK_SIZE ? dirty : CB_BLOCK_SIZE);
 }
 

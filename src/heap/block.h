@@ -11,11 +11,6 @@
 #include "heap/types.h"
 
 /*
- * Granules. No block waits with shorter dead runs of the small space: objects that fill them lie scattered, which costs
- * programs more time than it saves memory.
- */
-
-/*
  * Tight heaps. Where the system has refused a block, each request for which nothing is at hand would sweep every block
  * in search of holes. So a tight heap knows of all its blocks of the small space how long a hole may at most be:
  *   - A block in one of the first CB_SWEEP_QUEUES queues has not been swept since the heap became tight.
@@ -24,9 +19,9 @@
  *   - Whatever is longer than block->holes_rest begins between holes_from and holes_to.
  *   - In the block of the run, that is so of what begins behind the run, with sweep_most for the length that the block
  *     waits with; everything else is no longer than holes_rest.
- * An object that dies raises what its block waits with (mark is 0, so that every death is looked at), and a sweep that
- * finds nothing lowers it. So a search looks at one block that may fit, or knows that there is none; and a sweep is
- * paid for by a death that has raised what was lowered by it, or by the object that it found room for.
+ * An object that dies raises what its block waits with (recheck_at is 0, so that every death is looked at), and a sweep
+ * that finds nothing lowers it. So a search looks at one block that may fit, or knows that there is none; and a sweep
+ * is paid for by a death that has raised what was lowered by it, or by the object that it found room for.
  */
 
 /* A dead run. granules 0: none. */
@@ -46,7 +41,7 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space);
  */
 struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
-/* The dead granules of the block have reached its mark, with these: looks at it. True when it went back. */
+/* The dead granules of the block have reached recheck_at, with these: looks at it. True when it went back. */
 bool cb_block_recheck(struct cb_heap *heap, struct cb_block *block, size_t granule, size_t granules);
 
 /*

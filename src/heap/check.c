@@ -60,7 +60,7 @@ static bool check_one(uint8_t *m, const uint8_t *end, bool medium, bool after_de
 
 /* The bits of the 4 KiB units that [from, to) of a block touches; both count granules of it. */
 static uint64_t units(size_t from, size_t to) {
-    size_t first = from / 256, count = (to + 255) / 256 - first;
+    size_t first = from / CB_UNIT_GRANULES, count = (to + CB_UNIT_GRANULES - 1) / CB_UNIT_GRANULES - first;
     return (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
 }
 
@@ -75,7 +75,7 @@ static void add_dead(uint16_t *dead_of, size_t at, size_t granules) {
 
 /* The dead granules of each unit of a block are counted, and known where they are all. */
 static bool units_are_right(const struct cb_block *block, const uint16_t *dead) {
-    for (size_t i = 0; i < 64; i++) {
+    for (size_t i = 0; i < CB_BLOCK_UNITS; i++) {
         bool full = (block->full >> i & 1) != 0;
         size_t counted = full ? block->unit_dead[i] + CB_UNIT_GRANULES : block->unit_dead[i];
         if (block->space == CB_SMALL ? counted != dead[i] : full) {
@@ -93,7 +93,7 @@ struct longest {
 static struct longest longest_holes(struct cb_heap *heap, struct cb_block *block, size_t inside_from) {
     struct longest found = {0, 0};
     uint8_t *map = cb_map_at(cb_block_start(block)), *end = map + block->fresh, *hole = NULL;
-    for (uint8_t *m = cb_map_find_dead(map, end); m < end; m = cb_map_find_dead(m, end)) {
+    for (uint8_t *m = cb_check_find_dead(map, end); m < end; m = cb_check_find_dead(m, end)) {
         size_t at = (size_t)(m - map);
         hole = hole == NULL || at == inside_from ? m : hole;
         size_t begin = (size_t)(hole - map);
@@ -124,59 +124,52 @@ static bool holes_are_known(struct cb_heap *heap, struct cb_block *block) {
     return block->recheck_at == 0 && found.outside <= block->holes_rest && found.inside <= most;
 }
 
-static const char *check_block(struct cb_heap *heap, struct cb_block *block, struct tally *all) {
+/* A walk over the map of a block, and what it has seen. */
+struct walk {
+    struct tally tally;
+    uint16_t dead[CB_BLOCK_UNITS]; /* granules of each unit in dead runs */
+    uint64_t live;                 /* bit per unit: something lives in it, or the run is */
+    bool holes_from_seen;          /* something begins where a sweep is to */
+};
+
+static const char *walk_block(struct cb_heap *heap, struct cb_block *block, struct walk *walk) {
     unsigned shift = cb_map_shift(block);
-    uint8_t *map = cb_map_at(cb_block_start(block)), *m = map;
-    uint8_t *end = m + (block->fresh >> shift), *last = m + CB_BLOCK_GRANULES;
-    struct tally tally = {0, 0, 0};
+    uint8_t *map = cb_map_at(cb_block_start(block)), *m = map, *end = m + (block->fresh >> shift);
     struct cb_run run = *cb_run_of(heap, block->space);
-    bool running = heap->space[block->space].run_block == block;
+    bool running = heap->space[block->space].run_block == block && run.cursor != run.limit;
     uint8_t *run_from = running ? cb_map_in(block, run.cursor) : NULL;
     uint8_t *run_to = running ? cb_map_in(block, run.limit) : NULL;
     const uint8_t *holes_from = map + (block->queue > CB_SWEEP_QUEUES ? block->holes_from : 0);
-    bool after_dead = false, holes_from_seen = false;
-    uint64_t live = 0;
-    uint16_t dead_of[64] = {0};
+    bool after_dead = false;
     while (m < end) {
         const uint8_t *from = m;
-        holes_from_seen = holes_from_seen || m == holes_from;
-        if (m == run_from && run_from != run_to) {
-            if (!all_zero(run_from, run_to)) {
+        walk->holes_from_seen = walk->holes_from_seen || m == holes_from;
+        bool dead = m != run_from && cb_map_get(m) >= CB_DEAD;
+        if (m == run_from) {
+            m = run_to;
+            if (!all_zero(from, m)) {
                 return "the map bytes of a run are not zero";
             }
-            m = run_to;
-            live |= units((size_t)(from - map) << shift, (size_t)(m - map) << shift);
-            after_dead = false;
-            continue;
-        }
-        bool dead = cb_map_get(m) >= CB_DEAD;
-        if (!check_one(m, end, block->space == CB_MEDIUM, after_dead, &tally, &m)) {
+        } else if (!check_one(m, end, block->space == CB_MEDIUM, after_dead, &walk->tally, &m)) {
             return "the map of a block is not a sequence of objects and dead runs";
         }
-        live |= dead ? 0 : units((size_t)(from - map) << shift, (size_t)(m - map) << shift);
         if (dead) {
-            add_dead(dead_of, (size_t)(from - map) << shift, (size_t)(m - from) << shift);
+            add_dead(walk->dead, (size_t)(from - map) << shift, (size_t)(m - from) << shift);
+        } else {
+            walk->live |= units((size_t)(from - map) << shift, (size_t)(m - map) << shift);
         }
         after_dead = dead;
     }
-    tally.dead <<= shift;
-    all->dead += tally.dead;
-    all->parked += tally.parked;
-    all->listed += tally.listed;
-    if (m != end || !all_zero(end, last)) {
-        return "the fresh part of a block is not zero in the map";
-    }
-    if (!holes_are_known(heap, block)) {
-        return "a block of a tight heap has holes that nobody knows of";
-    }
-    if (!holes_from_seen && m != holes_from && (!heap->tight || block->holes_from < block->fresh)) {
-        return "a sweep is to begin inside something";
-    }
-    if (tally.dead != block->dead) {
-        return "a block's count of dead granules is wrong";
-    }
-    if (!units_are_right(block, dead_of)) {
-        return "what is dead in a page is miscounted";
+    walk->tally.dead <<= shift;
+    walk->holes_from_seen = walk->holes_from_seen || m == holes_from;
+    return m == end && all_zero(end, map + CB_BLOCK_GRANULES)
+               ? NULL
+               : "the fresh part of a block is not zero in the map";
+}
+
+static const char *check_pages(const struct cb_block *block, const struct walk *walk) {
+    if (!units_are_right(block, walk->dead)) {
+        return "the dead granules of a page are miscounted";
     }
     if ((block->dead_pages & block->purged_pages) != 0) {
         return "a page is both purged and resident";
@@ -185,9 +178,30 @@ static const char *check_block(struct cb_heap *heap, struct cb_block *block, str
         (block->full & ~(block->dead_pages | block->purged_pages)) != 0) {
         return "a page that is dead does not count as such";
     }
-    return ((block->dead_pages | block->purged_pages | block->untouched) & live) == 0
+    return ((block->dead_pages | block->purged_pages | block->untouched) & walk->live) == 0
                ? NULL
                : "a page that holds something live counts as dead";
+}
+
+static const char *check_block(struct cb_heap *heap, struct cb_block *block, struct tally *all) {
+    struct walk walk = {.live = 0};
+    const char *wrong = walk_block(heap, block, &walk);
+    if (wrong != NULL) {
+        return wrong;
+    }
+    all->dead += walk.tally.dead;
+    all->parked += walk.tally.parked;
+    all->listed += walk.tally.listed;
+    if (!holes_are_known(heap, block)) {
+        return "a block of a tight heap has holes that nobody knows of";
+    }
+    if (!walk.holes_from_seen && (!heap->tight || block->holes_from < block->fresh)) {
+        return "a sweep is to begin inside something";
+    }
+    if (walk.tally.dead != block->dead) {
+        return "a block's count of dead granules is wrong";
+    }
+    return check_pages(block, &walk);
 }
 
 static const char *check_bins(struct cb_heap *heap, size_t parked) {

@@ -1,7 +1,7 @@
 /*
  * extent.c: see extent.h.
  *
- * Layer: heap. Threads: any. Lock: cb_extents.lock, which is called pages.lock (rank 4), guards everything here.
+ * Layer: heap. Threads: any. Lock: cb_extents.lock (rank 4) guards everything here.
  */
 #include "heap/extent.h"
 
@@ -29,10 +29,10 @@ struct tail {
 _Static_assert(offsetof(struct cb_extent, start) == CB_EXTENT_START, "debuggers know where it is");
 _Static_assert(offsetof(struct cb_extent, size) == CB_EXTENT_SIZE, "debuggers know where it is");
 _Static_assert(sizeof(struct tail) == TAIL_OFFSET, "a tail is the last map bytes of a page");
-_Static_assert(sizeof(struct cb_extent) + sizeof(struct tail) <= 256,
+_Static_assert(sizeof(struct cb_extent) + sizeof(struct tail) <= CB_UNIT_GRANULES,
                "an extent of one page has room for both");
 
-struct cb_extents cb_extents;
+struct cb_extents cb_extents = {.lock = CB_LOCK_INIT("cb_extents.lock", CB_RANK_PAGES)};
 
 static struct {
     struct cb_extent *bin[BINS]; /* guarded by the lock, as is all that follows */
@@ -292,6 +292,7 @@ void cb_extent_after_fork(void) {
     }
 }
 
+#ifdef CB_TESTING
 bool cb_extent_check(void) {
     bool good = true;
     size_t free = 0, dirty = 0;
@@ -312,3 +313,4 @@ bool cb_extent_check(void) {
     cb_extent_unlock();
     return good;
 }
+#endif

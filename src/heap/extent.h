@@ -1,7 +1,7 @@
 /*
  * extent.h: the free extents: stretches of whole pages that are nobody's, in lists by size and by age.
  *
- * Layer: heap, above the ranges. Threads: any, under the lock, which is pages.lock (rank 4) of the page allocator.
+ * Layer: heap, above the ranges. Threads: any, under cb_extents.lock (rank 4).
  * No system call is made under it.
  *
  * Free extents are coalesced at once. The node of one lies in the granule map, at the bytes of its first page (a
@@ -42,7 +42,7 @@ struct cb_extent {
 #define CB_EXTENT_SIZE 16
 
 extern struct cb_extents {
-    cb_lock lock;             /* rank 4: pages.lock */
+    cb_lock lock;             /* rank 4 */
     struct cb_extent *oldest; /* of those with something dirty; guarded by lock, as all that follows */
     size_t free, dirty;       /* bytes */
 } cb_extents CB_HIDDEN;
@@ -93,8 +93,10 @@ void cb_extent_move_end(uintptr_t end);
 /* In a forked child: abandons the lists if another thread was changing them. */
 void cb_extent_after_fork(void);
 
-/* True when all nodes, lists and counts agree. For tests. */
+#ifdef CB_TESTING
+/* True when all nodes, lists and counts agree. */
 bool cb_extent_check(void);
+#endif
 
 /* Bytes per page; constant after cb_extent_init. */
 extern size_t cb_page_size;

@@ -28,10 +28,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/auxv.h>
 
-#ifdef CB_PREFIXED
-/* Built with prefixed names there is no other allocator whose pointers could come here. */
+#if defined(CB_PREFIXED) || !defined(__GLIBC__)
+/* Built with prefixed names, or for another libc, there is no other allocator whose pointers could come here. */
 static void (*const libc_free)(void *) = NULL;
 static void *(*const libc_realloc)(void *, size_t) = NULL;
 #else
@@ -40,27 +39,33 @@ void *__libc_realloc(void *ptr, size_t size) __attribute__((weak));
 #define libc_free __libc_free
 #define libc_realloc __libc_realloc
 #endif
-extern void *__libc_stack_end;
-int _dl_find_object(void *address, struct dl_find_object *result) __attribute__((weak));
 
 #define STACK_MOST                                                                                           \
     ((uintptr_t)8 << 20) /* on an alternate stack the end found below is another's: do not go far */
 
 /*
- * Between this frame and the end of the thread's stack. Above the stack of any thread but the first glibc
- * puts its descriptor, which is what pthread_self() points to; the first thread's stack ends at
- * __libc_stack_end.
+ * Between this frame and the end of the thread's stack. Above the stack of any thread but the first libc
+ * puts its descriptor, which is what pthread_self() points to.
  */
 static bool in_stack(uintptr_t p) {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0), self = (uintptr_t)pthread_self();
-    uintptr_t end = self > here ? self : (uintptr_t)__libc_stack_end;
+    uintptr_t end = self > here ? self : cb_os_stack_end();
     return p > here && p < end && p - here < STACK_MOST;
 }
+
+#ifdef __GLIBC__
+int _dl_find_object(void *address, struct dl_find_object *result) __attribute__((weak)); /* since 2.35 */
 
 static bool in_loaded_object(void *ptr) {
     struct dl_find_object found;
     return _dl_find_object != NULL && _dl_find_object(ptr, &found) == 0;
 }
+#else
+static bool in_loaded_object(void *ptr) {
+    Dl_info found;
+    return dladdr(ptr, &found) != 0;
+}
+#endif
 
 /* The flags in the word of a chunk's size. */
 enum { IN_USE_BEFORE = 1, MAPPED = 2, OTHER_ARENA = 4, FLAGS = 7 };

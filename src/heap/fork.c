@@ -20,8 +20,8 @@ enum { CHILD = 0, REPAIRING = 1, AWAITED = 2 /* and somebody waits for it */, FI
 /* Relaxed: written before word_at is, and always the same. */
 static const struct cb_fork_parts *_Atomic parts;
 
-static _Atomic uint32_t plain_word = FIRST;
-static _Atomic uint32_t *_Atomic word_at; /* release in cb_fork_watch, acquire in cb_fork_repair_if_child */
+static _Atomic uint32_t plain_word = FIRST; /* the word, where no page is wiped; orders as said at each use */
+static _Atomic uint32_t *_Atomic word_at;   /* release in cb_fork_begin, acquire by whoever reads it */
 
 /* Written by the thread that repairs, before it releases the word; of a child, a copy. */
 static uint32_t generation = FIRST;
@@ -59,6 +59,7 @@ static void repair(_Atomic uint32_t *word) {
 
 /* The word was `now`, which says that this is a child. False when somebody else has come first. */
 static bool try_repair(_Atomic uint32_t *word, uint32_t now) {
+    /* acquire: partner of the release in repair; a word that was wiped has none */
     if (!atomic_compare_exchange_strong_explicit(word, &now, REPAIRING, memory_order_acquire,
                                                  memory_order_relaxed)) {
         return false;
@@ -94,7 +95,7 @@ static CB_NOINLINE void look_closer(_Atomic uint32_t *word) {
 }
 
 CB_NOINLINE void cb_fork_repair_if_child(void) {
-    /* acquire: partner of the release in cb_fork_watch, and of that in repair */
+    /* acquire: partner of the release in cb_fork_begin, and of that in repair */
     _Atomic uint32_t *word = atomic_load_explicit(&word_at, memory_order_acquire);
     uint32_t now = word != NULL ? atomic_load_explicit(word, memory_order_acquire) : cb_thread.generation;
     /* A thread that has never looked has the generation that a child which nobody has repaired shows. */
@@ -113,6 +114,7 @@ bool cb_fork_is_settled(void) {
 /* ---- Around fork(): where no page is wiped, and so that it is done early ---- */
 
 static _Atomic uint32_t *get_word(void) {
+    /* acquire: partner of the release in cb_fork_begin */
     return atomic_load_explicit(&word_at, memory_order_acquire);
 }
 
@@ -140,6 +142,7 @@ static void in_parent(void) {
 static void in_child(void) {
     _Atomic uint32_t *word = get_word();
     uint32_t now;
+    /* acquire: partner of the release in repair */
     while (!is_wiped(word) && (now = atomic_load_explicit(word, memory_order_acquire)) >= FIRST &&
            (now & GENERATION) == forks && !try_repair(word, now)) {
     }
@@ -159,7 +162,7 @@ void cb_fork_begin(const struct cb_fork_parts *all) {
     } else {
         process = cb_os_process();
     }
-    /* release: partner of the acquire in cb_fork_repair_if_child */
+    /* release: partner of the acquire in cb_fork_repair_if_child and get_word */
     bool first = atomic_compare_exchange_strong_explicit(&word_at, &none, wiped ? word : &plain_word,
                                                          memory_order_release, memory_order_relaxed);
     if (word != NULL && (!first || !wiped)) {

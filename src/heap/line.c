@@ -39,16 +39,8 @@ void cb_line_address(struct cb_line *line, uintptr_t address) {
     number_in_base(line, address, 16);
 }
 
-static void end_line(struct cb_line *line, void (*write)(const char *text, size_t length)) {
-    line->text[line->length] = '\n';
-    write(line->text, line->length + 1);
-    line->length = 0;
-}
-
 void cb_line_write(struct cb_line *line) {
-    end_line(line, cb_os_message);
-}
-
-void cb_line_print(struct cb_line *line) {
-    end_line(line, cb_os_print);
+    line->text[line->length] = '\n';
+    cb_os_message(line->text, line->length + 1);
+    line->length = 0;
 }

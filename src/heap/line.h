@@ -22,7 +22,4 @@ void cb_line_address(struct cb_line *line, uintptr_t address);
 /* Writes the line, with a newline, in one call, to what standard error was at start. */
 void cb_line_write(struct cb_line *line);
 
-/* The same to descriptor 2, whatever it is: the program has asked for the line. */
-void cb_line_print(struct cb_line *line);
-
 #endif

@@ -23,7 +23,7 @@
 static struct {
     cb_lock lock;     /* rank 2; guards `next`, `prev` and `purged_pages` of blocks that `nobody` owns */
     _Atomic bool any; /* relaxed: set before the thread that forked goes on */
-} lost;
+} lost = {.lock = CB_LOCK_INIT("lost.lock", CB_RANK_HEAP)};
 
 static struct cb_heap *const nobody = (struct cb_heap *)(void *)&lost;
 
@@ -75,12 +75,12 @@ static void release(struct cb_block *block) {
 /* Gives back the pages in which nothing lives and that were not given back before. */
 static void purge(struct cb_block *block, uint64_t live) {
     size_t units = cb_page_size >> CB_UNIT_SHIFT;
-    if (cb_options.purge == CB_PURGE_NEVER || units >= 64) {
+    if (cb_options.purge == CB_PURGE_NEVER || units >= CB_BLOCK_UNITS) {
         return;
     }
-    for (size_t from = 0, to; from < 64; from = to + units) {
+    for (size_t from = 0, to; from < CB_BLOCK_UNITS; from = to + units) {
         uint64_t page = (((uint64_t)1 << units) - 1), not = live | block->purged_pages;
-        for (to = from; to < 64 && (not >> to & page) == 0; to += units) {
+        for (to = from; to < CB_BLOCK_UNITS && (not >> to & page) == 0; to += units) {
             block->purged_pages |= page << to;
         }
         if (to > from) {
@@ -90,18 +90,12 @@ static void purge(struct cb_block *block, uint64_t live) {
     }
 }
 
-static void uncache_owner(const struct cb_heap *owner, size_t number) {
-    if (cb_owner_cache_is(owner->tag, number)) {
-        atomic_store_explicit(&cb_owner_cache[number % CB_OWNER_CACHE], 0, memory_order_relaxed);
-    }
-}
-
 /* The first free of an object in the block. */
 static void begin(const struct cb_heap *owner, struct cb_block *block) {
     uint64_t units;
     block->next = block->prev = count_live(block, &units);
     block->purged_pages = 0;
-    uncache_owner(owner, cb_block_number(block));
+    cb_owner_cache_drop(owner->tag, cb_block_number(block));
     atomic_store_explicit(&block->owner, nobody, memory_order_relaxed);
 }
 

@@ -6,7 +6,7 @@
  *
  *   malloc -> (bin, or run: done) -> cb_malloc_slow -> (medium: bin, or run: done) -> malloc_medium_slow
  *                                                    -> malloc_rest: large, refill, first use of a thread
- *   free   -> (top of the run: done) -> free_aside -> (small, own block: parked)
+ *   free   -> (top of the run: done) -> free_to_bin -> (small, own block: parked)
  *          -> cb_free_slow -> (own block: done) -> cb_free_not_own -> remote, large, foreign
  */
 #include "heap/malloc.h"
@@ -111,7 +111,8 @@ static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
  * bin are done here, without a call. `granule` is the address rotated, as in free: what is not a multiple of
  * a granule gives no block's number. Anything but a live small object has a map byte whose bin is full.
  */
-static inline __attribute__((always_inline)) void free_aside(struct cb_thread *t, void *ptr, size_t granule) {
+static inline __attribute__((always_inline)) void free_to_bin(struct cb_thread *t, void *ptr,
+                                                              size_t granule) {
     if (t->asked != 0) {
         /* Malloc asks the bins: the next request of this size will write to the object. */
         __builtin_prefetch(ptr, 1);
@@ -156,7 +157,7 @@ CB_EXPORT void CB_NAME(free)(void *ptr) {
             return;
         }
     }
-    free_aside(t, ptr, granule);
+    free_to_bin(t, ptr, granule);
 }
 
 /* Full bins, blocks that are not in cb_owner_cache, and what is not ours to free. */
@@ -219,15 +220,10 @@ CB_NOINLINE void cb_free_not_own(void *ptr) {
     }
 }
 
-static void *no_memory(void) {
-    errno = ENOMEM;
-    return NULL;
-}
-
 /* The system has no block to give, but there may be pages that are not enough for one. */
 static void *last_pages(size_t size) {
     void *p = cb_large_alloc_free(size, 0);
-    return p != NULL ? p : no_memory();
+    return p != NULL ? p : cb_no_memory();
 }
 
 /* The granule of the newest object in a bin, if it is long enough; 0: it is not, or there is none. */
@@ -289,12 +285,12 @@ static CB_NOINLINE void *malloc_rest(size_t size) {
     size = size == 0 ? 1 : size;
     if (size > CB_MEDIUM_MAX) {
         void *p = cb_malloc_large(size, 0, false);
-        return p != NULL ? p : no_memory();
+        return p != NULL ? p : cb_no_memory();
     }
     cb_fork_repair_if_child();
     struct cb_heap *heap = cb_thread_heap();
     if (heap == NULL) {
-        return no_memory();
+        return cb_no_memory();
     }
     if (size > CB_SMALL_MAX) {
         return cb_malloc_medium(heap, size);

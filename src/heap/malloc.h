@@ -9,6 +9,14 @@
 #include "heap/names.h"
 #include "heap/types.h"
 
+#include <errno.h>
+
+/* What a public function returns that has no memory to give. */
+static inline void *cb_no_memory(void) {
+    errno = ENOMEM;
+    return NULL;
+}
+
 /* The cold and the lukewarm halves of malloc and free; malloc.c prints the call tree. */
 void *cb_malloc_slow(size_t size);
 void *cb_malloc_medium(struct cb_heap *heap, size_t size);

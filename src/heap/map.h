@@ -60,6 +60,13 @@ static inline bool cb_owner_cache_is(uint64_t tag, size_t number) {
            tag;
 }
 
+/* The block is nobody's from now on. */
+static inline void cb_owner_cache_drop(uint64_t tag, size_t number) {
+    if (cb_owner_cache_is(tag, number)) {
+        atomic_store_explicit(&cb_owner_cache[number % CB_OWNER_CACHE], 0, memory_order_relaxed);
+    }
+}
+
 static inline uint8_t *cb_map_at(uintptr_t p) {
     return cb_map + (p >> CB_GRANULE_SHIFT);
 }
@@ -324,17 +331,17 @@ static inline uint8_t *cb_map_link(const uint8_t *at) {
     return spread != 0 ? cb_map_at_quad(cb_map_gather(cb_map_little_endian(spread)) << CB_QUAD_SHIFT) : NULL;
 }
 
-/* The first byte in [m, end) whose state is `state`, dead or remote; or end. */
-static inline __attribute__((always_inline)) uint8_t *cb_map_find(uint8_t *m, uint8_t *end, size_t state) {
+/* The first byte of an object that was freed remotely in [m, end), or end. */
+static inline uint8_t *cb_map_find_remote(uint8_t *m, uint8_t *end) {
     while (m < end && ((uintptr_t)m & 7) != 0) {
-        if ((cb_map_get(m) & CB_STATE) == state) {
+        if ((cb_map_get(m) & CB_STATE) == CB_REMOTE) {
             return m;
         }
         m++;
     }
     while (m < end) {
         uint64_t eight = __atomic_load_n((uint64_t *)(void *)m, __ATOMIC_RELAXED);
-        uint64_t found = eight & (state == CB_DEAD ? eight << 1 : ~(eight << 1)) & 0x8080808080808080ULL;
+        uint64_t found = eight & ~(eight << 1) & 0x8080808080808080ULL;
         if (found != 0) {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
             m += __builtin_clzll(found) >> 3;
@@ -346,16 +353,6 @@ static inline __attribute__((always_inline)) uint8_t *cb_map_find(uint8_t *m, ui
         m += 8;
     }
     return end;
-}
-
-/* The first byte of a dead run in [m, end), or end. m is not inside a dead run. */
-static inline uint8_t *cb_map_find_dead(uint8_t *m, uint8_t *end) {
-    return cb_map_find(m, end, CB_DEAD);
-}
-
-/* The first byte of an object that was freed remotely in [m, end), or end. */
-static inline uint8_t *cb_map_find_remote(uint8_t *m, uint8_t *end) {
-    return cb_map_find(m, end, CB_REMOTE);
 }
 
 /*

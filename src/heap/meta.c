@@ -16,7 +16,7 @@ static struct {
     cb_lock lock;            /* rank 5 */
     uintptr_t cursor, limit; /* guarded by lock, as is all that follows */
     size_t total;
-} meta;
+} meta = {.lock = CB_LOCK_INIT("meta.lock", CB_RANK_META)};
 
 /* In the child of a fork without handlers, the lock may be held by a thread that exists no more: that comes
  * first. */

@@ -14,7 +14,6 @@ void *cb_meta_take(size_t size);
 /* The same in whole pages. */
 void *cb_meta_take_pages(size_t size);
 
-
 /* Bytes mapped for metadata by this module. */
 size_t cb_meta_total(void);
 

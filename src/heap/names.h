@@ -11,6 +11,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* What glibc's malloc.h declares beyond the usual. Programs for another libc that want it declare it themselves. */
+#ifndef __GLIBC__
+struct mallinfo {
+    int arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
+};
+struct mallinfo2 {
+    size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
+};
+#define M_TRIM_THRESHOLD (-1)
+void *pvalloc(size_t size);
+int malloc_trim(size_t pad);
+void malloc_stats(void);
+int malloc_info(int options, FILE *stream);
+struct mallinfo mallinfo(void);
+struct mallinfo2 mallinfo2(void);
+int mallopt(int parameter, int value);
+#endif
+
 #ifdef CB_PREFIXED
 #define CB_NAME(name) cb_##name
 #else

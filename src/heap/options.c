@@ -125,6 +125,26 @@ static bool parse_path(struct part part, char *value) {
     return true;
 }
 
+size_t cb_options_expand(const char *path, char *to, size_t room) {
+    size_t length = 0;
+    for (const char *at = path; *at != '\0'; at++) {
+        struct cb_line part = {.length = 0};
+        if (*at == '%' && *++at != '%') {
+            cb_line_number(&part, (size_t)(*at == 'p' ? cb_os_process() : cb_os_time()));
+        } else {
+            cb_line_text(&part, at, 1);
+        }
+        if (part.length >= room - length) {
+            to[length] = '\0';
+            return room;
+        }
+        memcpy(to + length, part.text, part.length);
+        length += part.length;
+    }
+    to[length] = '\0';
+    return length;
+}
+
 /* Unknown key: false, *known false. */
 static bool parse_one(struct cb_options *options, struct part key, struct part value, bool *known) {
     *known = true;

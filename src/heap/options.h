@@ -71,6 +71,12 @@ static inline void cb_options_set_reserve(size_t bytes) {
 unsigned cb_options_parse(struct cb_options *options, const char *text, bool quiet);
 
 /*
+ * A path that an option names, with %p, the process, %t, the time in seconds, and %% replaced. Returns its length;
+ * `room` where it does not fit, and then `to` is as much of it as does.
+ */
+size_t cb_options_expand(const char *path, char *to, size_t room);
+
+/*
  * Reads CUTBACK_OPTIONS, once, as soon as libc has an environment: at the first allocation, or in a constructor. Not
  * where the process has more rights than its user (AT_SECURE).
  */

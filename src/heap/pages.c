@@ -1,8 +1,8 @@
 /*
  * pages.c: the page allocator. See pages.h.
  *
- * Layer: heap. Threads: any. Locks: grow_lock (rank 3) guards the ranges; pages.lock (rank 4), which is that of the
- * extents, guards what is free. No system call is made under pages.lock.
+ * Layer: heap. Threads: any. Locks: grow_lock (rank 3) guards the ranges; cb_extents.lock (rank 4) guards what is free,
+ * and no system call is made under it.
  */
 #include "heap/pages.h"
 
@@ -13,8 +13,8 @@
 #include "heap/range.h"
 #include "heap/reserve.h"
 
-static cb_lock
-    grow_lock; /* rank 3: one thread at a time asks the system for more; the others need not wait for it */
+/* Rank 3: one thread at a time asks the system for more; the others need not wait for it. */
+static cb_lock grow_lock = CB_LOCK_INIT("grow_lock", CB_RANK_GROW);
 
 static bool refused; /* the system has when it was last asked; guarded by grow_lock */
 
@@ -39,7 +39,7 @@ static size_t least_growth(size_t size, size_t align, size_t need) {
 
 /*
  * More memory from the system: what is needed, or a sixteenth of what there is; if it has not as much, or had nothing
- * when it was last asked, just what will do. Under grow_lock; takes pages.lock for what it adds.
+ * when it was last asked, just what will do. Under grow_lock; takes cb_extents.lock for what it adds.
  */
 static bool grow(size_t size, size_t align) {
     size_t total = cb_range_total();
@@ -79,8 +79,8 @@ static uintptr_t take_free(size_t size, size_t align, struct cb_dirty *dirty) {
 }
 
 /*
- * Takes pages with pages.lock held, on entry and on return; not while memory is asked for. 0: the system has no more.
- * Others may take what this thread has asked for; then it asks again.
+ * Takes pages with cb_extents.lock held, on entry and on return; not while memory is asked for. 0: the system has no
+ * more. Others may take what this thread has asked for; then it asks again.
  */
 static uintptr_t take(size_t size, size_t align, struct cb_dirty *dirty) {
     uintptr_t at = take_free(size, align, dirty);
@@ -122,7 +122,7 @@ uintptr_t cb_pages_take_block(struct cb_heap *owner, struct cb_dirty *dirty) {
     cb_extent_lock();
     uintptr_t at = take(CB_BLOCK_SIZE, CB_BLOCK_SIZE, dirty);
     if (at != 0) {
-        /* relaxed: readers that care are under the lock, see outside_blocks */
+        /* relaxed: readers that care are under the lock, see cb_extent_outside_blocks */
         atomic_store_explicit(&cb_block_of(at)->owner, owner, memory_order_relaxed);
         cb_excess_count_block(true);
     }
@@ -211,6 +211,7 @@ bool cb_pages_each_large(size_t (*visit)(uintptr_t p, void *context), void *cont
     if (!cb_lock_until(&cb_extents.lock, milliseconds)) {
         return false;
     }
+    /* acquire, as the next: partners of the releases in range.c, so that the metadata is there */
     uint32_t count = atomic_load_explicit(&cb_range_count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++) {
         uintptr_t start = atomic_load_explicit(&cb_ranges[i].start, memory_order_relaxed);

@@ -1,7 +1,7 @@
 /*
  * pages.h: the page allocator: extents of whole pages for blocks and for large objects.
  *
- * Layer: heap, above the ranges. Threads: any; everything is guarded by pages.lock inside.
+ * Layer: heap, above the ranges. Threads: any; everything is guarded by cb_extents.lock inside.
  *
  * Free memory is in extent.h; excess.h says how much of it goes back to the system. A large object keeps its node in
  * the granule map, at the bytes of its first page, as a free extent does.

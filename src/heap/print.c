@@ -24,7 +24,8 @@ enum reason { AT_EXIT, ON_SIGNAL, ON_CALL };
 
 /* One report at a time; on the stack of a signal handler there may be little room. */
 static struct {
-    _Atomic uint64_t holder;        /* rank 0: the process of the thread that is printing; 0: none is */
+    _Atomic uint64_t holder;        /* rank 0: the process of the thread that is printing; 0: none is.
+                                       Acquire in take_report, release in drop_report */
     size_t length;                  /* guarded by holder, as all that follows */
     char text[6144];                /* more than all figures at their largest take */
     char path[CB_OPTION_PATH * 11]; /* two characters may become 20 digits */
@@ -287,23 +288,6 @@ static void read_program(void) {
     report.program[to] = '\0';
 }
 
-/* The path that the option names, %p and %t replaced. */
-static void expand_path(const char *from) {
-    struct cb_line number = {.length = 0};
-    size_t to = 0;
-    for (; *from != '\0'; from++) {
-        if (*from != '%' || *++from == '%') {
-            report.path[to++] = *from;
-            continue;
-        }
-        number.length = 0;
-        cb_line_number(&number, (size_t)(*from == 'p' ? cb_os_process() : cb_os_time()));
-        memcpy(report.path + to, number.text, number.length);
-        to += number.length;
-    }
-    report.path[to] = '\0';
-}
-
 static void tell_in_a_line(const char *what, const char *which) {
     struct cb_line line = {.length = 0};
     cb_line_string(&line, "cutback: ");
@@ -318,7 +302,7 @@ static void write_report(enum reason reason) {
     } else if (cb_options.stats_file[0] == '\0') {
         cb_os_message(report.text, report.length);
     } else {
-        expand_path(cb_options.stats_file);
+        cb_options_expand(cb_options.stats_file, report.path, sizeof report.path);
         if (!cb_os_save(report.path, report.text, report.length)) {
             tell_in_a_line("stats_file: cannot write to ", report.path);
         }

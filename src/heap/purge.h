@@ -14,9 +14,6 @@
 #include "heap/pages.h"
 #include "heap/types.h"
 
-#define CB_UNIT_SHIFT 12 /* what a bit of dead_pages and purged_pages stands for */
-#define CB_UNIT_GRANULES ((size_t)1 << (CB_UNIT_SHIFT - CB_GRANULE_SHIFT))
-
 /* Medium space: the [p, p + granules) of a block is dead: pages wholly inside may go back, now or later. */
 void cb_purge_died(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 

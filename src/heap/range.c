@@ -249,6 +249,7 @@ bool cb_range_begins(uintptr_t start) {
 
 size_t cb_range_total(void) {
     size_t total = 0;
+    /* acquire: partner of the release in open_range; the sizes are figures */
     uint32_t count = atomic_load_explicit(&cb_range_count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++) {
         total += atomic_load_explicit(&cb_ranges[i].size, memory_order_relaxed);

@@ -20,7 +20,7 @@
     ((size_t)1 << 20) /* ranges start at multiples of this, and grow by them while they can */
 
 struct cb_range {
-    _Atomic uintptr_t start; /* written once, before `size` */
+    _Atomic uintptr_t start; /* written once, before `size`, and published with it; relaxed */
     _Atomic size_t size;     /* bytes in use; grows. Release when it grows, so that the metadata is there */
     uintptr_t table_end;     /* the block table is mapped up to here; guarded by grow_lock */
 };

@@ -30,7 +30,7 @@
 #define SMALL_STEPS (CB_STEP / CB_STEP_SMALL)
 #define STRETCH_MOST CB_TO_GRANULES(CB_STEP_SMALL) /* of a longer stretch, the first dead runs will do */
 
-#define PAGE ((size_t)256) /* granules; in an object's alignment */
+#define PAGE CB_UNIT_GRANULES /* in an object's alignment */
 
 /* So many granules at a multiple of `align` granules, which is 1 in the small space. */
 struct request {
@@ -274,7 +274,7 @@ static bool refill(struct cb_heap *heap, const struct request *wanted) {
         return true;
     }
     /* The system has no more memory, or had none lately: what is parked dies, and then all holes are known. */
-    bool died = cb_bin_drain(heap);
+    bool died = cb_bin_empty_all_locked(heap);
     if (!was_tight) {
         cb_block_become_tight(heap);
     }
@@ -343,7 +343,7 @@ bool cb_refill_give_pages(size_t size) {
         return false;
     }
     size_t blocks = heap->blocks;
-    if (cb_bin_drain(heap)) {
+    if (cb_bin_empty_all_locked(heap)) {
         leave_blocks(heap);
     }
     bool some = heap->blocks < blocks;

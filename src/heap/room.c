@@ -13,7 +13,7 @@ static struct {
     cb_lock lock;         /* rank 4 */
     struct cb_large *all; /* guarded by lock, as is what follows */
     uint32_t generation;  /* of the list; rises when a forked child abandons it */
-} rooms;
+} rooms = {.lock = CB_LOCK_INIT("rooms.lock", CB_RANK_PAGES)};
 
 /* In the child of a fork without handlers, the lock may be held by a thread that exists no more: that comes
  * first. */
@@ -140,13 +140,6 @@ bool cb_room_total_until(size_t *total, uint64_t milliseconds) {
     }
     cb_lock_drop(&rooms.lock);
     return true;
-}
-
-size_t cb_room_total(void) {
-    size_t total;
-    cb_fork_repair_if_child();
-    cb_room_total_until(&total, CB_LOCK_WAIT);
-    return total;
 }
 
 void cb_room_after_fork(void) {

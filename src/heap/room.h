@@ -56,10 +56,10 @@ void cb_room_leave(struct cb_large *node);
 /* Gives the rooms of all objects back to the page allocator. True when there was one. */
 bool cb_room_give_back(void);
 
-/* Bytes in the rooms of all objects. */
-size_t cb_room_total(void);
-
-/* The same in a process that needs no repair, if the lock is to be had until then (see cb_lock_until). */
+/*
+ * Bytes in the rooms of all objects, in a process that needs no repair, if the lock is to be had until then (see
+ * cb_lock_until).
+ */
 bool cb_room_total_until(size_t *total, uint64_t milliseconds);
 
 /* In a forked child: forgets the list when another thread was changing it. */

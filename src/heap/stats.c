@@ -33,7 +33,7 @@ static void add_heap(struct cb_heap *heap, void *context) {
     struct cb_stats *stats = context;
     stats->blocks += read_figure(&heap->used) << CB_GRANULE_SHIFT;
     stats->dead += read_figure(&heap->dead) << CB_GRANULE_SHIFT;
-    stats->dead_pages += read_figure(&heap->dead_pages) << 12;
+    stats->dead_pages += read_figure(&heap->dead_pages) << CB_UNIT_SHIFT;
     stats->heaps++;
     stats->running += atomic_load_explicit(&heap->state, memory_order_relaxed) == CB_HEAP_RUNNING;
     stats->swept += read_figure(&heap->swept) << CB_GRANULE_SHIFT;

@@ -40,7 +40,7 @@
 
 static struct {
     cb_lock lock;                 /* rank 1 */
-    struct cb_heap *_Atomic all;  /* changed under lock; release by link_heap, acquire by whoever walks it */
+    struct cb_heap *_Atomic all;  /* changed under lock; release in new_heap, acquire in all_heaps */
     struct cb_heap *_Atomic hand; /* whose mark was last looked at; relaxed: a hint */
     struct cb_heap *warm; /* idle heaps as their threads left them; guarded by lock, as is all that follows */
     struct cb_heap *cold; /* those that have given up what they could */
@@ -48,13 +48,14 @@ static struct {
     bool started;
     pthread_key_t key;          /* valid while key_state is KEY_TAKEN */
     _Atomic uint32_t key_state; /* release and acquire in take_key */
-} heaps;
+} heaps = {.lock = CB_LOCK_INIT("heaps.lock", CB_RANK_HEAPS)};
 
 struct cb_heap *_Atomic *const cb_heaps_list = &heaps.all;
 
 enum { KEY_NONE = 0, KEY_IN_HAND = 1, KEY_TAKEN = 2 };
 
 static struct cb_heap *all_heaps(void) {
+    /* acquire: partner of the release in new_heap */
     return atomic_load_explicit(&heaps.all, memory_order_acquire);
 }
 
@@ -73,10 +74,9 @@ static void set_state(struct cb_heap *heap, enum cb_heap_state state) {
 }
 
 /* The thread has no heap from now on. */
-static void leave(void) {
-    uint32_t exits = cb_thread.exits, generation = cb_thread.generation;
-    cb_thread =
-        (struct cb_thread){.run = CB_NO_RUN, .tag = CB_NO_TAG, .exits = exits, .generation = generation};
+static void leave(struct cb_thread *t) {
+    *t = (struct cb_thread){
+        .run = CB_NO_RUN, .tag = CB_NO_TAG, .exits = t->exits, .generation = t->generation};
 }
 
 static void make_idle(struct cb_heap *heap) {
@@ -127,7 +127,7 @@ static void came_over(bool was_there) {
     struct cb_heap *mine = cb_thread.heap;
     bool frozen = mine != NULL && state_of(mine) == CB_HEAP_FROZEN;
     if (frozen && mine->torn) {
-        leave();
+        leave(&cb_thread);
     } else if (frozen) {
         cb_alive_renew(&mine->alive);
         set_state(mine, CB_HEAP_RUNNING);
@@ -151,20 +151,20 @@ static void (*const repair[])(void) = {cb_reserve_after_fork,
                                        NULL};
 static const struct cb_fork_parts fork_parts = {repair, came_over};
 
-/* Takes what the thread has in cb_thread into the heap and leaves the thread without one. */
-static void detach(struct cb_heap *heap) {
-    heap->space[CB_SMALL].run = cb_thread.run;
-    heap->asked = cb_thread.asked;
-    leave();
+/* Takes what the thread has of its heap into the heap and leaves the thread without one. */
+static void detach(struct cb_thread *t) {
+    t->heap->space[CB_SMALL].run = t->run;
+    t->heap->asked = t->asked;
+    leave(t);
 }
 
-static void attach(struct cb_heap *heap) {
-    cb_thread.run = heap->space[CB_SMALL].run;
-    cb_thread.asked = heap->asked;
-    cb_thread.bins = heap->bins;
-    cb_thread.map = cb_map;
-    cb_thread.heap = heap;
-    cb_thread.tag = heap->tag;
+static void attach(struct cb_thread *t, struct cb_heap *heap) {
+    t->run = heap->space[CB_SMALL].run;
+    t->asked = heap->asked;
+    t->bins = heap->bins;
+    t->map = cb_map;
+    t->heap = heap;
+    t->tag = heap->tag;
 }
 
 /* The calling thread has the heap. Under its lock: whoever frees into a parked heap lets objects of it die. */
@@ -196,7 +196,7 @@ static void park(struct cb_heap *heap, bool cold) {
     if (!heap->warm) {
         cool(heap);
     }
-    detach(heap);
+    detach(&cb_thread);
     cb_alive_drop(&heap->alive);
     cb_lock_take(&heaps.lock);
     set_state(heap, CB_HEAP_PARKED);
@@ -207,7 +207,7 @@ static void park(struct cb_heap *heap, bool cold) {
 /* Does something in the place of the thread that a heap does not have, and parks it. */
 static void park_in_place(struct cb_heap *heap, bool cold) {
     struct cb_thread mine = cb_thread;
-    attach(heap);
+    attach(&cb_thread, heap);
     park(heap, cold);
     cb_thread = mine;
 }
@@ -344,6 +344,7 @@ static struct cb_heap *new_heap(void) {
         return NULL;
     }
     heap->bins = bins;
+    heap->lock = (cb_lock)CB_LOCK_INIT("heap->lock", CB_RANK_HEAP);
     heap->space[CB_SMALL].run = heap->space[CB_MEDIUM].run = CB_NO_RUN;
     cb_alive_init(&heap->alive);
     cb_lock_take(&heaps.lock);
@@ -377,7 +378,7 @@ static CB_NOINLINE struct cb_heap *start_thread(void) {
         return NULL;
     }
     run_heap(heap);
-    attach(heap);
+    attach(&cb_thread, heap);
     if (first) {
         cb_fork_watch();
     }

@@ -18,6 +18,9 @@
  *   dead run     a stretch of freed granules; its first and its last map byte carry its length.
  *   bin          per size, the most recent frees, newest on top. An object in a bin is parked. Medium objects have
  *                16 bins per doubling, by the least length of a class; each keeps the length that it has.
+ *   to die       an object dies when its granules become a dead run: out of a bin, or when another thread collects it.
+ *   to flush, empty, shrink a bin: its oldest entries die; all of them do; it may hold less from now on.
+ *   drain        the program frees and does not allocate: bins are flushed whole, and emptied now and then.
  *   sweep        the walk over a block's map that turns dead runs into runs.
  *   hole         a dead run, or several side by side, that a sweep left since it was too short.
  *   tight        a heap that the system has refused a block to, until much has been freed or had since. The
@@ -42,7 +45,8 @@
  *   - An entry of a bin is parked, and every parked object is in exactly one bin.
  *
  * Lock ranks, in the order of taking: report.holder (0), heaps.lock (1), a heap's lock (2) or lost.lock (2),
- * grow_lock (3), rooms.lock or pages.lock (4, one of the two at a time), meta.lock (5). No other locks exist.
+ * grow_lock (3), rooms.lock or cb_extents.lock (4, one of the two at a time), meta.lock (5). No other locks exist.
+ * The build for tests asserts this order (os/rank.h), but for report.holder, which is no cb_lock.
  */
 #ifndef CB_HEAP_TYPES_H
 #define CB_HEAP_TYPES_H
@@ -65,6 +69,9 @@
 #define CB_BLOCK_SHIFT 18
 #define CB_BLOCK_SIZE ((size_t)1 << CB_BLOCK_SHIFT)
 #define CB_BLOCK_GRANULES (CB_BLOCK_SIZE >> CB_GRANULE_SHIFT)
+#define CB_UNIT_SHIFT 12 /* a unit of a block, which has a bit in each of its words about pages */
+#define CB_UNIT_GRANULES ((size_t)1 << (CB_UNIT_SHIFT - CB_GRANULE_SHIFT))
+#define CB_BLOCK_UNITS (CB_BLOCK_SIZE >> CB_UNIT_SHIFT)
 #define CB_SMALL_GRANULES 63
 #define CB_SMALL_MAX (CB_SMALL_GRANULES * CB_GRANULE) /* bytes */
 #define CB_MEDIUM_MAX ((size_t)32 << 10)              /* bytes */
@@ -97,6 +104,15 @@
 #define CB_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define CB_COLD __attribute__((noinline, cold))
 #define CB_NOINLINE __attribute__((noinline))
+
+/* The ranks of CB_LOCK_INIT: see above. */
+enum cb_lock_rank {
+    CB_RANK_HEAPS = 1,
+    CB_RANK_HEAP,  /* heap->lock, lost.lock */
+    CB_RANK_GROW,  /* grow_lock */
+    CB_RANK_PAGES, /* rooms.lock, cb_extents.lock */
+    CB_RANK_META
+};
 
 enum cb_space_kind { CB_SMALL, CB_MEDIUM, CB_SPACES };
 
@@ -133,12 +149,13 @@ struct cb_block {
                               what is longer than holes_rest begins in [holes_from, CB_HOLES_UNIT * (1 +
                               holes_to)) */
     uint8_t holes_to, holes_rest;
-    uint8_t queue;         /* 0: in none; 1 + eighths dead: waiting for a sweep; CB_SWEEP_QUEUES + a length:
+    uint8_t queue;       /* 0: in none; 1 + eighths dead: waiting for a sweep; CB_SWEEP_QUEUES + a length:
                               waiting with holes of up to that length; small space only */
-    uint8_t purge_class;   /* of purge.c, by its dead pages; CB_PURGE_CLASSES: it has none */
-    uint8_t unit_dead[64]; /* granules of each unit that are in dead runs; 0 when it is full */
+    uint8_t purge_class; /* of purge.c, by its dead pages; CB_PURGE_CLASSES: it has none */
+    uint8_t unit_dead[CB_BLOCK_UNITS]; /* granules of each unit that are in dead runs; 0 when it is full */
 };
 _Static_assert(sizeof(struct cb_block) == 192, "three cache lines");
+_Static_assert(CB_BLOCK_UNITS == 64, "a bit for each unit in a word");
 
 /*
  * The most recent frees of one size, as numbers of granules. Where the newest is, and how far a bin may be

@@ -1,5 +1,5 @@
 /*
- * append.c: adds to a file that several processes write to; reads a short one.
+ * append.c: adds to a file that several processes write to; reads the start of one.
  *
  * Layer: os. Threads: any.
  */
@@ -24,7 +24,11 @@ size_t cb_os_load(const char *path, char *text, size_t room) {
     if (file < 0) {
         return 0;
     }
-    long got = cb_syscall(SYS_read, file, text, room);
+    size_t length = 0;
+    for (long got = 1; got > 0 && length < room;) {
+        got = cb_syscall(SYS_read, file, text + length, room - length);
+        length += got > 0 ? (size_t)got : 0;
+    }
     cb_syscall(SYS_close, file);
-    return got > 0 ? (size_t)got : 0;
+    return length;
 }

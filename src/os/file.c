@@ -6,6 +6,7 @@
 #include "os/file.h"
 
 #include "os/os.h"
+#include "os/status.h"
 #include "os/syscall.h"
 
 #include <errno.h>
@@ -22,12 +23,13 @@
 #define READABLE_BY_OWNER 0600
 
 static bool identify(int descriptor, uint64_t *device, uint64_t *inode) {
-    struct statx status = {.stx_mask = 0};
-    if (descriptor < 0 || cb_syscall(SYS_statx, descriptor, "", AT_EMPTY_PATH, STATX_INO, &status) != 0) {
+    struct cb_status status = {.mask = 0};
+    if (descriptor < 0 ||
+        cb_syscall(SYS_statx, descriptor, "", AT_EMPTY_PATH, CB_STATUS_INODE, &status) != 0) {
         return false;
     }
-    *device = (uint64_t)status.stx_dev_major << 32 | status.stx_dev_minor;
-    *inode = status.stx_ino;
+    *device = (uint64_t)status.device_major << 32 | status.device_minor;
+    *inode = status.inode;
     return true;
 }
 
@@ -135,20 +137,6 @@ void cb_file_close(struct cb_file *file) {
     if (is_of_file(file, descriptor)) {
         cb_syscall(SYS_close, descriptor);
     }
-}
-
-size_t cb_file_read(const char *path, char *to, size_t room) {
-    long descriptor = cb_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) {
-        return 0;
-    }
-    size_t length = 0;
-    for (long got = 1; got > 0 && length < room;) {
-        got = cb_syscall(SYS_read, descriptor, to + length, room - length);
-        length += got > 0 ? (size_t)got : 0;
-    }
-    cb_syscall(SYS_close, descriptor);
-    return length;
 }
 
 size_t cb_file_link(const char *path, char *to, size_t room) {

@@ -38,9 +38,6 @@ int cb_file_map(struct cb_file *file, uint64_t offset, size_t size, void **mappe
 /* Closes the descriptor if it is still the file's. */
 void cb_file_close(struct cb_file *file);
 
-/* Reads up to `room` bytes of a file; the number read, or 0. */
-size_t cb_file_read(const char *path, char *to, size_t room);
-
 /* The target of a symbolic link, ended by a zero byte: its length, or 0. */
 size_t cb_file_link(const char *path, char *to, size_t room);
 

@@ -18,6 +18,7 @@ void cb_lock_slow(cb_lock *lock) {
     while (atomic_exchange_explicit(&lock->state, 2, memory_order_acquire) != 0) {
         cb_os_wait(&lock->state, 2);
     }
+    cb_lock_note_hold(lock);
 }
 
 bool cb_lock_until(cb_lock *lock, uint64_t milliseconds) {

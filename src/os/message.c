@@ -10,6 +10,7 @@
  */
 #include "os/os.h"
 
+#include "os/status.h"
 #include "os/syscall.h"
 
 #include <errno.h>
@@ -36,21 +37,21 @@ static _Atomic bool noted;         /* release in cb_os_note_stderr, acquire in l
 static _Atomic int kept = -1;      /* the copy; relaxed, the kernel is asked what it is */
 static _Atomic bool waited;        /* for room, in vain, and nothing has been written since; relaxed */
 
-static bool extended_status(int descriptor, struct statx *status) {
-    unsigned want = STATX_TYPE | STATX_INO | STATX_BTIME;
+static bool extended_status(int descriptor, struct cb_status *status) {
+    unsigned want = CB_STATUS_TYPE | CB_STATUS_INODE | CB_STATUS_BIRTH;
     return cb_syscall(SYS_statx, descriptor, "", AT_EMPTY_PATH, want, status) == 0;
 }
 
-static uint64_t time_made(const struct statx *status) {
-    bool given = S_ISREG(status->stx_mode) && (status->stx_mask & STATX_BTIME) != 0;
-    return given ? (uint64_t)status->stx_btime.tv_sec * 1000000000 + status->stx_btime.tv_nsec : 0;
+static uint64_t time_made(const struct cb_status *status) {
+    bool given = S_ISREG(status->mode) && (status->mask & CB_STATUS_BIRTH) != 0;
+    return given ? (uint64_t)status->birth.seconds * 1000000000 + status->birth.nanoseconds : 0;
 }
 
 /* False when that cannot be known: no such descriptor, or a filter refuses to say. */
 #if CB_SYSCALL_DIRECT /* where libc's structure is the kernel's; filters seldom refuse this call */
 static bool look(int descriptor, struct file *file) {
     struct stat status = {.st_mode = 0};
-    struct statx more = {.stx_mask = 0};
+    struct cb_status more = {.mask = 0};
     if (cb_syscall(SYS_fstat, descriptor, &status) != 0) {
         return false;
     }
@@ -62,12 +63,12 @@ static bool look(int descriptor, struct file *file) {
 }
 #else
 static bool look(int descriptor, struct file *file) {
-    struct statx status = {.stx_mask = 0};
+    struct cb_status status = {.mask = 0};
     if (!extended_status(descriptor, &status)) {
         return false;
     }
-    *file = (struct file){.device = (uint64_t)status.stx_dev_major << 32 | status.stx_dev_minor,
-                          .inode = status.stx_ino,
+    *file = (struct file){.device = (uint64_t)status.device_major << 32 | status.device_minor,
+                          .inode = status.inode,
                           .made = time_made(&status)};
     return true;
 }
@@ -75,6 +76,7 @@ static bool look(int descriptor, struct file *file) {
 
 static bool leads_there(int descriptor) {
     struct file now;
+    /* acquire: partner of the release in cb_os_note_stderr */
     return descriptor >= 0 && atomic_load_explicit(&noted, memory_order_acquire) && look(descriptor, &now) &&
            now.device == standard_error.device && now.inode == standard_error.inode &&
            now.made == standard_error.made;

@@ -37,6 +37,12 @@ size_t cb_os_page_size(void);
  */
 uintptr_t cb_os_address_end(void);
 
+/*
+ * An address above every frame of the first thread, in the mapping of its stack: where the kernel put what it had to tell.
+ * 0 while that is not known.
+ */
+uintptr_t cb_os_stack_end(void);
+
 /* A number that differs from process to process, for the placement of the heap; not for secrets. */
 uint64_t cb_os_random(void);
 
@@ -57,7 +63,7 @@ bool cb_os_purge(void *start, size_t size);
 
 /*
  * Moves the pages at `from` to `to` without copying, replacing what is mapped at `to`; `from` stays mapped
- * and reads as zero. False, with nothing changed, where the system cannot (Linux before 5.7).
+ * and reads as zero. False, with nothing changed, where the system cannot (Linux before 5.7; an emulator).
  */
 bool cb_os_move(void *from, void *to, size_t size);
 
@@ -83,7 +89,7 @@ enum cb_os_grant cb_os_grant(size_t size);
 
 /*
  * Marks one page so that a forked child finds it zeroed. False on a system that cannot (Linux before 4.14; an
- * emulator that takes any advice and does nothing).
+ * emulator).
  */
 bool cb_os_wipe_on_fork(void *page);
 
@@ -155,11 +161,13 @@ struct cb_os_tally {
 void cb_os_tally(struct cb_os_tally *tally);
 
 /*
- * Fault injection, in the build with prefixed names only: after `calls` more system calls that can run out of
+ * Fault injection, in the build for tests only, where the environment may also say how large pages are
+ * (CUTBACK_TEST_PAGE_SIZE: larger than they are) and where addresses end (CUTBACK_TEST_ADDRESS_BITS): after
+ * `calls` more system calls that can run out of
  * memory (map, purge, move), each of them fails until this is called again; a negative number switches it
  * off.
  */
-#ifdef CB_INJECT
+#ifdef CB_TESTING
 void cb_os_inject(int calls);
 
 /* How many such calls there were, refused ones included. */

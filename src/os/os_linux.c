@@ -10,7 +10,6 @@
 #include "os/vdso.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Of the kernel's headers, which not every C library brings along. */
+#define FUTEX_WAIT_PRIVATE 128
+#define FUTEX_WAKE_PRIVATE 129
 /* Absent from older headers. */
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -36,7 +38,7 @@
 #define MADV_POPULATE_READ 22
 #endif
 
-#ifdef CB_INJECT
+#ifdef CB_TESTING
 static _Atomic int inject = -1; /* relaxed, as the next: set and read by the one thread of a test */
 static _Atomic int calls_made;
 
@@ -109,6 +111,29 @@ static inline void assume_mapped(ptrdiff_t size) {
 }
 #endif
 
+#ifdef CB_TESTING
+/* Pages larger than the system's: there is nothing at addresses that are no multiples of them. */
+static bool assumed_page_at(const void *start) {
+    return ((uintptr_t)start & (cb_os_page_size() - 1)) == 0;
+}
+
+/* What a test wants instead of the system's answer. */
+static size_t assumed(const char *variable, size_t real) {
+    const char *text = getenv(variable);
+    return text != NULL ? strtoul(text, NULL, 0) : real;
+}
+#else
+static bool assumed_page_at(const void *start) {
+    (void)start;
+    return true;
+}
+
+static size_t assumed(const char *variable, size_t real) {
+    (void)variable;
+    return real;
+}
+#endif
+
 #if defined(__aarch64__)
 #define CLOCK_NAME "__kernel_clock_gettime"
 #else
@@ -139,7 +164,8 @@ bool cb_os_begin(void) {
     uintptr_t clock = cb_vdso_find(getauxval(AT_SYSINFO_EHDR), CLOCK_NAME);
     atomic_store_explicit(&vdso_clock, (clock_function *)clock, memory_order_relaxed);
     atomic_store_explicit(&random_at, getauxval(AT_RANDOM), memory_order_relaxed);
-    atomic_store_explicit(&page_size, getauxval(AT_PAGESZ), memory_order_relaxed);
+    atomic_store_explicit(&page_size, assumed("CUTBACK_TEST_PAGE_SIZE", getauxval(AT_PAGESZ)),
+                          memory_order_relaxed);
     cb_os_note_stderr();
     atomic_store_explicit(&rights, getauxval(AT_SECURE) == 0 ? RIGHTS_OF_USER : RIGHTS_MORE,
                           memory_order_relaxed);
@@ -159,7 +185,11 @@ size_t cb_os_page_size(void) {
 
 uintptr_t cb_os_address_end(void) {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    return (uintptr_t)1 << (64 - __builtin_clzl(here));
+    return (uintptr_t)1 << assumed("CUTBACK_TEST_ADDRESS_BITS", 64 - (size_t)__builtin_clzl(here));
+}
+
+uintptr_t cb_os_stack_end(void) {
+    return atomic_load_explicit(&random_at, memory_order_relaxed);
 }
 
 uint64_t cb_os_random(void) {
@@ -198,11 +228,17 @@ void cb_os_tally(struct cb_os_tally *out) {
     *out = (struct cb_os_tally){counted(MAP), counted(UNMAP), counted(PURGE), counted(MOVE)};
 }
 
+/* The answer of the system to an advice for the page of the address: 0, or why not. */
+static int advice(uintptr_t address, int which) {
+    size_t page = cb_os_page_size();
+    return (int)-cb_syscall(SYS_madvise, address & ~(page - 1), page, which);
+}
+
 #define USABLE (PROT_READ | PROT_WRITE)
 #define FRESH (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 void *cb_os_map(uintptr_t where, size_t size) {
-    if (injected() || !assumed_to_map(size, false)) {
+    if (injected() || !assumed_to_map(size, false) || !assumed_page_at((void *)where)) {
         return NULL;
     }
     int flags = FRESH | (where != 0 ? MAP_FIXED_NOREPLACE : 0);
@@ -225,8 +261,25 @@ void cb_os_unmap(void *start, size_t size) {
     count(UNMAP, size);
 }
 
+/*
+ * An emulator of a single program (QEMU) says yes to advice that there is not, to MADV_DONTNEED too where it then does
+ * nothing, and loses track of what mremap left behind. Relaxed: whoever does not see the answer asks again.
+ */
+static bool emulated(void) {
+    static _Atomic uint32_t answer; /* 0: not asked; else one of the two */
+    enum { NO = 1, YES = 2 };
+    uint32_t known_answer = atomic_load_explicit(&answer, memory_order_relaxed);
+    if (known_answer == 0) {
+        static char here;
+        known_answer = advice((uintptr_t)&here, -1) == 0 ? YES : NO;
+        atomic_store_explicit(&answer, known_answer, memory_order_relaxed);
+    }
+    return known_answer == YES;
+}
+
 bool cb_os_purge(void *start, size_t size) {
-    bool done = !injected() && cb_syscall(SYS_madvise, start, size, MADV_DONTNEED) == 0;
+    bool done = !injected() && (emulated() ? cb_os_renew(start, size)
+                                           : cb_syscall(SYS_madvise, start, size, MADV_DONTNEED) == 0);
     if (done) {
         count(PURGE, size);
     }
@@ -235,7 +288,8 @@ bool cb_os_purge(void *start, size_t size) {
 
 bool cb_os_move(void *from, void *to, size_t size) {
     int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
-    bool done = !injected() && !cb_syscall_failed(cb_syscall(SYS_mremap, from, size, size, flags, to));
+    bool done = !injected() && assumed_page_at(from) && assumed_page_at(to) && !emulated() &&
+                !cb_syscall_failed(cb_syscall(SYS_mremap, from, size, size, flags, to));
     if (done) {
         count(MOVE, size);
     }
@@ -243,11 +297,12 @@ bool cb_os_move(void *from, void *to, size_t size) {
 }
 
 bool cb_os_renew(void *start, size_t size) {
-    return !cb_syscall_failed(cb_syscall(SYS_mmap, start, size, USABLE, FRESH | MAP_FIXED, -1, 0));
+    return assumed_page_at(start) &&
+           !cb_syscall_failed(cb_syscall(SYS_mmap, start, size, USABLE, FRESH | MAP_FIXED, -1, 0));
 }
 
 bool cb_os_protect(void *start, size_t size, bool usable) {
-    return cb_syscall(SYS_mprotect, start, size, usable ? USABLE : PROT_NONE) == 0;
+    return assumed_page_at(start) && cb_syscall(SYS_mprotect, start, size, usable ? USABLE : PROT_NONE) == 0;
 }
 
 bool cb_os_is_locked(void *page) {
@@ -274,19 +329,11 @@ enum cb_os_grant cb_os_grant(size_t size) {
 }
 
 bool cb_os_wipe_on_fork(void *page) {
-    size_t size = cb_os_page_size();
-    return cb_syscall(SYS_madvise, page, size, MADV_WIPEONFORK) == 0 &&
-           cb_syscall(SYS_madvise, page, size, -1) != 0; /* no such advice */
+    return !emulated() && cb_syscall(SYS_madvise, page, cb_os_page_size(), MADV_WIPEONFORK) == 0;
 }
 
 uint64_t cb_os_process(void) {
     return (uint64_t)syscall(SYS_getpid); /* never fails */
-}
-
-/* The answer of the system to an advice for the page of the address: 0, or why not. */
-static int advice(uintptr_t address, int which) {
-    size_t page = cb_os_page_size();
-    return (int)-cb_syscall(SYS_madvise, address & ~(page - 1), page, which);
 }
 
 bool cb_os_readable(uintptr_t address) {
@@ -327,7 +374,7 @@ uint64_t cb_os_time(void) {
 /* The coarse clock is a word in the kernel's image: it never takes a system call, whatever the hardware. */
 uint64_t cb_os_milliseconds(void) {
     struct timespec now = {0, 0};
-#ifdef CB_INJECT
+#ifdef CB_TESTING
     int64_t assumed = atomic_load_explicit(&assumed_time, memory_order_relaxed);
     if (assumed >= 0) {
         return (uint64_t)assumed;

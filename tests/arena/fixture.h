@@ -1,7 +1,7 @@
 /*
  * What the tests of the arena stand on: an arena over memory of its own, and words for what they ask of it.
  *
- * Layer:     tests. Includes cutback.h and cmocka only.
+ * Layer:     tests. Includes cutback.h, the arena's check and cmocka.
  * Threading: none.
  */
 #ifndef CB_TESTS_ARENA_FIXTURE_H
@@ -17,6 +17,8 @@
 
 #include "arena/check.h"
 #include "cutback.h"
+
+#include "../support/pattern.h"
 
 #define BED_MEMORY 4096
 #define BED_RING 64
@@ -62,14 +64,9 @@ static inline size_t fixture_offset(const cutback_arena *arena, const void *ptr)
 /* Demands that two arenas are the same to the bit: nothing has changed. */
 #define assert_unchanged(arena, copy) assert_memory_equal((arena), (copy), sizeof *(copy))
 
-static inline void fixture_fill(unsigned char *block, size_t size, unsigned char seed) {
-    for (size_t i = 0; i < size; i++)
-        block[i] = (unsigned char)(seed + i);
-}
-
 static inline void fixture_expect(const unsigned char *block, size_t size, unsigned char seed) {
     for (size_t i = 0; i < size; i++)
-        assert_int_equal(block[i], (unsigned char)(seed + i));
+        assert_int_equal(block[i], fixture_byte(seed, i));
 }
 
 #endif

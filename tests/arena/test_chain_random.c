@@ -9,23 +9,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "chain_pair.h"
+#include "../support/random.h"
 
 enum { ROUNDS = 300, STEPS = 200 };
 
 static uint64_t seed;
-
-/* splitmix64 */
-static uint64_t random_next(void) {
-    uint64_t z = (seed += 0x9E3779B97F4A7C15u);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
 
 static void random_scripts_agree_with_the_model(void **state) {
     (void)state;
@@ -35,7 +27,7 @@ static void random_scripts_agree_with_the_model(void **state) {
         uint8_t script[CHAIN_HEAD + STEPS * CHAIN_STEP];
         size_t where = 0;
         for (size_t i = 0; i < sizeof script; i++)
-            script[i] = (uint8_t)(random_next() >> 56);
+            script[i] = (uint8_t)(fixture_random(&seed) >> 56);
         for (size_t i = CHAIN_HEAD; i < sizeof script; i += CHAIN_STEP)
             if (i / CHAIN_STEP / 50 % 2 == 0 && script[i] >= 128)
                 script[i] %= 16; /* more allocations for a while, so that there are many chunks */
@@ -47,10 +39,9 @@ static void random_scripts_agree_with_the_model(void **state) {
 }
 
 int main(void) {
-    const char *chosen = getenv("CUTBACK_TEST_SEED");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_scripts_agree_with_the_model),
     };
-    seed = chosen != NULL ? strtoull(chosen, NULL, 0) : 20261128;
+    seed = fixture_seed(20261128);
     return cmocka_run_group_tests_name("arena: chain, random", tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
  * Layer: tests. Threading: none.
  */
 #include "fixture.h"
+#include "../support/random.h"
 
 #ifndef ROUNDS
 #define ROUNDS 600
@@ -12,14 +13,10 @@
 
 enum { MISUSE_BLOCKS = 256, MISUSE_MARKS = 64 };
 
-static uint32_t misuse_state;
+static uint64_t misuse_state;
 
-/* xorshift */
 static unsigned misuse_random(unsigned below) {
-    misuse_state ^= misuse_state << 13;
-    misuse_state ^= misuse_state >> 17;
-    misuse_state ^= misuse_state << 5;
-    return (misuse_state >> 8) % below;
+    return (unsigned)fixture_random(&misuse_state) % below;
 }
 
 static unsigned misuse_recent(unsigned count, unsigned reach, unsigned limit) {
@@ -36,7 +33,7 @@ static void frees_of_what_was_freed_before_leave_the_invariants(void **state) {
         cutback_mark marks[MISUSE_MARKS];
         unsigned block_count = 0;
         unsigned mark_count = 0;
-        misuse_state = seed * 2654435761u;
+        misuse_state = seed;
         for (int step = 0; step < 400; step++) {
             unsigned choice = misuse_random(16);
             if (choice < 7) {

@@ -6,10 +6,9 @@
  *
  * Layer: tests. Threading: none.
  */
-#include <stdlib.h>
-
 #include "fixture.h"
 #include "pair.h"
+#include "../support/random.h"
 
 #ifndef ROUNDS
 #define ROUNDS 1000
@@ -19,17 +18,9 @@ enum { STEPS = 200 };
 
 static uint64_t seed;
 
-/* splitmix64 */
-static uint64_t random_next(void) {
-    uint64_t z = (seed += 0x9E3779B97F4A7C15u);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
 static void random_bytes(uint8_t *bytes, size_t size) {
     for (size_t i = 0; i < size; i++)
-        bytes[i] = (uint8_t)(random_next() >> 56);
+        bytes[i] = (uint8_t)(fixture_random(&seed) >> 56);
 }
 
 static void random_scripts_agree_with_the_model(void **state) {
@@ -76,11 +67,10 @@ static void few_slots_many_scopes_agree_with_the_model(void **state) {
 }
 
 int main(void) {
-    const char *chosen = getenv("CUTBACK_TEST_SEED");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_scripts_agree_with_the_model),
         cmocka_unit_test(few_slots_many_scopes_agree_with_the_model),
     };
-    seed = chosen != NULL ? strtoull(chosen, NULL, 0) : 20240229;
+    seed = fixture_seed(20240229);
     return cmocka_run_group_tests_name("arena: random", tests, NULL, NULL);
 }

@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/random.h"
+
 enum { THREADS = 4, ROUNDS = 20000, SLOTS = 64 };
 
 static void *_Atomic exchange[SLOTS];
@@ -23,9 +25,9 @@ static _Atomic bool stop;
 
 /* Objects of one thread are freed by others; each begins with its size. */
 static void *work(void *argument) {
-    uint64_t random = (uintptr_t)argument * 0x9E3779B97F4A7C15u;
+    uint64_t state = (uintptr_t)argument;
     for (int i = 0; i < ROUNDS && !atomic_load(&stop); i++) {
-        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint64_t random = fixture_random(&state);
         size_t size = 8 + (random >> 33) % 2000;
         unsigned char *p = malloc(size);
         if (p == NULL) {

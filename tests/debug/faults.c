@@ -17,22 +17,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/fault.h"
+
 #define NAMED __attribute__((noinline, visibility("default")))
 #define LARGE ((size_t)200000)
-
-static void *volatile kept;
-
-/* Keeps the compiler from seeing what happens to a pointer, and calls from becoming jumps. */
-static void *hide(void *p) {
-    kept = p;
-    return kept;
-}
-
-static char *say(void *p) {
-    printf("%p\n", hide(p));
-    fflush(stdout);
-    return kept;
-}
 
 NAMED void *make_object(size_t size) {
     void *p = malloc(size);
@@ -355,12 +343,7 @@ static void none(void) {
     }
 }
 
-#define FAULT(name)                                                                                          \
-    { #name, name }
-static const struct {
-    const char *name;
-    void (*run)(void);
-} faults[] = {
+static const struct fault faults[] = {
     FAULT(overflow_then_free),
     FAULT(overflow_then_exit),
     FAULT(overflow_then_realloc),
@@ -396,11 +379,5 @@ static const struct {
 };
 
 int main(int argc, char **argv) {
-    for (size_t i = 0; i < sizeof faults / sizeof *faults && argc > 1; i++) {
-        if (strcmp(argv[1], faults[i].name) == 0) {
-            faults[i].run();
-            return 0;
-        }
-    }
-    return 2;
+    return fault_run(faults, sizeof faults / sizeof *faults, argc, argv) ? 0 : 2;
 }

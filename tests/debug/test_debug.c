@@ -3,12 +3,14 @@
  * was allocated, freed and misused. Runs faults.c with the library preloaded; that program prints the address
  * that the report must name.
  *
- * Environment: CUTBACK_PRELOAD, the library; CUTBACK_FAULTS, the program.
+ * Environment: CUTBACK_PRELOAD, the library; CUTBACK_FAULTS, the program; CUTBACK_PLAIN_FAULTS, that of the library
+ * without the variant.
  *
  * Layer:     tests.
  * Threading: none.
  */
-#include "../fault_run.h"
+#include "../support/fault_list.h"
+#include "../support/fault_run.h"
 
 /* Whether the trace with this title has a frame of this function. */
 static bool trace_has(const char *report, const char *title, const char *function) {
@@ -172,12 +174,27 @@ static void warnings_do_not_end_the_program(void **state) {
     }
 }
 
+/* The debug variant finds all that the library finds without it, though it may say more, or something else. */
+static void the_faults_of_the_library_are_told_as_well(void **state) {
+    (void)state;
+#define NAME(fault, report) #fault,
+    static const char *const names[] = {FAULTS_OF_PLAIN(NAME)};
+    setenv("CUTBACK_FAULTS", getenv("CUTBACK_PLAIN_FAULTS"), 1);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct run got = run(names[i], "");
+        if (strncmp(got.err, "cutback: ", 9) != 0 || !WIFSIGNALED(got.status)) {
+            fail_msg("%s: status %x, %s", names[i], (unsigned)got.status, got.err);
+        }
+    }
+}
+
 int main(void) {
 #define ENTRY(name, ...) cmocka_unit_test(name##_is_told),
     const struct CMUnitTest tests[] = {
         FAULTS(ENTRY) cmocka_unit_test(no_fault_is_not_told),
         cmocka_unit_test(leaks_are_listed_by_where),
         cmocka_unit_test(warnings_do_not_end_the_program),
+        cmocka_unit_test(the_faults_of_the_library_are_told_as_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,8 @@
 
 #include "fixture.h"
 
+#include "../support/child.h"
+
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,9 +33,7 @@ static inline int status_of_child(void (*work)(void)) {
         work();
         _exit(0);
     }
-    int status = -1;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return status;
+    return fixture_end_of(child);
 }
 
 static inline void in_child(void (*work)(void)) {

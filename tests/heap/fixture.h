@@ -19,6 +19,10 @@
 #include "heap/malloc.h"
 #include "os/os.h"
 
+#include "../support/pattern.h"
+#include "../support/proc.h"
+#include "../support/random.h"
+
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define BED_SANITIZED 1
 #elif defined(__has_feature)
@@ -39,35 +43,5 @@ static inline void fixture_check_at(const char *file, int line) {
     }
 }
 #define assert_heap() fixture_check_at(__FILE__, __LINE__)
-
-/* splitmix64 */
-static inline uint64_t fixture_random(uint64_t *seed) {
-    uint64_t z = (*seed += 0x9E3779B97F4A7C15u);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
-/* The seed of a test: fixed, so that a failure is one that can be had again; CUTBACK_TEST_SEED chooses
- * another. */
-static inline uint64_t fixture_seed(uint64_t fixed) {
-    const char *text = getenv("CUTBACK_TEST_SEED");
-    return text != NULL ? strtoull(text, NULL, 0) : fixed;
-}
-
-static inline void fixture_fill(void *object, size_t size, unsigned char seed) {
-    for (size_t i = 0; i < size; i++) {
-        ((unsigned char *)object)[i] = (unsigned char)(seed + i * 7 + (i >> 8));
-    }
-}
-
-static inline bool fixture_holds(const void *object, size_t size, unsigned char seed) {
-    for (size_t i = 0; i < size; i++) {
-        if (((const unsigned char *)object)[i] != (unsigned char)(seed + i * 7 + (i >> 8))) {
-            return false;
-        }
-    }
-    return true;
-}
 
 #endif

@@ -100,8 +100,8 @@ static void wrong_counts_are_found(void **state) {
     BREAK(heap->dead, heap->dead - 1, "a heap's totals are wrong");
     BREAK(heap->used, heap->used + 1, "a heap's totals are wrong");
     BREAK(heap->dead_pages, heap->dead_pages + 1, "a heap's totals are wrong");
-    BREAK(block->unit_dead[0], block->unit_dead[0] + 1, "what is dead in a page is miscounted");
-    BREAK(block->full, block->full ^ 1, "what is dead in a page is miscounted");
+    BREAK(block->unit_dead[0], block->unit_dead[0] + 1, "the dead granules of a page are miscounted");
+    BREAK(block->full, block->full ^ 1, "the dead granules of a page are miscounted");
     uint64_t dead = block->dead_pages, purged = block->purged_pages;
     block->dead_pages |= 4;
     block->purged_pages |= 4;

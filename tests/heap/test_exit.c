@@ -83,15 +83,6 @@ static void *end_in_round(void *value) {
     return NULL;
 }
 
-static size_t resident(void) {
-    unsigned long all, pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%lu %lu", &all, &pages), 2);
-    fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static size_t heaps(void) {
     struct cb_stats stats;
     cb_stats_read(&stats);
@@ -117,9 +108,9 @@ static void one_after_the_other(void *(*run)(void *), struct end end, int thread
 static void leave_nothing(void *(*run)(void *), struct end end) {
     cb_free(cb_malloc(1));
     one_after_the_other(run, end, 8);
-    size_t heaps_before = heaps(), before = resident();
+    size_t heaps_before = heaps(), before = fixture_resident();
     one_after_the_other(run, end, THREADS);
-    size_t after = resident();
+    size_t after = fixture_resident();
     if (!BED_SANITIZED && after > before + ((size_t)2 << 20)) {
         print_error("round %d, %d objects: %zu KiB more\n", end.round, end.count, (after - before) >> 10);
         fail();

@@ -206,6 +206,7 @@ static void the_thread_that_forked_gets_its_heap_back_unless_it_was_being_change
         }
         pid_t child = fork_by_system_call();
         if (child == 0) {
+            cb_lock_note_reset(&heap->lock); /* another thread holds it */
             _exit(live_after_another(heap, torn != 0));
         }
         if (torn) {

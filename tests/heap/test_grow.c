@@ -25,15 +25,10 @@ static unsigned log2_of(size_t n) {
     return 63 - (unsigned)__builtin_clzl(n);
 }
 
-static size_t mappings(void) {
-    FILE *file = fopen("/proc/self/maps", "r");
-    assert_non_null(file);
-    size_t lines = 0;
-    for (int c; (c = fgetc(file)) != EOF;) {
-        lines += c == '\n';
-    }
-    fclose(file);
-    return lines;
+static size_t rooms(void) {
+    size_t total;
+    assert_true(cb_room_total_until(&total, CB_LOCK_WAIT));
+    return total;
 }
 
 /* One word in each page says what and where it is. */
@@ -55,7 +50,7 @@ static bool stamped(const unsigned char *p, size_t to, size_t what) {
 /* Grows `count` buffers in turn to `most` bytes each, and looks at how often they moved. */
 static void grow_in_turn(size_t count, size_t step, size_t most) {
     static unsigned char *p[100];
-    size_t moves = 0, before = mappings();
+    size_t moves = 0, before = fixture_mappings();
     int calls = cb_os_calls();
     memset(p, 0, sizeof p);
     for (size_t size = step; size <= most; size += step) {
@@ -79,7 +74,7 @@ static void grow_in_turn(size_t count, size_t step, size_t most) {
     assert_true(moves <= bound);
     /* a move takes a piece of memory, may ask and move and renew up to ten pieces, and purge a few times */
     assert_true((size_t)(cb_os_calls() - calls) <= 40 + 20 * moves);
-    assert_true(mappings() <= before + 200);
+    assert_true(fixture_mappings() <= before + 200);
     for (size_t i = 0; i < count; i++) {
         assert_true(stamped(p[i], most / step * step, i));
     }
@@ -88,7 +83,7 @@ static void grow_in_turn(size_t count, size_t step, size_t most) {
         cb_free(p[i * 7 % count]); /* counts are no multiples of 7 */
     }
     assert_heap();
-    assert_true(mappings() <= before + 20);
+    assert_true(fixture_mappings() <= before + 20);
 }
 
 static void any_number_of_buffers_grows_in_turn_with_few_moves(void **state) {
@@ -164,7 +159,7 @@ static void free_all_taken(void) {
 /* One that has `least` bytes at least, has moved, and can grow by 7 MiB where it is. */
 static struct grown grown(size_t least, size_t what) {
     struct grown block = {.what = what};
-    while (block.size < least || cb_room_total() < 7 * MIB) {
+    while (block.size < least || rooms() < 7 * MIB) {
         if (block.size % (4 * MIB) == 0) {
             take_all_free_memory(); /* what lies ahead as well: the next step moves the block */
         }
@@ -180,12 +175,12 @@ static void what_lies_ahead_is_not_in_use(void **state) {
     struct grown block = grown(8 * MIB, 2);
     free_all_taken();
     size_t during = cb_mallinfo2().uordblks;
-    assert_true(cb_room_total() >= 7 * MIB);
+    assert_true(rooms() >= 7 * MIB);
     assert_true(during + 512 * KIB >= before + block.size && during <= before + block.size + 512 * KIB);
     assert_int_equal(cb_malloc_usable_size(block.p), block.size);
     cb_free(block.p);
     assert_true(cb_mallinfo2().uordblks <= before + 512 * KIB);
-    assert_int_equal(cb_room_total(), 0);
+    assert_int_equal(rooms(), 0);
     assert_heap();
 }
 
@@ -238,7 +233,7 @@ static void what_was_ahead_is_zero_for_calloc(void **state) {
         cb_free(p[i]);
     }
     struct grown block = {.what = 10}, other = {.what = 11};
-    while (block.size < 2 * MIB || cb_room_total() < 64 * KIB) {
+    while (block.size < 2 * MIB || rooms() < 64 * KIB) {
         grow(&block, 64 * KIB); /* in turn, so that both have to move */
         grow(&other, 64 * KIB);
     }
@@ -294,7 +289,7 @@ static void trim_gives_back_what_lies_ahead(void **state) {
     cb_malloc_trim(0);
     cb_pages_totals(&after);
     assert_true(after.free >= before.free + 7 * MIB);
-    assert_int_equal(cb_room_total(), 0);
+    assert_int_equal(rooms(), 0);
     grow(&block, 20 * MIB);
     assert_true(intact(&block));
     cb_free(block.p);

@@ -11,6 +11,7 @@
 #include "heap/thread.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 enum { THREADS = 200, EACH = 400, SIZE = 1000, FEW = 64, FEW_SIZE = 3000 };
 
@@ -39,34 +40,25 @@ static void *leave_all(void *argument) {
     return NULL;
 }
 
-/* Resident bytes of the process. Each thread that ended has left two pages of stack, which libc keeps. */
-static size_t resident(void) {
-    unsigned long all = 0, pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%lu %lu", &all, &pages), 2);
-    fclose(file);
-    return pages * cb_page_size;
-}
-
+/* Each thread that ended has left two pages of stack, which libc keeps. */
 #define STACKS ((size_t)THREADS * 3 * 4096)
 
 static void what_others_free_in_idle_heaps_goes_back_at_once(void **state) {
     (void)state;
     cb_malloc_trim(0);
-    size_t before = resident();
+    size_t before = fixture_resident();
     start_together(leave_all);
-    assert_true(resident() >= before + (size_t)THREADS * EACH * SIZE);
+    assert_true(fixture_resident() >= before + (size_t)THREADS * EACH * SIZE);
     for (int k = 0; k < EACH; k++) {
         for (int i = 0; i < THREADS; i++) {
             cb_free(object[i][k]);
         }
     }
-    size_t left = resident();
+    size_t left = fixture_resident();
     print_message("%zu KiB left of %d\n", (left - before) >> 10, THREADS * EACH * SIZE >> 10);
     assert_true(left <= before + STACKS + ((size_t)4 << 20));
     cb_malloc_trim(0);
-    assert_true(resident() <= before + STACKS + ((size_t)2 << 20));
+    assert_true(fixture_resident() <= before + STACKS + ((size_t)2 << 20));
     assert_heap();
 }
 
@@ -87,16 +79,16 @@ static void *leave_one(void *argument) {
 static void threads_that_end_leave_what_lives(void **state) {
     (void)state;
     cb_malloc_trim(0);
-    size_t before = resident();
+    size_t before = fixture_resident();
     start_together(leave_one);
-    size_t left = resident();
+    size_t left = fixture_resident();
     print_message("%zu KiB left of %d objects\n", (left - before) >> 10, THREADS);
-    assert_true(left <= before + STACKS + ((size_t)1 << 20) + (size_t)THREADS * 6 * 4096);
+    assert_true(left <= before + STACKS + ((size_t)1 << 20) + (size_t)THREADS * 6 * cb_page_size);
     for (int i = 0; i < THREADS; i++) {
         cb_free(object[i][0]);
     }
     cb_malloc_trim(0);
-    assert_true(resident() <= before + STACKS + ((size_t)2 << 20));
+    assert_true(fixture_resident() <= before + STACKS + ((size_t)2 << 20));
     assert_heap();
 }
 
@@ -122,13 +114,13 @@ static void trim_reaches_what_an_ended_thread_parked(void **state) {
     size_t before = 0;
     for (int round = 0; round < 2; round++) { /* the first makes the heap, and touches code and stack */
         cb_malloc_trim(0);
-        before = resident();
+        before = fixture_resident();
         assert_int_equal(pthread_create(&thread, NULL, park_much, object[0]), 0);
         pthread_join(thread, NULL);
     }
-    assert_true(resident() >= before + (size_t)EACH * SIZE / 2);
+    assert_true(fixture_resident() >= before + (size_t)EACH * SIZE / 2);
     cb_malloc_trim(0);
-    assert_true(resident() <= before + ((size_t)64 << 10));
+    assert_true(fixture_resident() <= before + ((size_t)64 << 10));
     assert_heap();
 }
 

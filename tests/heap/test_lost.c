@@ -40,16 +40,6 @@ static void *make_and_sleep(void *argument) {
     return NULL;
 }
 
-static size_t resident(void) {
-    unsigned long all = 0, pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL || fscanf(file, "%lu %lu", &all, &pages) != 2) {
-        _exit(50);
-    }
-    fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void drop(size_t i) {
     if (!fixture_holds(object[i], size_of(i), (unsigned char)i)) {
         _exit(51);
@@ -92,7 +82,7 @@ static int free_all(void) {
     for (size_t i = 0; i < ALL; i++) {
         drop(order[i]);
     }
-    size_t after = resident(), mapped = cb_mallinfo2().arena;
+    size_t after = fixture_resident(), mapped = cb_mallinfo2().arena;
     int status = BED_SANITIZED ? 0 : check_less("left in the child", after, 12 * MEGABYTE, 1);
     for (int round = 0; round < 3; round++) {
         come_and_go(total);
@@ -121,7 +111,8 @@ static int free_in_turn(int generation, size_t mapped_first) {
         return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 16;
     }
     cb_malloc_trim(0); /* what came and went may be wanted again, and be kept for that */
-    return BED_SANITIZED ? status : status | check_less("left in the last", resident(), 12 * MEGABYTE, 32);
+    return BED_SANITIZED ? status
+                         : status | check_less("left in the last", fixture_resident(), 12 * MEGABYTE, 32);
 }
 
 static void in_child(int (*run)(void)) {

@@ -6,6 +6,7 @@
  */
 #include "fixture.h"
 
+#include "heap/check.h"
 #include "heap/map.h"
 #include "heap/scan.h"
 
@@ -79,38 +80,41 @@ static void a_dead_run_of_every_length_has_it_at_both_ends(void **state) {
     assert_true(all_zero());
 }
 
-static void a_dead_run_is_found_at_every_place(void **state) {
+static void a_remote_free_is_found_at_every_place(void **state) {
     (void)state;
     for (size_t at = 0; at < 200; at++) {
-        for (size_t length = 1; length < 100; length += 9) {
-            cb_map_dead_tag(map + at, length);
-            for (size_t from = 0; from <= at; from++) {
-                assert_ptr_equal(cb_map_find_dead(map + from, map + ROOM), map + at);
-            }
-            assert_ptr_equal(cb_map_find_dead(map, map + at), map + at);
-            cb_map_dead_untag(map + at, length);
+        begin(map + at, CB_REMOTE, 1 + at % CB_SMALL_GRANULES);
+        for (size_t from = 0; from <= at; from++) {
+            assert_ptr_equal(cb_map_find_remote(map + from, map + ROOM), map + at);
         }
+        assert_ptr_equal(cb_map_find_remote(map, map + at), map + at);
+        cb_map_set(map + at, CB_NONE);
     }
 }
 
-static void nothing_is_found_among_objects(void **state) {
+static void no_remote_free_is_found_among_others(void **state) {
     (void)state;
+    static const size_t states[] = {CB_LIVE, CB_PARKED};
     size_t at = 0;
     for (size_t length = 1; at + length < ROOM; length++) {
-        begin(map + at, length % 2 != 0 ? CB_LIVE : CB_PARKED, length);
+        if (length % 3 == 2) {
+            cb_map_dead_tag(map + at, length);
+        } else {
+            begin(map + at, states[length % 3], length);
+        }
         at += length;
     }
     for (size_t end = 0; end < 100; end++) {
-        assert_ptr_equal(cb_map_find_dead(map, map + ROOM - end), map + ROOM - end);
+        assert_ptr_equal(cb_map_find_remote(map, map + ROOM - end), map + ROOM - end);
     }
     memset(bytes, 0, sizeof bytes);
 }
 
-static void a_dead_run_behind_the_end_is_not_found(void **state) {
+static void a_remote_free_behind_the_end_is_not_found(void **state) {
     (void)state;
-    cb_map_dead_tag(map + 21, 3);
+    begin(map + 21, CB_REMOTE, 3);
     for (size_t end = 0; end <= 21; end++) {
-        assert_ptr_equal(cb_map_find_dead(map, map + end), map + end);
+        assert_ptr_equal(cb_map_find_remote(map, map + end), map + end);
     }
     memset(bytes, 0, sizeof bytes);
 }
@@ -136,7 +140,7 @@ static void compare_scan(size_t from, size_t end, size_t limit, size_t most) {
     uint8_t *m = block + from, *last = block + end;
     size_t length = 0;
     struct cb_scan scan = cb_scan_begin(m, last, block + limit);
-    for (m = cb_map_find_dead(m, last); m < last; m = cb_map_find_dead(m, last)) {
+    for (m = cb_check_find_dead(m, last); m < last; m = cb_check_find_dead(m, last)) {
         size_t whole = (size_t)(cb_map_dead_end(m, ROOM) - m), part = (size_t)(cb_map_dead_end(m, most) - m);
         found = cb_scan_next(&scan, most, &length);
         assert_ptr_equal(found, m);
@@ -240,9 +244,9 @@ int main(void) {
         cmocka_unit_test(an_object_of_every_length_has_that_length),
         cmocka_unit_test(only_the_first_byte_of_an_object_looks_like_one),
         cmocka_unit_test(a_dead_run_of_every_length_has_it_at_both_ends),
-        cmocka_unit_test(a_dead_run_is_found_at_every_place),
-        cmocka_unit_test(nothing_is_found_among_objects),
-        cmocka_unit_test(a_dead_run_behind_the_end_is_not_found),
+        cmocka_unit_test(a_remote_free_is_found_at_every_place),
+        cmocka_unit_test(no_remote_free_is_found_among_others),
+        cmocka_unit_test(a_remote_free_behind_the_end_is_not_found),
         cmocka_unit_test(a_scan_finds_the_dead_stretches_that_a_walk_finds),
         cmocka_unit_test(bytes_are_told_apart_alike_with_and_without_vectors),
         cmocka_unit_test(addresses_and_places_in_the_map_belong_together),

@@ -17,17 +17,6 @@
 #define GIB ((size_t)1 << 30)
 #define REACH (BED_SANITIZED ? 2 * GIB : 16 * GIB) /* bytes that must be had, in any case */
 
-static size_t mappings(void) {
-    FILE *file = fopen("/proc/self/maps", "r");
-    DEMAND(file != NULL);
-    size_t lines = 0;
-    for (int c; (c = fgetc(file)) != EOF;) {
-        lines += c == '\n';
-    }
-    fclose(file);
-    return lines;
-}
-
 static uintptr_t newest_end(void) {
     const struct cb_range *newest = &cb_ranges[atomic_load(&cb_range_count) - 1];
     return atomic_load(&newest->start) + atomic_load(&newest->size);
@@ -40,7 +29,7 @@ static void block_growth(void) {
 
 /* Allocates objects of a size, and blocks the heap's end after each time that it has grown. */
 static void blocked_with(size_t size) {
-    size_t before = mappings(), got = 0, total = 0;
+    size_t before = fixture_mappings(), got = 0, total = 0;
     cb_free(cb_malloc(1));
     for (; got < REACH; got += size) {
         if (cb_range_total() != total) {
@@ -61,7 +50,7 @@ static void blocked_with(size_t size) {
         }
     }
     /* a range is three mappings, and there is ours behind each */
-    DEMAND(mappings() <= before + 4 * (size_t)atomic_load(&cb_range_count) + 8);
+    DEMAND(fixture_mappings() <= before + 4 * (size_t)atomic_load(&cb_range_count) + 8);
     DEMAND(atomic_load(&cb_range_count) <= 32);
     const char *wrong = cb_heap_check();
     demand(wrong == NULL, wrong);

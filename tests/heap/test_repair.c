@@ -7,7 +7,7 @@
  */
 #include "child.h"
 
-#include "../no_wipe.h"
+#include "../support/no_wipe.h"
 #include "heap/thread.h"
 
 #include <pthread.h>

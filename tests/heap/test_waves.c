@@ -78,21 +78,8 @@ static long faults_before, first_faults, all_faults;
 /* Bytes resident after the first wave, the last, and the quiet time. */
 static size_t left_first, left_last, left_quiet;
 
-/* Anonymous bytes of the process that are in memory, exactly. */
-static size_t resident(void) {
-    static char text[4096];
-    int file = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
-    ssize_t got = read(file, text, sizeof text - 1);
-    close(file);
-    DEMAND(got > 0);
-    text[got] = 0;
-    const char *at = strstr(text, "\nAnonymous:");
-    DEMAND(at != NULL);
-    return strtoull(at + strlen("\nAnonymous:"), NULL, 10) * KIB;
-}
-
 static size_t over_before(void) {
-    size_t bytes = resident();
+    size_t bytes = fixture_anonymous();
     return bytes > before ? bytes - before : 0;
 }
 
@@ -367,7 +354,7 @@ static void run_plan(void) {
     cb_free(cb_malloc(1));
     now = (int64_t)cb_os_milliseconds();
     given_before = given_back();
-    before = resident();
+    before = fixture_anonymous();
     faults_before = faults();
     if (plan.by == ENDING) {
         run_by_threads_that_end();

@@ -21,6 +21,8 @@
 
 #include <cmocka.h>
 
+#include "../support/random.h"
+
 #define DAMAGED 30000 /* files */
 
 static unsigned char *good; /* the sample */
@@ -119,16 +121,11 @@ static void test_truncated(void **state) {
     }
 }
 
-static uint64_t next_random(uint64_t *state) {
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return *state >> 33;
-}
-
 /* A place in the parts that the reader follows: the headers, mostly. */
 static size_t place_to_damage(uint64_t *random) {
     const ElfW(Ehdr) *header = (const void *)good;
-    size_t within = next_random(random);
-    switch (next_random(random) % 4) {
+    size_t within = fixture_random(random);
+    switch (fixture_random(random) % 4) {
     case 0:
         return within % sizeof *header;
     case 1:
@@ -146,8 +143,8 @@ static void test_damaged(void **state) {
     uint64_t random = 1;
     for (unsigned i = 0; i < DAMAGED; i++) {
         unsigned char *file = at_fence(good_size);
-        for (uint64_t n = 1 + next_random(&random) % 8; n > 0; n--) {
-            uint64_t value = next_random(&random);
+        for (uint64_t n = 1 + fixture_random(&random) % 8; n > 0; n--) {
+            uint64_t value = fixture_random(&random);
             file[place_to_damage(&random)] =
                 value % 2 ? values[value / 2 % sizeof values] : (unsigned char)(value / 2);
         }

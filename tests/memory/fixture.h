@@ -1,6 +1,5 @@
 /*
- * fixture.h: what the tests of memory that comes back share: resident memory, random numbers, memory that does
- * not come from malloc, and failing.
+ * fixture.h: what the tests of memory that comes back share: memory that does not come from malloc, and failing.
  *
  * The programs call malloc like any other program; meson runs them with the preload library. Nothing here
  * allocates between two measurements.
@@ -21,6 +20,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "../support/proc.h"
+#include "../support/random.h"
 
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
@@ -54,56 +56,6 @@ __attribute__((format(printf, 1, 2), unused)) static void fixture_fail(const cha
         }                                                                                                    \
     } while (0)
 
-/* The whole of a file of /proc; the text is valid until the next call in the same thread. */
-__attribute__((unused)) static char *fixture_read(const char *path) {
-    static _Thread_local char text[256 << 10];
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    size_t length = 0;
-    for (ssize_t got = 1; file >= 0 && got > 0 && length < sizeof text - 1; length += (size_t)got) {
-        got = read(file, text + length, sizeof text - 1 - length);
-        if (got < 0) {
-            break;
-        }
-    }
-    text[length] = 0;
-    if (file >= 0) {
-        close(file);
-    }
-    return text;
-}
-
-/* A figure of /proc/self/status or smaps_rollup, which are in KiB, in bytes. 0 when there is none. */
-__attribute__((unused)) static size_t fixture_figure(const char *path, const char *name) {
-    const char *at = strstr(fixture_read(path), name);
-    return at != NULL ? strtoull(at + strlen(name), NULL, 10) * KIB : 0;
-}
-
-/* Bytes of the process that are in memory: counted by the kernel, page by page, at this moment. */
-__attribute__((unused)) static size_t fixture_resident(void) {
-    size_t rollup = fixture_figure("/proc/self/smaps_rollup", "\nRss:");
-    if (rollup != 0) {
-        return rollup;
-    }
-    return fixture_figure("/proc/self/status", "\nVmRSS:");
-}
-
-/* Resident memory that files do not back. */
-__attribute__((unused)) static size_t fixture_anonymous(void) {
-    return fixture_figure("/proc/self/smaps_rollup", "\nAnonymous:");
-}
-
-__attribute__((unused)) static size_t fixture_virtual(void) {
-    return fixture_figure("/proc/self/status", "\nVmSize:");
-}
-
-__attribute__((unused)) static size_t fixture_mappings(void) {
-    size_t lines = 0;
-    for (const char *at = fixture_read("/proc/self/maps"); *at != 0; at++) {
-        lines += *at == '\n';
-    }
-    return lines;
-}
-
 /* Zeroed, in memory already, and not from malloc. Never freed. */
 __attribute__((unused)) static void *fixture_own(size_t size) {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
@@ -112,15 +64,6 @@ __attribute__((unused)) static void *fixture_own(size_t size) {
         _exit(1);
     }
     return p;
-}
-
-__attribute__((unused)) static uint64_t fixture_random(uint64_t *state) {
-    uint64_t x = *state;
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    *state = x;
-    return x * 0x2545F4914F6CDD1DU;
 }
 
 /* As many sizes of each doubling as of any other. */

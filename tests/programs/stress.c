@@ -24,6 +24,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/random.h"
+
 enum { SLOTS = 400, MAILBOXES = 256, CHILD_SECONDS = 60, OPERATIONS_PER_ROUND = 1000 };
 
 /* A block under test, described outside of it; the description itself is allocated too when it changes hands.
@@ -55,10 +57,7 @@ static unsigned threads = 4, rounds = 100, forks = 20, short_lived = 200;
     } while (0)
 
 static uint64_t roll(worker *w, uint64_t below) {
-    w->random ^= w->random << 13;
-    w->random ^= w->random >> 7;
-    w->random ^= w->random << 17;
-    return (w->random >> 11) % below;
+    return fixture_random(&w->random) % below;
 }
 
 static size_t roll_size(worker *w) {
@@ -194,7 +193,8 @@ static void drop_all(worker *w) {
 static worker *new_worker(uint64_t number) {
     worker *w = calloc(1, sizeof *w);
     CHECK(w, "no memory for a worker");
-    w->random = (seed * 0x9e3779b97f4a7c15u + number * 0xbf58476d1ce4e5b9u) | 1;
+    w->random = seed;
+    w->random = fixture_random(&w->random) + number;
     return w;
 }
 

@@ -269,14 +269,45 @@ def installed(where, command, _):
         fail(where, f"{command} does not install {', '.join(absent)}")
 
 
+def pkg_config():
+    """A pkg-config, first in PATH, that knows the installed tree."""
+    prefix = INCLUDE.parent
+    command = f'PKG_CONFIG_LIBDIR={LIBRARIES}/pkgconfig exec {shutil.which("pkg-config")} --define-variable=prefix={prefix}'
+    (SCRATCH / "pkg-config").write_text(f'#!/bin/sh\n{command} "$@"\n')
+    (SCRATCH / "pkg-config").chmod(0o755)
+
+
+def by_pkg_config(where, command, match):
+    """program is a user of the arena, malloc one that fails unless it has cutback's."""
+    pkg_config()
+    source = {"program": "arena", "malloc": "malloc"}[match["program"]]
+    language = match["language"]
+    shutil.copy(SOURCE / "tests" / "install" / f"{source}.{language}", SCRATCH / f"{match['program']}.{language}")
+    (SCRATCH / "a.out").unlink(missing_ok=True)
+    built = shell(command, env=environment(CPATH="", LIBRARY_PATH=""))
+    ended = run(["./a.out"], env=environment()) if built.returncode == 0 else built
+    if ended.returncode != 0 or built.stderr:
+        fail(where, f"{command}: status {built.returncode}, {ended.returncode}\n{ended.stdout}{built.stderr}")
+
+
+def path_by_pkg_config(where, command, _):
+    pkg_config()
+    result = shell(command, env=environment())
+    if not Path(result.stdout.strip()).is_file():
+        fail(where, f"{command}: {result.stdout}{result.stderr}")
+
+
 SHELL = [
     (r"(CUTBACK_OPTIONS=\S+ )?LD_PRELOAD=/path/to/(?P<library>libcutback_\w+\.so) program", preloaded),
     (r"cc program\.c -l(?P<library>cutback(_malloc)?)", linked),
     (r"c\+\+ -std=c\+\+17 program\.cpp -l(?P<library>cutback)", linked),
+    (r"(cc|c\+\+ -std=c\+\+17)( -static)? (?P<program>program|malloc)\.(?P<language>c|cc)( \$\(pkg-config [^)]*\))+",
+     by_pkg_config),
+    (r"pkg-config --variable=\w+ cutback-preload", path_by_pkg_config),
     (r"grep libcutback /proc/PID/maps", looked_at),
     (r"kill -USR1 PID", signalled),
     (r"\./tools/dev run (?P<program>gcc --version)", dev_runs),
-    (r"\./tools/dev (?P<verb>test)", dev_knows),
+    (r"\./tools/dev (?P<verb>test|package)", dev_knows),
     (r"\./tools/dev (?P<verb>cost|bench)(?P<options>( --[a-z]+( [A-Za-z,.]+)?)*)", dev_takes),
     (r"meson setup (?P<folder>\w+) && ninja -C (?P=folder)", built_by_hand),
     (r"meson install -C build", installed),

@@ -5,7 +5,7 @@
  *
  * usage: cancel [CASE]
  */
-#include "report_bed.h"
+#include "report.h"
 
 static _Atomic int passed;
 static FILE *information;

@@ -23,6 +23,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/child.h"
+#include "../support/pattern.h"
+#include "../support/proc.h"
+#include "../support/random.h"
+
 #define BED_UNUSED __attribute__((unused))
 
 /* Says where; with write, since the program may be about to show that stdio's memory is broken. */
@@ -58,24 +63,12 @@ static BED_UNUSED _Noreturn void fixture_skip(const char *why) {
     exit(77);
 }
 
-/* splitmix64 */
-static inline uint64_t fixture_random(uint64_t *seed) {
-    uint64_t z = (*seed += 0x9E3779B97F4A7C15u);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
 /* An object that says itself what must be in it. */
 struct fixture_object {
     size_t size; /* of all of it */
     uint64_t seed;
     unsigned char content[];
 };
-
-static inline unsigned char fixture_byte(const struct fixture_object *object, size_t i) {
-    return (unsigned char)(object->seed + i * 7 + (i >> 8));
-}
 
 /* Mostly small, some medium, a few large. */
 static inline size_t fixture_size(uint64_t *random) {
@@ -85,26 +78,22 @@ static inline size_t fixture_size(uint64_t *random) {
     return kind == 0 ? r % 400000 : kind < 12 ? r % 30000 : r % 500;
 }
 
-static inline void fixture_fill(struct fixture_object *object, size_t size, uint64_t seed) {
+static inline void fixture_fill_object(struct fixture_object *object, size_t size, uint64_t seed) {
     object->size = size;
     object->seed = seed;
-    for (size_t i = 0; i < size - sizeof *object; i++) {
-        object->content[i] = fixture_byte(object, i);
-    }
+    fixture_fill(object->content, size - sizeof *object, (unsigned char)seed);
 }
 
 static inline struct fixture_object *fixture_make(uint64_t *random) {
     size_t size = sizeof(struct fixture_object) + fixture_size(random);
     struct fixture_object *object = malloc(size);
     CHECK(object != NULL);
-    fixture_fill(object, size, fixture_random(random));
+    fixture_fill_object(object, size, fixture_random(random));
     return object;
 }
 
 static inline void fixture_verify(const struct fixture_object *object) {
-    for (size_t i = 0; i < object->size - sizeof *object; i++) {
-        CHECK(object->content[i] == fixture_byte(object, i));
-    }
+    CHECK(fixture_holds(object->content, object->size - sizeof *object, (unsigned char)object->seed));
 }
 
 /* Frees it, NULL too, after a look at what is in it. */
@@ -128,7 +117,7 @@ static inline void fixture_work(uint64_t seed, int steps) {
             CHECK(*at != NULL);
             (*at)->size = size < old ? size : old;
             fixture_verify(*at);
-            fixture_fill(*at, size, fixture_random(&seed));
+            fixture_fill_object(*at, size, fixture_random(&seed));
         } else if (what == 1) {
             size_t size = fixture_size(&seed);
             unsigned char *zero = calloc(1, size + 1);
@@ -158,11 +147,8 @@ static inline void fixture_work(uint64_t seed, int steps) {
 
 /* Waits for a child that must end well. */
 static inline void fixture_wait(pid_t child) {
-    int status = -1;
     CHECK(child > 0);
-    while (waitpid(child, &status, 0) < 0) {
-        CHECK(errno == EINTR);
-    }
+    int status = fixture_end_of(child);
     if (status != 0) {
         fprintf(stderr, "a child ended with status %x\n", (unsigned)status);
     }

@@ -12,7 +12,7 @@
  */
 #include "fixture.h"
 
-#include "../no_wipe.h"
+#include "../support/no_wipe.h"
 
 #include <sys/resource.h>
 #include <sys/syscall.h>

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/random.h"
+
 enum { THREADS = 3, KEPT = 64 };
 
 extern bool forker_forks; /* in the child's handler: once more */
@@ -31,9 +33,9 @@ static void fail(void) {
 /* All kinds of locks are wanted all the time; what was allocated stays as it is. */
 static void *allocate(void *argument) {
     unsigned char *kept[KEPT] = {0};
-    size_t random = (uintptr_t)argument;
+    uint64_t state = (uintptr_t)argument;
     for (size_t i = 0; i < 600; i++) {
-        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint64_t random = fixture_random(&state);
         size_t at = random >> 40 & (KEPT - 1), kind = random >> 33 & 15;
         size_t size = kind == 0 ? 150000 : kind < 5 ? 9000 : 300;
         unsigned char mark = (unsigned char)at;

@@ -62,7 +62,7 @@ static struct fixture_object *make(uint64_t *random) {
     size_t size = sizeof(struct fixture_object) + fixture_random(random) % phase.spread;
     struct fixture_object *object = cb_malloc(size);
     CHECK(object != NULL);
-    fixture_fill(object, size, fixture_random(random));
+    fixture_fill_object(object, size, fixture_random(random));
     return object;
 }
 
@@ -152,14 +152,6 @@ static void free_all(uint64_t *random) {
 
 static size_t base; /* resident before the first phase */
 
-static size_t resident(void) {
-    size_t pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    CHECK(file != NULL && fscanf(file, "%*s %zu", &pages) == 1);
-    fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void run_phase(uint64_t *random) {
     static const unsigned owners[] = {2, 3, 16, 17, 40, 100, 300};
     static const size_t spread[] = {1, 64, 500, 5000};
@@ -192,7 +184,7 @@ static void run_phase(uint64_t *random) {
     }
     verify_heap();
     cb_malloc_trim(0);
-    size_t kept = resident();
+    size_t kept = fixture_resident();
     if (!SANITIZED && kept > base + slack) {
         fprintf(stderr, "many_owners: %zu KiB kept: %u owners, %zu bytes, order %u, fate %u\n",
                 (kept - base) >> 10, phase.owners, phase.spread, phase.order, phase.fate);
@@ -206,7 +198,7 @@ int main(int argc, char **argv) {
     unsigned phases = 0;
     memset(objects, 1, sizeof objects);
     memset(turns, 1, sizeof turns);
-    base = resident();
+    base = fixture_resident();
     do {
         alarm(300); /* for one phase */
         run_phase(&random);

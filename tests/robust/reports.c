@@ -5,7 +5,7 @@
  *
  * usage: reports [--debug | CASE]
  */
-#include "report_bed.h"
+#include "report.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -281,10 +281,10 @@ static void with_and_without_copy(bool always_kept) {
 static void without_standard_error(void) {
     static const char *const options[] = {"on_error=warn", "on_error=warn,stats=1"};
     for (int i = 0; i < 2; i++) {
-        int status = end_of(start_case("plain", options[i], -1));
+        int status = fixture_end_of(start_case("plain", options[i], -1));
         demand("plain, no standard error", status == 0, status, "");
         pid_t child = start_case("reused", options[i], -1);
-        status = end_of(child);
+        status = fixture_end_of(child);
         demand("reused, no standard error", status == 0, status, "");
     }
 }
@@ -293,7 +293,7 @@ static void deleted_file(void) {
     int file = open_file();
     pid_t child = start_case("inode_reused", "on_error=warn", file);
     close(file);
-    int status = end_of(child);
+    int status = fixture_end_of(child);
     demand("inode_reused", status == 0 || status == 9 << 8, status, "");
     printf("inode_reused: %s\n", status == 0 ? "well" : "not on this file system");
 }
@@ -301,7 +301,7 @@ static void deleted_file(void) {
 /* A report arrives at any kind of file; `from` is where it can be read, or -1. */
 static void arrives(const char *kind, int from, int to) {
     char text[20000] = LINE;
-    int status = end_of(start_case("plain", "on_error=warn", to));
+    int status = fixture_end_of(start_case("plain", "on_error=warn", to));
     if (from >= 0) {
         struct pollfd at = {.fd = from, .events = POLLIN};
         ssize_t length = poll(&at, 1, 10000) == 1 ? read(from, text, sizeof text - 1) : 0;
@@ -317,10 +317,10 @@ static void arrives(const char *kind, int from, int to) {
 static void kinds_of_files(void) {
     int pair[2];
     int file = open_file();
-    int status = end_of(start_case("plain", "on_error=warn", file));
+    int status = fixture_end_of(start_case("plain", "on_error=warn", file));
     char text[20000];
     CHECK(lseek(file, 0, SEEK_SET) == 0);
-    read_all(file, text, sizeof text);
+    fixture_read_all(file, text, sizeof text);
     demand("a file", status == 0 && lines(text) == 1, status, text);
     close(file);
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
@@ -352,7 +352,7 @@ static int broken_pipe(const char *name, const char *options) {
     close(ends[0]);
     pid_t child = start_case(name, options, ends[1]);
     close(ends[1]);
-    return end_of(child);
+    return fixture_end_of(child);
 }
 
 static void no_signal_ends_it(void) {
@@ -367,9 +367,9 @@ static void no_signal_ends_it(void) {
     status = broken_pipe("signals_stay", warn);
     demand("signals_stay", status == 0, status, "");
     int file = open_file();
-    status = end_of(start_case("too_large", warn, file));
+    status = fixture_end_of(start_case("too_large", warn, file));
     demand("limited file", status == 0, status, "");
-    status = end_of(start_case("too_large", abort, file));
+    status = fixture_end_of(start_case("too_large", abort, file));
     demand("limited file, abort", aborted(status), status, "");
     close(file);
 }
@@ -395,7 +395,7 @@ static void full_pipe(bool is_read) {
     pid_t child = start_case("plain", "on_error=warn", ends[1]);
     close(ends[1]);
     if (!is_read) {
-        int status = end_of(child);
+        int status = fixture_end_of(child);
         demand("full pipe, not read", status == 0, status, "");
         close(ends[0]);
         return;
@@ -412,7 +412,7 @@ static void full_pipe(bool is_read) {
     while (start < text + length && *start == '\0') {
         start++;
     }
-    int status = end_of(child);
+    int status = fixture_end_of(child);
     demand("full pipe, read", status == 0 && lines(start) == 1, status, start);
 }
 

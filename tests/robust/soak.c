@@ -65,7 +65,7 @@ static struct fixture_object *make(uint64_t *random) {
                                         : cb_malloc(size);
     CHECK(object != NULL);
     CHECK(cb_malloc_usable_size(object) >= size);
-    fixture_fill(object, size, fixture_random(random));
+    fixture_fill_object(object, size, fixture_random(random));
     return object;
 }
 
@@ -83,7 +83,7 @@ static struct fixture_object *resize(struct fixture_object *object, uint64_t *ra
     CHECK(object != NULL);
     object->size = size < old ? size : old;
     fixture_verify(object);
-    fixture_fill(object, size, fixture_random(random));
+    fixture_fill_object(object, size, fixture_random(random));
     return object;
 }
 

@@ -41,7 +41,7 @@ static struct fixture_object *try_to_make(uint64_t *random) {
     struct fixture_object *object = how % 3 == 0 ? calloc(1, size) : malloc(size);
     CHECK(object != NULL || errno == ENOMEM);
     if (object != NULL) {
-        fixture_fill(object, size, fixture_random(random));
+        fixture_fill_object(object, size, fixture_random(random));
     }
     return object;
 }
@@ -59,7 +59,7 @@ static void try_to_resize(struct fixture_object **at, uint64_t *random) {
     *at = object;
     object->size = size < old ? size : old;
     fixture_verify(object);
-    fixture_fill(object, size, fixture_random(random));
+    fixture_fill_object(object, size, fixture_random(random));
 }
 
 static void *work(void *argument) {

@@ -148,19 +148,6 @@ static void leave_in_every_round(int threads) {
     CHECK(atomic_load(&last_rounds) == threads);
 }
 
-static size_t resident(void) {
-    char text[128] = "";
-    FILE *file = fopen("/proc/self/statm", "r");
-    size_t pages = 0;
-    if (file != NULL && fgets(text, sizeof text, file) != NULL) {
-        sscanf(text, "%*s %zu", &pages);
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 int main(void) {
     fixture_begin(300);
     CHECK(sem_init(&ended, 0, 0) == 0);
@@ -169,9 +156,9 @@ int main(void) {
     }
     CHECK(pthread_key_create(&rounds_key, destroy) == 0);
     leave_in_every_round(200);
-    size_t before = resident();
+    size_t before = fixture_resident();
     leave_in_every_round(LEAVING);
-    size_t after = resident();
+    size_t after = fixture_resident();
     printf("%d threads that allocate in their last moments: %zu KiB before, %zu KiB after\n", LEAVING,
            before >> 10, after >> 10);
     CHECK(after < before + ((size_t)32 << 20)); /* heaps that are lost would be tens of KiB each */

@@ -23,6 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/random.h"
+
 #define CHECK(x)                                                                                             \
     do {                                                                                                     \
         if (!(x)) {                                                                                          \
@@ -139,20 +141,13 @@ static void exit_in_handler(long microseconds) {
 static void *_Atomic shared[EACH]; /* whoever takes an object out frees it */
 static _Atomic bool ends;
 
-static uint64_t next(uint64_t *state) {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
 /* A thread's own object holds its first byte at both ends; signals disturb neither that nor errno. */
 static void *work(void *seed) {
-    uint64_t state = (uint64_t)(uintptr_t)seed * 0x9E3779B97F4A7C15U;
+    uint64_t state = (uintptr_t)seed;
     unsigned char *mine[EACH] = {NULL};
     size_t size[EACH] = {0};
     while (!atomic_load_explicit(&ends, memory_order_relaxed)) {
-        uint64_t r = next(&state);
+        uint64_t r = fixture_random(&state);
         size_t i = r % EACH;
         errno = 1234;
         CHECK(mine[i] == NULL ||

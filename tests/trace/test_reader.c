@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "../support/random.h"
+
 #define CALLS 1000
 #define OBJECTS 200
 #define THREADS 3
@@ -21,8 +23,7 @@
 /* The same sequence everywhere. */
 static uint64_t state;
 static uint32_t random_below(uint32_t limit) {
-    state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
-    return (uint32_t)(state >> 33) % limit;
+    return (uint32_t)fixture_random(&state) % limit;
 }
 
 static struct cb_trace_event calls[CALLS];

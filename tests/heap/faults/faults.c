@@ -15,18 +15,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../../support/fault.h"
+
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
-static void *volatile kept;
 static _Alignas(64) char object_in_program[256];
-
-/* Keeps the compiler from seeing what happens to a pointer. */
-static void *hide(void *p) {
-    kept = p;
-    return kept;
-}
 
 static void *get(size_t size) {
     void *p = malloc(size);
@@ -35,13 +30,6 @@ static void *get(size_t size) {
     }
     memset(p, 1, size);
     return hide(p);
-}
-
-/* Says what the report must name; flushed, for the process is about to end. */
-static void *say(void *p) {
-    printf("%p\n", hide(p));
-    fflush(stdout);
-    return kept;
 }
 
 static void *free_in_thread(void *p) {
@@ -446,12 +434,7 @@ static void close_stderr(void) {
     close(STDERR_FILENO);
 }
 
-#define FAULT(name)                                                                                          \
-    { #name, name }
-static const struct {
-    const char *name;
-    void (*run)(void);
-} faults[] = {
+static const struct fault faults[] = {
     FAULT(double_free_at_once),
     FAULT(double_free_of_parked),
     FAULT(double_free_later),
@@ -509,13 +492,10 @@ static const struct {
 };
 
 int main(int argc, char **argv) {
-    for (size_t i = 0; i < sizeof faults / sizeof *faults && argc > 1; i++) {
-        if (strcmp(argv[1], faults[i].name) == 0) {
-            faults[i].run();
-            /* What was freed twice must not be handed out twice. */
-            void *one = get(64), *two = get(64);
-            return one == two ? 4 : 0;
-        }
+    if (!fault_run(faults, sizeof faults / sizeof *faults, argc, argv)) {
+        return 2;
     }
-    return 2;
+    /* What was freed twice must not be handed out twice. */
+    void *one = get(64), *two = get(64);
+    return one == two ? 4 : 0;
 }

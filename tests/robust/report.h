@@ -49,32 +49,15 @@ static BED_UNUSED pid_t start_case(const char *name, const char *options, int er
     return child;
 }
 
-static BED_UNUSED int end_of(pid_t child) {
-    int status = -1;
-    while (waitpid(child, &status, 0) < 0) {
-        CHECK(errno == EINTR);
-    }
-    return status;
-}
-
-/* All that can be read; ends it with a 0. */
-static BED_UNUSED void read_all(int from, char *text, size_t size) {
-    size_t length = 0;
-    for (ssize_t done; length < size - 1 && (done = read(from, text + length, size - 1 - length)) > 0;) {
-        length += (size_t)done;
-    }
-    text[length] = '\0';
-}
-
 /* Runs the case with a pipe for standard error and returns how it ended. */
 static BED_UNUSED int run_case(const char *name, const char *options, char *text, size_t size) {
     int ends[2];
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
     pid_t child = start_case(name, options, ends[1]);
     close(ends[1]);
-    read_all(ends[0], text, size);
+    fixture_read_all(ends[0], text, size);
     close(ends[0]);
-    return end_of(child);
+    return fixture_end_of(child);
 }
 
 static inline bool aborted(int status) {

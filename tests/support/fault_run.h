@@ -24,20 +24,12 @@
 
 #include <cmocka.h>
 
+#include "child.h"
+
 struct run {
     int status;
     char out[256], err[8192]; /* out: without its newline */
 };
-
-static void read_all(int from, char *text, size_t room) {
-    size_t have = 0;
-    ssize_t got;
-    while (have < room - 1 && (got = read(from, text + have, room - 1 - have)) > 0) {
-        have += (size_t)got;
-    }
-    text[have] = '\0';
-    close(from);
-}
 
 static void become_fault(const char *fault, const char *options) {
     const char *program = getenv("CUTBACK_FAULTS");
@@ -63,9 +55,11 @@ static struct run run(const char *fault, const char *options) {
     }
     close(out[1]);
     close(err[1]);
-    read_all(out[0], run.out, sizeof run.out);
-    read_all(err[0], run.err, sizeof run.err);
-    assert_int_equal(waitpid(child, &run.status, 0), child);
+    fixture_read_all(out[0], run.out, sizeof run.out);
+    fixture_read_all(err[0], run.err, sizeof run.err);
+    close(out[0]);
+    close(err[0]);
+    run.status = fixture_end_of(child);
     run.out[strcspn(run.out, "\n")] = '\0';
     return run;
 }

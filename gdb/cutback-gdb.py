@@ -12,12 +12,13 @@ import struct
 
 import gdb
 
-VERSION = 1
+VERSION = 2
 ADDRESSES = ["map", "blocks", "ranges", "range_count", "heaps", "page_size"]
-NUMBERS = ["range_bytes", "range_start", "range_size", "granule_shift", "block_shift", "block_bytes", "block_owner",
-           "block_dead", "block_fresh", "block_space", "block_purged", "heap_bytes", "heap_next", "heap_state", "heap_tag",
-           "heap_tag_shift", "heap_used", "heap_dead", "heap_dead_pages", "heap_blocks", "heap_thread", "heap_run_block",
-           "heap_run_limit", "large_extent", "large_room_bits", "extent_start", "extent_size"]
+NUMBERS = ["range_bytes", "range_start", "range_size", "granule_shift", "quad_shift", "block_shift", "block_bytes",
+           "block_owner", "block_dead", "block_fresh", "block_space", "block_purged", "heap_bytes", "heap_next",
+           "heap_state", "heap_tag", "heap_tag_shift", "heap_used", "heap_dead", "heap_dead_pages", "heap_blocks",
+           "heap_thread", "heap_run_block", "heap_run_limit", "large_extent", "large_room_bits", "extent_start",
+           "extent_size"]
 LIVE, REMOTE, DEAD = 0x40, 0x80, 0xC0
 STATES = {LIVE: "live", REMOTE: "freed by another thread, which its owner has not seen yet",
           0: "freed, and kept for the next request of its size", DEAD: "freed"}
@@ -101,16 +102,18 @@ class Heap:
 
     def things(self, start):
         """(address, bytes, state) of all that is in the block; state None: nothing was ever there, or a run."""
-        size = 1 << self.block_shift - self.granule_shift
-        map_bytes = read(self.map + (start >> self.granule_shift), size) + bytes(3)
         _, entry, owner = self.block_at(start)
         small, run_end = number(entry + self.block_space, 1) == 0, 0
+        coarser = 0 if small else self.quad_shift
+        size = 1 << self.block_shift - self.granule_shift - coarser
+        map_bytes = read(self.map + (start >> self.granule_shift), size) + bytes(3)
         if owner in set(self.all_heaps()) and number(owner + self.heap_run_block) == entry:
-            run_end = number(owner + self.heap_run_limit) - (start >> self.granule_shift)
+            run_end = number(owner + self.heap_run_limit) - (start >> self.granule_shift) >> coarser
         m = unused = 0
 
-        def thing(at, granules, state):
-            return start + (at << self.granule_shift), granules << self.granule_shift, state
+        def thing(at, length, state):
+            shift = self.granule_shift + coarser
+            return start + (at << shift), length << shift, state
 
         while m < size:
             state, length = map_bytes[m] & 0xC0, map_bytes[m] & 0x3F

@@ -52,16 +52,16 @@ static size_t live_size(uintptr_t p) {
     if (atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) == NULL) {
         return cb_large_size(p);
     }
-    const uint8_t *m = cb_map_at(p);
-    if ((p & (CB_GRANULE - 1)) != 0 || (cb_map_get(m) & CB_STATE) != CB_LIVE) {
+    const uint8_t *m = cb_map_of_object(p);
+    if (m == NULL || (cb_map_get(m) & CB_STATE) != CB_LIVE) {
         return 0;
     }
-    return cb_map_length(m) << CB_GRANULE_SHIFT;
+    return cb_map_granules_in(cb_block_of(p), m) << CB_GRANULE_SHIFT;
 }
 
 /* The size that malloc would give a request of this many bytes, in granules; up to CB_MEDIUM_MAX. */
 static size_t granules_for(size_t size) {
-    return size <= CB_SMALL_MAX ? cb_granules(size) : cb_medium_size(cb_medium_bin(size)) >> CB_GRANULE_SHIFT;
+    return size <= CB_SMALL_MAX ? cb_granules(size) : cb_medium_granules(size);
 }
 
 /* The run on top of which an object of an own block ends; NULL when it is not on top. */
@@ -70,22 +70,28 @@ static struct cb_run *run_above(struct cb_heap *heap, size_t end) {
     return end == small->cursor ? small : end == medium->cursor ? medium : NULL;
 }
 
+/* A live object of the block, of so many granules, begins at this one. */
+static void begin_in(const struct cb_block *block, size_t at, size_t granules) {
+    if (block->space == CB_SMALL) {
+        cb_map_set(cb_map + at, CB_LIVE | granules);
+    } else {
+        cb_map_begin_medium(cb_map_at_quad(at), CB_LIVE, granules >> CB_QUAD_SHIFT);
+    }
+}
+
 /*
- * Resizes an object of an own block where it is: on top both ways, elsewhere only down. Objects keep to the
- * lengths that malloc gives, so that they fit the bins; a length of more than 63 granules stays out of the
- * small space, where a map byte of "live, length elsewhere" must not occur.
+ * Resizes an object of an own block where it is: on top both ways, elsewhere only down. Objects keep to the lengths that
+ * their space has: what becomes a small one leaves the medium space.
  */
 static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_t new) {
-    uint8_t *m = cb_map_at(p);
     size_t at = p >> CB_GRANULE_SHIFT;
     struct cb_block *block = cb_block_of(p);
     struct cb_run *run = run_above(heap, at + old);
     bool medium = block->space == CB_MEDIUM;
-    if (new > old && (run == NULL || at + new > run->limit || (new > CB_SMALL_GRANULES && !medium))) {
+    if ((new > CB_SMALL_GRANULES) != medium || (new > old && (run == NULL || at + new > run->limit))) {
         return false;
     }
-    cb_map_erase(m, old);
-    cb_map_begin(m, CB_LIVE, new);
+    begin_in(block, at, new);
     if (run != NULL) {
         run->cursor = at + new;
     } else if (new < old && cb_fork_lock(heap)) {
@@ -145,9 +151,13 @@ static CB_NOINLINE void *realloc_slow(void *ptr, size_t size) {
     }
     if (size <= CB_MEDIUM_MAX) {
         size_t have = old >> CB_GRANULE_SHIFT, want = granules_for(size);
-        if (good_enough(have, want) || (owner == cb_thread.heap && resize_in_place(owner, p, have, want))) {
+        bool medium = cb_block_of(p)->space == CB_MEDIUM; /* where nothing is shorter */
+        if (good_enough(have, medium ? cb_higher(want, CB_MEDIUM_LEAST) : want) ||
+            (owner == cb_thread.heap && resize_in_place(owner, p, have, want))) {
             return ptr;
         }
+        void *to = realloc_by_copy(ptr, old, size);
+        return to != NULL || size > old ? to : ptr;
     }
     return realloc_by_copy(ptr, old, size);
 }
@@ -213,13 +223,14 @@ __attribute__((weak)) CB_EXPORT void *CB_NAME(reallocarray)(void *ptr, size_t co
  * An object from a bin among whose newest entries one happens to be aligned: the newest, of those that are aligned no
  * better than need be.
  */
-static void *aligned_from_bin(struct cb_heap *heap, unsigned index, size_t align) {
+static void *aligned_from_bin(struct cb_heap *heap, size_t granules, size_t align) {
+    unsigned index = cb_bin_of(granules);
     const size_t *slot = heap->bins->bin[index].slot;
     size_t count = cb_bin_count(heap, index), seen = cb_lower(count, 2 * CB_SEARCH);
     size_t best = count, least = SIZE_MAX, mask = (align >> CB_GRANULE_SHIFT) - 1;
     for (size_t i = count; i > count - seen && least != mask + 1; i--) {
         size_t alignment = slot[i - 1] & -slot[i - 1];
-        if (alignment > mask && alignment < least) {
+        if (alignment > mask && alignment < least && cb_bin_object_granules(index, slot[i - 1]) >= granules) {
             best = i - 1;
             least = alignment;
         }
@@ -228,7 +239,7 @@ static void *aligned_from_bin(struct cb_heap *heap, unsigned index, size_t align
         return NULL;
     }
     uintptr_t p = cb_bin_take(heap, index, best);
-    cb_map_set(cb_map_at(p), index < CB_MEDIUM_BIN ? index : CB_LIVE);
+    cb_map_set(cb_map_of_object(p), index < CB_MEDIUM_BIN ? index : CB_LIVE);
     return (void *)p;
 }
 
@@ -240,7 +251,7 @@ static void *aligned_from_run(struct cb_heap *heap, enum cb_space_kind space, si
         return NULL;
     }
     run->cursor = at + granules;
-    cb_map_begin(cb_map + at, CB_LIVE, granules);
+    begin_in(cb_block_of_granule(at), at, granules);
     if (at != from) {
         uintptr_t padding = from << CB_GRANULE_SHIFT;
         cb_lock_take(&heap->lock);
@@ -263,12 +274,11 @@ static void *aligned(size_t align, size_t size) {
     size_t granules = granules_for(size != 0 ? size : 1);
     size_t padded = granules + (align >> CB_GRANULE_SHIFT) - 1; /* has an aligned place, wherever it begins */
     enum cb_space_kind space = padded <= CB_SMALL_GRANULES ? CB_SMALL : CB_MEDIUM;
-    if (space == CB_MEDIUM && granules < CB_RUN_LEAST) {
-        granules = CB_RUN_LEAST; /* so that its place is found again when it has died */
+    if (space == CB_MEDIUM) {
+        granules = cb_higher(granules, CB_MEDIUM_LEAST);
     }
-    unsigned index = cb_bin_of(granules);
     for (;;) {
-        void *p = aligned_from_bin(heap, index, align);
+        void *p = aligned_from_bin(heap, granules, align);
         if (p == NULL) {
             p = aligned_from_run(heap, space, granules, align);
         }
@@ -276,7 +286,7 @@ static void *aligned(size_t align, size_t size) {
             return p;
         }
         cb_remote_take_in(heap);
-        if (space == CB_SMALL ? !cb_refill(heap, space, padded, 0)
+        if (space == CB_SMALL ? !cb_refill(heap, space, padded)
                               : !cb_refill_aligned(heap, granules, align >> CB_GRANULE_SHIFT)) {
             return cb_large_alloc_free(size != 0 ? size : 1, align);
         }

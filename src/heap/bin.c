@@ -141,39 +141,45 @@ static void die(struct cb_heap *heap, size_t granule, size_t granules) {
         cb_block_die_small(heap, block, cb_map + granule, granule, granules);
         return;
     }
-    cb_map_erase(cb_map + granule, granules);
+    cb_map_erase_medium(cb_map_at_quad(granule));
     cb_block_die(heap, block, granule << CB_GRANULE_SHIFT, granules);
+}
+
+static void flush_small(struct cb_heap *heap, const size_t *slot, size_t count, size_t granules) {
+    uint8_t *map = cb_map;
+    struct cb_block *blocks = cb_blocks;
+    cb_count(&heap->dead, count * granules);
+    heap->died_in_bins += count * granules;
+    heap->parked_small -= cb_lower(heap->parked_small, count * granules);
+    for (size_t i = 0; i < count; i++) {
+        size_t granule = slot[i];
+        struct cb_block *block = blocks + cb_block_number_of(granule);
+        cb_block_die_small(heap, block, map + granule, granule, granules);
+    }
+    cb_thread.asked &= ~cb_asked_bit(granules); /* it overflows: malloc need not ask it */
+}
+
+static void flush_medium(struct cb_heap *heap, const size_t *slot, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        size_t granules = cb_map_medium_granules(cb_map_at_quad(slot[i]));
+        heap->died_in_bins += granules;
+        heap->parked_medium -= granules;
+        die(heap, slot[i], granules);
+    }
 }
 
 /* Lets the oldest `count` entries of a bin die. */
 static void flush(struct cb_heap *heap, unsigned index, size_t count) {
-    size_t *slot = heap->bins->bin[index].slot, granules = cb_bin_granules(index);
-    uint8_t *map = cb_map;
-    struct cb_block *blocks = cb_blocks;
-    cb_count(&heap->dead, count * granules);
+    size_t *slot = heap->bins->bin[index].slot;
     cb_count(&heap->overflowed, count);
-    heap->died_in_bins += count * granules;
-    for (size_t i = 0; i < count; i++) {
-        size_t granule = slot[i];
-        struct cb_block *block = blocks + cb_block_number_of(granule);
-        if (CB_LIKELY(block->space == CB_SMALL)) {
-            cb_block_die_small(heap, block, map + granule, granule, granules);
-        } else {
-            cb_count(&heap->dead, 0 - granules); /* cb_block_die counts it */
-            die(heap, granule, granules);
-        }
-    }
-    if (index < CB_MEDIUM_BIN) { /* it overflows: malloc need not ask it */
-        cb_thread.asked &= ~cb_asked_bit(granules);
+    if (index < CB_MEDIUM_BIN) {
+        flush_small(heap, slot, count, cb_bin_granules(index));
+    } else {
+        flush_medium(heap, slot, count);
     }
     size_t left = cb_bin_count(heap, index) - count;
     memmove(slot, slot + count, left * sizeof *slot);
     heap->bins->top[index] = slot + left;
-    if (index >= CB_MEDIUM_BIN) {
-        heap->parked_medium -= count * granules;
-    } else {
-        heap->parked_small -= cb_lower(heap->parked_small, count * granules);
-    }
 }
 
 /* Room for twice as many entries. */
@@ -342,16 +348,24 @@ static bool room_or_death(struct cb_heap *heap, unsigned index, size_t granule) 
     if (!cb_bin_is_full(heap, index)) {
         return true;
     }
-    size_t granules = cb_bin_granules(index);
+    size_t granules = cb_bin_object_granules(index, granule);
     heap->died_in_bins += granules;
     cb_count(&heap->overflowed, 1);
     die(heap, granule, granules);
     return false;
 }
 
+static void mark_parked(unsigned index, size_t granule) {
+    if (index < CB_MEDIUM_BIN) {
+        cb_map_set(cb_map + granule, CB_PARKED | cb_bin_granules(index));
+    } else {
+        cb_map_set(cb_map_at_quad(granule), CB_PARKED); /* its length stays */
+    }
+}
+
 static CB_NOINLINE bool bin_full(struct cb_heap *heap, unsigned index, size_t granule) {
     if (!cb_fork_lock(heap)) {
-        cb_map_set(cb_map + granule, cb_map_get(cb_map + granule) & CB_LENGTH);
+        mark_parked(index, granule);
         return false;
     }
     bool room = room_or_death(heap, index, granule);
@@ -362,10 +376,10 @@ static CB_NOINLINE bool bin_full(struct cb_heap *heap, unsigned index, size_t gr
 
 /* Parks the object in a bin that has room. `overflowed`: entries have just died for it. */
 static void park(struct cb_heap *heap, unsigned index, size_t granule, bool overflowed) {
-    cb_map_set(cb_map + granule, index < CB_MEDIUM_BIN ? CB_PARKED | cb_bin_granules(index) : CB_PARKED);
+    mark_parked(index, granule);
     *heap->bins->top[index]++ = granule;
     if (index >= CB_MEDIUM_BIN) {
-        heap->parked_medium += cb_bin_granules(index);
+        heap->parked_medium += cb_bin_object_granules(index, granule);
     } else if (!overflowed && !is_draining(heap)) { /* malloc need not ask one that overflows: see flush */
         cb_thread.asked |= cb_asked_bit(cb_bin_granules(index));
     }
@@ -389,7 +403,7 @@ uintptr_t cb_bin_take(struct cb_heap *heap, unsigned index, size_t entry) {
     size_t *slot = heap->bins->bin[index].slot, granule = slot[entry];
     slot[entry] = *--heap->bins->top[index];
     if (index >= CB_MEDIUM_BIN) {
-        heap->parked_medium -= cb_bin_granules(index);
+        heap->parked_medium -= cb_bin_object_granules(index, granule);
     } else if (cb_bin_is_empty(heap, index)) {
         cb_thread.asked &= ~cb_asked_bit(cb_bin_granules(index));
     }

@@ -15,22 +15,24 @@ static inline unsigned cb_small_bin(size_t granules) {
     return CB_SMALL_BIN + (unsigned)granules;
 }
 
-/* The bin for medium objects of this many bytes (a class size), and back. */
-static inline unsigned cb_medium_bin(size_t size) {
-    size_t s = size - 1;
-    unsigned log = 63 - (unsigned)__builtin_clzl(s | 512);
-    return CB_MEDIUM_BIN + (log - 9) * 16 + (unsigned)(s >> (log - 4) & 15);
+/* Granules of the medium object that a request of so many bytes gets. */
+static inline size_t cb_medium_granules(size_t size) {
+    size_t quads = (size + (CB_GRANULE << CB_QUAD_SHIFT) - 1) >> (CB_GRANULE_SHIFT + CB_QUAD_SHIFT);
+    return cb_higher(quads << CB_QUAD_SHIFT, CB_MEDIUM_LEAST);
 }
 
-static inline size_t cb_medium_size(unsigned bin) {
-    unsigned log = 9 + (bin - CB_MEDIUM_BIN) / 16;
-    return (size_t)(16 + (bin & 15) + 1) << (log - 4);
+/*
+ * The bin for medium objects of this many granules: they are at least as long as cb_bin_granules says, and shorter than
+ * those of the next bin.
+ */
+static inline unsigned cb_medium_bin(size_t granules) {
+    unsigned log = 63 - (unsigned)__builtin_clzl(granules | CB_MEDIUM_LEAST);
+    return CB_MEDIUM_BIN + (log - 6) * 16 + (unsigned)(granules >> (log - 4) & 15);
 }
 
 /* The bin for objects of this many granules, of either kind. */
 static inline unsigned cb_bin_of(size_t granules) {
-    return granules <= CB_SMALL_GRANULES ? cb_small_bin(granules)
-                                         : cb_medium_bin(granules << CB_GRANULE_SHIFT);
+    return granules <= CB_SMALL_GRANULES ? cb_small_bin(granules) : cb_medium_bin(granules);
 }
 
 static inline size_t cb_bin_count(const struct cb_heap *heap, unsigned bin) {
@@ -55,9 +57,15 @@ static inline unsigned cb_bin_next(unsigned bin) {
     return bin == CB_SMALL_BIN + CB_SMALL_GRANULES ? CB_MEDIUM_BIN : bin + 1;
 }
 
-/* Granules of the objects in a bin. */
+/* Granules of the objects in a bin; the least in a bin of medium ones, which have their own lengths. */
 static inline size_t cb_bin_granules(unsigned bin) {
-    return bin < CB_MEDIUM_BIN ? bin - CB_SMALL_BIN : cb_medium_size(bin) >> CB_GRANULE_SHIFT;
+    unsigned class = bin - CB_MEDIUM_BIN;
+    return bin < CB_MEDIUM_BIN ? bin - CB_SMALL_BIN : (size_t)(16 + class % 16) << (2 + class / 16);
+}
+
+/* Granules of one of the objects in a bin. */
+static inline size_t cb_bin_object_granules(unsigned bin, size_t granule) {
+    return bin < CB_MEDIUM_BIN ? bin - CB_SMALL_BIN : cb_map_medium_granules(cb_map_at_quad(granule));
 }
 
 /* Puts a granule's number into a bin, where there is room. Map and counts are the caller's. */

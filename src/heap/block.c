@@ -62,7 +62,7 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     return block;
 }
 
-static void untag(struct cb_heap *heap, struct cb_block *block, uint8_t *m, size_t granules);
+static void untag(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
 
 /* Nothing was freed remotely in the block that has not been taken in, and from now on nothing can be. */
 static bool shut(struct cb_block *block) {
@@ -76,7 +76,7 @@ static bool shut(struct cb_block *block) {
 static void drop(struct cb_heap *heap, struct cb_block *block) {
     size_t clean = (size_t)__builtin_popcountll(block->purged_pages | block->untouched);
     if (block->fresh != 0) {
-        untag(heap, block, cb_map_at(cb_block_start(block)), block->fresh);
+        untag(heap, block, cb_block_start(block), block->fresh);
     }
     cb_count(&heap->dead, (size_t)0 - block->dead);
     cb_purge_forget(heap, block);
@@ -90,7 +90,8 @@ static void drop(struct cb_heap *heap, struct cb_block *block) {
     /* release: partner of the acquire in cb_extent_outside_blocks: the map bytes are zero by now */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
     /* The map is dirty too; where something is purged its pages count as if they were the block's. */
-    size_t dirty = ((CB_BLOCK_UNITS - clean) << CB_UNIT_SHIFT) + (CB_BLOCK_SIZE >> CB_GRANULE_SHIFT);
+    size_t map = CB_BLOCK_GRANULES >> cb_map_shift(block),
+           dirty = ((CB_BLOCK_UNITS - clean) << CB_UNIT_SHIFT) + map;
     cb_pages_give_block(cb_block_start(block), dirty < CB_BLOCK_SIZE ? dirty : CB_BLOCK_SIZE);
 }
 
@@ -360,64 +361,74 @@ static CB_NOINLINE void move_empty_run(struct cb_heap *heap, struct cb_dead_run 
 
 /*
  * The long dead runs of the medium space are in lists by length, so that a request finds one that fits well
- * at once. The list of a run: sixteen per doubling, from CB_RUN_LEAST on, which begin at the sizes of the classes.
- * So where it is a class size that is asked for, every run in its list and in later ones will do. Of other lengths,
- * one in the list that they belong to may be too short.
+ * at once. The list of a run: sixteen per doubling, from CB_RUN_LEAST on, by its quads. Every run of the lists behind
+ * the one that a request belongs to will do; one in that list may be too short.
  */
-static unsigned list_of(size_t granules) {
-    unsigned log = 63 - (unsigned)__builtin_clzl(granules);
-    return (log - 6) * 16 + (unsigned)(granules >> (log - 4) & 15);
+static unsigned list_of(size_t quads) {
+    unsigned log = 63 - (unsigned)__builtin_clzl(quads);
+    return (log - 4) * 16 + (unsigned)(quads >> (log - 4) & 15);
 }
 
-#define NEXT 4 /* where in the map bytes of a run its links are */
-#define PREV 12
+static uint8_t *next_link(uint8_t *m) {
+    return cb_map_links(m, 0);
+}
 
-static void list_run(struct cb_heap *heap, uint8_t *m, size_t granules) {
-    unsigned list = list_of(granules);
+static uint8_t *prev_link(uint8_t *m) {
+    return cb_map_links(m, 1);
+}
+
+static void list_run(struct cb_heap *heap, uint8_t *m, size_t quads) {
+    unsigned list = list_of(quads);
     uint8_t *next = heap->runs[list];
-    cb_map_set_link(m + NEXT, next);
-    cb_map_set_link(m + PREV, NULL);
+    cb_map_set_link(next_link(m), next);
+    cb_map_set_link(prev_link(m), NULL);
     if (next != NULL) {
-        cb_map_set_link(next + PREV, m);
+        cb_map_set_link(prev_link(next), m);
     }
     heap->runs[list] = m;
     heap->runs_filled[list / 64] |= (uint64_t)1 << (list & 63);
 }
 
-static void unlist_run(struct cb_heap *heap, uint8_t *m, size_t granules) {
-    uint8_t *next = cb_map_link(m + NEXT), *prev = cb_map_link(m + PREV);
+static void unlist_run(struct cb_heap *heap, uint8_t *m, size_t quads) {
+    uint8_t *next = cb_map_link(next_link(m)), *prev = cb_map_link(prev_link(m));
     if (next != NULL) {
-        cb_map_set_link(next + PREV, prev);
+        cb_map_set_link(prev_link(next), prev);
     }
     if (prev != NULL) {
-        cb_map_set_link(prev + NEXT, next);
+        cb_map_set_link(next_link(prev), next);
     } else {
-        unsigned list = list_of(granules);
+        unsigned list = list_of(quads);
         heap->runs[list] = next;
         if (next == NULL) {
             heap->runs_filled[list / 64] &= ~((uint64_t)1 << (list & 63));
         }
     }
-    cb_map_set_link(m + NEXT, NULL);
-    cb_map_set_link(m + PREV, NULL);
+    cb_map_set_link(next_link(m), NULL);
+    cb_map_set_link(prev_link(m), NULL);
 }
 
-static void tag(struct cb_heap *heap, uint8_t *m, size_t granules) {
-    cb_map_dead_tag(m, granules);
-    if (granules >= CB_RUN_LEAST) {
-        list_run(heap, m, granules);
+/* A dead run of the medium space gets its map bytes, or loses them. */
+static void tag(struct cb_heap *heap, uint8_t *m, size_t quads) {
+    cb_map_dead_tag(m, quads);
+    if (quads >= CB_RUN_LEAST) {
+        list_run(heap, m, quads);
     }
 }
 
-static void untag(struct cb_heap *heap, struct cb_block *block, uint8_t *m, size_t granules) {
+static void untag_quads(struct cb_heap *heap, uint8_t *m, size_t quads) {
+    if (quads >= CB_RUN_LEAST) {
+        unlist_run(heap, m, quads);
+    }
+    cb_map_dead_untag(m, quads);
+}
+
+static void untag(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
+    uint8_t *m = cb_map_in(block, p >> CB_GRANULE_SHIFT);
     if (block->space == CB_SMALL) {
         memset(m, 0, granules);
-        return;
+    } else {
+        untag_quads(heap, m, granules >> CB_QUAD_SHIFT);
     }
-    if (granules >= CB_RUN_LEAST) {
-        unlist_run(heap, m, granules);
-    }
-    cb_map_dead_untag(m, granules);
 }
 
 /* The first list from this one on that has a run; CB_RUN_LISTS: none. */
@@ -434,15 +445,29 @@ static unsigned filled_from(const struct cb_heap *heap, unsigned list) {
     return CB_RUN_LISTS;
 }
 
+/* The dead run of the medium space that begins at m. */
+static struct cb_dead_run run_at(const uint8_t *m) {
+    return (struct cb_dead_run){cb_map_quad_granule(m) << CB_GRANULE_SHIFT, cb_map_length(m)
+                                                                                << CB_QUAD_SHIFT};
+}
+
+static bool may_use(struct cb_dead_run run) {
+    return cb_purge_may_use(cb_block_of(run.start), run.start, run.granules);
+}
+
+/* The list in which the search for so many granules begins. */
+static unsigned list_for(size_t granules) {
+    return list_of(cb_higher(granules >> CB_QUAD_SHIFT, CB_RUN_LEAST));
+}
+
 struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules) {
-    unsigned list = list_of(granules < CB_RUN_LEAST ? CB_RUN_LEAST : granules);
+    unsigned list = list_for(granules);
     while ((list = filled_from(heap, list)) < CB_RUN_LISTS) {
         uint8_t *m = heap->runs[list++];
-        for (int seen = 0; m != NULL && seen < CB_SEARCH; seen++, m = cb_map_link(m + NEXT)) {
-            size_t length = cb_map_length(m);
-            if (length >= granules &&
-                cb_purge_may_use(cb_block_of(cb_map_address(m)), cb_map_address(m), length)) {
-                return (struct cb_dead_run){cb_map_address(m), length};
+        for (int seen = 0; m != NULL && seen < CB_SEARCH; seen++, m = cb_map_link(next_link(m))) {
+            struct cb_dead_run run = run_at(m);
+            if (run.granules >= granules && may_use(run)) {
+                return run;
             }
         }
     }
@@ -451,14 +476,14 @@ struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules) {
 
 struct cb_dead_run cb_block_listed_aligned(struct cb_heap *heap, size_t granules, size_t align) {
     size_t sure = granules + align - 1; /* so long a run has an aligned place, wherever it begins */
-    unsigned list = list_of(granules < CB_RUN_LEAST ? CB_RUN_LEAST : granules), end = list_of(sure);
+    unsigned list = list_for(granules), end = list_for(sure);
     for (int seen = 0; (list = filled_from(heap, list)) < end && seen < CB_SEARCH; list++) {
-        const uint8_t *m = heap->runs[list];
-        for (int i = 0; m != NULL && i < ALIGNED_SEEN_EACH; i++, seen++, m = cb_map_link(m + NEXT)) {
-            size_t from = (size_t)(m - cb_map), length = cb_map_length(m);
-            if (cb_align_up(from, align) + granules <= from + length &&
-                cb_purge_may_use(cb_block_of(cb_map_address(m)), cb_map_address(m), length)) {
-                return (struct cb_dead_run){cb_map_address(m), length};
+        uint8_t *m = heap->runs[list];
+        for (int i = 0; m != NULL && i < ALIGNED_SEEN_EACH; i++, seen++, m = cb_map_link(next_link(m))) {
+            struct cb_dead_run run = run_at(m);
+            size_t from = run.start >> CB_GRANULE_SHIFT;
+            if (cb_align_up(from, align) + granules <= from + run.granules && may_use(run)) {
+                return run;
             }
         }
     }
@@ -468,20 +493,19 @@ struct cb_dead_run cb_block_listed_aligned(struct cb_heap *heap, size_t granules
 /* Medium space: merges with dead neighbours at once. */
 static struct cb_dead_run die_medium(struct cb_heap *heap, struct cb_block *block, uintptr_t p,
                                      size_t granules) {
-    uint8_t *m = cb_map_at(p);
-    struct cb_dead_run run = {p, granules};
-    if (cb_map_get(m - 1) >= CB_DEAD) {
-        size_t before = cb_map_dead_before(m - 1);
-        untag(heap, block, m - before, before);
-        run.start -= before << CB_GRANULE_SHIFT;
-        run.granules += before;
+    uint8_t *from = cb_map_at_quad(p >> CB_GRANULE_SHIFT), *to = from + (granules >> CB_QUAD_SHIFT);
+    if (cb_map_get(from - 1) >= CB_DEAD) {
+        size_t before = cb_map_dead_before(from - 1);
+        from -= before;
+        untag_quads(heap, from, before);
     }
-    if (cb_map_get(m + granules) >= CB_DEAD) {
-        size_t behind = cb_map_length(m + granules);
-        untag(heap, block, m + granules, behind);
-        run.granules += behind;
+    if (cb_map_get(to) >= CB_DEAD) {
+        size_t behind = cb_map_length(to);
+        untag_quads(heap, to, behind);
+        to += behind;
     }
-    tag(heap, cb_map_at(run.start), run.granules);
+    tag(heap, from, (size_t)(to - from));
+    struct cb_dead_run run = run_at(from);
     if (CB_UNLIKELY(block == heap->space[CB_MEDIUM].run_block)) {
         move_empty_run(heap, run);
     }
@@ -511,12 +535,13 @@ struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, ui
 void cb_block_carve(struct cb_heap *heap, struct cb_block *block, struct cb_dead_run run, uintptr_t p,
                     size_t granules) {
     size_t before = (p - run.start) >> CB_GRANULE_SHIFT, behind = run.granules - before - granules;
-    untag(heap, block, cb_map_at(run.start), run.granules);
+    uint8_t *m = cb_map_at_quad(run.start >> CB_GRANULE_SHIFT);
+    untag_quads(heap, m, run.granules >> CB_QUAD_SHIFT);
     if (before != 0) {
-        tag(heap, cb_map_at(run.start), before);
+        tag(heap, m, before >> CB_QUAD_SHIFT);
     }
     if (behind != 0) {
-        tag(heap, cb_map_at(p) + granules, behind);
+        tag(heap, m + ((before + granules) >> CB_QUAD_SHIFT), behind >> CB_QUAD_SHIFT);
     }
     block->dead = (uint16_t)(block->dead - granules);
     cb_count(&heap->dead, 0 - granules);
@@ -524,7 +549,7 @@ void cb_block_carve(struct cb_heap *heap, struct cb_block *block, struct cb_dead
 }
 
 void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
-    untag(heap, block, cb_map_at(p), granules);
+    untag(heap, block, p, granules);
     block->dead = (uint16_t)(block->dead - granules);
     cb_count(&heap->dead, 0 - granules);
     cb_purge_revive(heap, block, p, granules);

@@ -21,26 +21,26 @@ static void add_live(struct cb_census *census, size_t bytes) {
     add(&census->power[cb_census_power(bytes)], bytes);
 }
 
-/* The granules of a medium object that is in a bin and starts at m, where the byte is zero; 0: none does. */
+/* The quads of a medium object that is in a bin and starts at m, where the byte is zero; 0: none does. */
 static size_t parked_at(const struct cb_walk *walk, const uint8_t *m) {
     const uint8_t *end = m < walk->run_end ? walk->run_end : walk->end;
     size_t length = cb_map_digits(m + 1);
     bool digits = ((cb_map_get(m + 1) | cb_map_get(m + 2) | cb_map_get(m + 3)) & CB_STATE) == 0;
-    return !walk->small && digits && length > CB_LENGTH && length <= (size_t)(end - m) ? length : 0;
+    return walk->shift != 0 && digits && length >= CB_RUN_LEAST && length <= (size_t)(end - m) ? length : 0;
 }
 
 struct cb_walk cb_walk_over(const struct cb_block *block, const struct cb_heap *heap) {
     const uint8_t *m = cb_map_at(cb_block_start(block));
     bool has_run = heap != NULL && heap->space[CB_MEDIUM].run_block == block;
     return (struct cb_walk){.next = m,
-                            .end = m + block->fresh,
-                            .run_end = has_run ? cb_map + heap->space[CB_MEDIUM].run.limit : m,
-                            .small = block->space == CB_SMALL};
+                            .end = m + (block->fresh >> cb_map_shift(block)),
+                            .run_end = has_run ? cb_map_at_quad(heap->space[CB_MEDIUM].run.limit) : m,
+                            .shift = cb_map_shift(block)};
 }
 
 size_t cb_walk_length(const struct cb_walk *walk, const uint8_t *m) {
     size_t byte = cb_map_get(m), length = byte & CB_LENGTH;
-    if (length == 0 && walk->end - m > CB_LENGTH) {
+    if (length == 0 && walk->end - m >= (ptrdiff_t)CB_RUN_LEAST) {
         length = byte == 0 ? parked_at(walk, m) : cb_map_digits(m + 1);
     }
     return length <= (size_t)(walk->end - m) ? length : 0;
@@ -49,7 +49,7 @@ size_t cb_walk_length(const struct cb_walk *walk, const uint8_t *m) {
 /* Counts what is next, and steps over it; the owner may just be changing it. Lost: nobody can have what is in bins. */
 static void count_next(struct cb_census *census, struct cb_walk *walk, bool lost) {
     size_t state = cb_map_get(walk->next) & CB_STATE, length = cb_walk_length(walk, walk->next);
-    size_t bytes = length << CB_GRANULE_SHIFT;
+    size_t bytes = length << walk->shift << CB_GRANULE_SHIFT;
     walk->next += length != 0 ? length : 1;
     if (length == 0) {
         return;

@@ -33,13 +33,13 @@ struct cb_census {
  */
 struct cb_walk {
     const uint8_t *next, *end, *run_end;
-    bool small;
+    unsigned shift; /* of the block's map, see cb_map_shift; 0: the small space's */
 };
 
 /* `heap`: the owner, where the caller may read its runs; NULL: then what is just before the end of a run is a guess. */
 struct cb_walk cb_walk_over(const struct cb_block *block, const struct cb_heap *heap);
 
-/* The granules of what starts at m; 0: nothing does, so that m + 1 is next. */
+/* The map bytes of what starts at m; 0: nothing does, so that m + 1 is next. */
 size_t cb_walk_length(const struct cb_walk *walk, const uint8_t *m);
 
 /*

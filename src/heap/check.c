@@ -36,20 +36,23 @@ static bool all_zero(const uint8_t *from, const uint8_t *to) {
 static bool check_one(uint8_t *m, const uint8_t *end, bool medium, bool after_dead, struct tally *tally,
                       uint8_t **next) {
     size_t state = cb_map_get(m) & CB_STATE, length = cb_map_length(m);
-    size_t head = length > CB_LENGTH ? 4 : 1;
+    size_t head = (cb_map_get(m) & CB_LENGTH) != 0 ? 1 : 4;
     if (length == 0 || m + length > end || (!medium && length > CB_SMALL_GRANULES)) {
         return false;
     }
     *next = m + length;
     if (state != CB_DEAD) {
+        if (medium && (head == 1 || length < CB_RUN_LEAST)) {
+            return false;
+        }
         tally->parked += state == CB_PARKED;
         return length <= head || all_zero(m + head, *next);
     }
     tally->dead += length;
     tally->listed += medium && length >= CB_RUN_LEAST;
-    size_t foot = length == 1 ? 0 : head;
+    size_t foot = length == 1 ? 0 : length > CB_LENGTH ? 4 : 1;
     if (medium && length >= CB_RUN_LEAST) {
-        head += 16; /* the links */
+        head += 2 * CB_LINK_BYTES;
     }
     return !(medium && after_dead) && cb_map_dead_before(*next - 1) == length &&
            all_zero(m + head, *next - foot);
@@ -130,10 +133,12 @@ struct walk {
 };
 
 static const char *walk_block(struct cb_heap *heap, struct cb_block *block, struct walk *walk) {
-    uint8_t *map = cb_map_at(cb_block_start(block)), *m = map, *end = m + block->fresh;
+    unsigned shift = cb_map_shift(block);
+    uint8_t *map = cb_map_at(cb_block_start(block)), *m = map, *end = m + (block->fresh >> shift);
     struct cb_run run = *cb_run_of(heap, block->space);
     bool running = heap->space[block->space].run_block == block && run.cursor != run.limit;
-    uint8_t *run_from = running ? cb_map + run.cursor : NULL, *run_to = running ? cb_map + run.limit : NULL;
+    uint8_t *run_from = running ? cb_map_in(block, run.cursor) : NULL;
+    uint8_t *run_to = running ? cb_map_in(block, run.limit) : NULL;
     const uint8_t *holes_from = map + (block->queue > CB_SWEEP_QUEUES ? block->holes_from : 0);
     bool after_dead = false;
     while (m < end) {
@@ -149,12 +154,13 @@ static const char *walk_block(struct cb_heap *heap, struct cb_block *block, stru
             return "the map of a block is not a sequence of objects and dead runs";
         }
         if (dead) {
-            add_dead(walk->dead, (size_t)(from - map), (size_t)(m - from));
+            add_dead(walk->dead, (size_t)(from - map) << shift, (size_t)(m - from) << shift);
         } else {
-            walk->live |= units((size_t)(from - map), (size_t)(m - map));
+            walk->live |= units((size_t)(from - map) << shift, (size_t)(m - map) << shift);
         }
         after_dead = dead;
     }
+    walk->tally.dead <<= shift;
     walk->holes_from_seen = walk->holes_from_seen || m == holes_from;
     return m == end && all_zero(end, map + CB_BLOCK_GRANULES)
                ? NULL
@@ -216,12 +222,14 @@ static const char *check_bins(struct cb_heap *heap, size_t parked) {
             return "malloc is to look into an empty bin";
         }
         entries += count;
-        medium += i < CB_MEDIUM_BIN ? 0 : count * cb_bin_granules(i);
         for (size_t k = 0; k < count; k++) {
-            const uint8_t *m = cb_map + bin->slot[k];
-            if ((cb_map_get(m) & CB_STATE) != CB_PARKED || cb_map_length(m) != cb_bin_granules(i)) {
+            const struct cb_block *block = cb_block_of_granule(bin->slot[k]);
+            const uint8_t *m = cb_map_in(block, bin->slot[k]);
+            size_t granules = cb_map_granules_in(block, m);
+            if ((cb_map_get(m) & CB_STATE) != CB_PARKED || cb_bin_of(granules) != i) {
                 return "a bin holds what is not parked";
             }
+            medium += block->space == CB_MEDIUM ? granules : 0;
         }
     }
     if (medium != heap->parked_medium) {
@@ -236,9 +244,9 @@ static const char *check_lists(struct cb_heap *heap, size_t listed) {
         if ((heap->runs_filled[i / 64] >> (i & 63) & 1) != (heap->runs[i] != NULL)) {
             return "the mask of filled lists of runs is wrong";
         }
-        for (uint8_t *m = heap->runs[i]; m != NULL; m = cb_map_link(m + 4)) {
+        for (uint8_t *m = heap->runs[i]; m != NULL; m = cb_map_link(cb_map_links(m, 0))) {
             entries++;
-            if (cb_map_get(m) != CB_DEAD || entries > listed) {
+            if (cb_map_get(m) < CB_DEAD || entries > listed) {
                 return "a list of runs holds what is not a dead run";
             }
         }

@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#define CB_LAYOUT_VERSION 1
+#define CB_LAYOUT_VERSION 2
 
 /* X(member, value): all of 8 bytes; first the addresses of variables, then sizes, offsets and constants. */
 #define CB_LAYOUT(ADDRESS, NUMBER)                                                                           \
@@ -28,6 +28,7 @@
     NUMBER(range_start, offsetof(struct cb_range, start))                                                    \
     NUMBER(range_size, offsetof(struct cb_range, size))                                                      \
     NUMBER(granule_shift, CB_GRANULE_SHIFT)                                                                  \
+    NUMBER(quad_shift, CB_QUAD_SHIFT) /* of granules: see map.h */                                           \
     NUMBER(block_shift, CB_BLOCK_SHIFT)                                                                      \
     NUMBER(block_bytes, sizeof(struct cb_block))                                                             \
     NUMBER(block_owner, offsetof(struct cb_block, owner))                                                    \

@@ -47,12 +47,14 @@ static const uint8_t *find_live(const uint8_t *m, const uint8_t *end) {
 
 /* The live granules of a block, and in *units a bit for each unit that has some. */
 static uint32_t count_live(const struct cb_block *block, uint64_t *units) {
-    const uint8_t *map = cb_map_at(cb_block_start(block)), *end = map + CB_BLOCK_GRANULES - 1;
+    unsigned shift = cb_map_shift(block);
+    const uint8_t *map = cb_map_at(cb_block_start(block)), *end = map + (CB_BLOCK_GRANULES >> shift) - 1;
     uint32_t count = 0;
     *units = 0;
     for (const uint8_t *m = find_live(map, end); m < end; m = find_live(m + 1, end)) {
         size_t at = (size_t)(m - map), length = cb_map_length(m), room = (size_t)(end - m);
-        length = length > room ? room : length; /* of one that was being made at the fork */
+        length = (length > room ? room : length) << shift; /* of one that was being made at the fork */
+        at <<= shift;
         count += (uint32_t)length;
         for (size_t unit = at / CB_UNIT_GRANULES; unit * CB_UNIT_GRANULES < at + length; unit++) {
             *units |= (uint64_t)1 << unit;
@@ -117,15 +119,15 @@ cb_lock *cb_lost_lock_of(struct cb_heap *owner) {
 
 bool cb_lost_free(uintptr_t p) {
     struct cb_block *block = cb_block_of(p);
-    uint8_t *m = cb_map_at(p);
+    uint8_t *m = cb_map_of_object(p);
     cb_lock_take(&lost.lock);
     struct cb_heap *owner = atomic_load_explicit(&block->owner, memory_order_relaxed);
-    bool live = cb_lost_is(owner) && (cb_map_get(m) & CB_STATE) == CB_LIVE;
+    bool live = m != NULL && cb_lost_is(owner) && (cb_map_get(m) & CB_STATE) == CB_LIVE;
     if (live) {
         if (owner != nobody) {
             begin(owner, block);
         }
-        uint32_t granules = (uint32_t)cb_map_length(m);
+        uint32_t granules = (uint32_t)cb_map_granules_in(block, m);
         cb_map_set(m, CB_NONE | (cb_map_get(m) & CB_LENGTH));
         block->next = granules < block->next ? block->next - granules : 0;
         look(block);

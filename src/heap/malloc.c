@@ -65,35 +65,41 @@ CB_NOINLINE void cb_rewind_over_dead(uintptr_t p) {
 }
 
 /* A medium object on top of its run: the same rule, in the medium space. */
-static CB_NOINLINE void rewind_medium(struct cb_heap *heap, uintptr_t p, size_t granules) {
+static CB_NOINLINE void rewind_medium(struct cb_heap *heap, size_t granule) {
     struct cb_run *run = &heap->space[CB_MEDIUM].run;
-    cb_map_erase(cb_map_at(p), granules);
-    if (cb_map_get(cb_map_at(p) - 1) >= CB_DEAD) {
+    uint8_t *m = cb_map_at_quad(granule);
+    cb_map_erase_medium(m);
+    if (cb_map_get(m - 1) >= CB_DEAD) {
         if (!cb_fork_lock(heap)) {
             return;
         }
-        size_t before = cb_map_dead_before(cb_map_at(p) - 1);
-        uintptr_t start = p - (before << CB_GRANULE_SHIFT);
+        size_t before = cb_map_dead_before(m - 1) << CB_QUAD_SHIFT;
+        uintptr_t start = (granule - before) << CB_GRANULE_SHIFT;
         if (cb_purge_may_use(cb_block_of(start), start, before)) {
             cb_block_revive(heap, cb_block_of(start), start, before);
-            p = start;
+            granule -= before;
         }
         cb_heap_unlock(heap);
     }
-    run->cursor = p >> CB_GRANULE_SHIFT;
+    run->cursor = granule;
 }
 
-/* A live medium object of an own block, at this granule, is taken back by the cursor or parked. */
+/* What is not a small object of an own block, at this granule: a medium one is taken back by the cursor or parked. */
 static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
-    size_t granules = cb_map_digits(cb_map + granule + 1);
-    if (CB_UNLIKELY(granule + granules == heap->space[CB_MEDIUM].run.cursor)) {
-        rewind_medium(heap, granule << CB_GRANULE_SHIFT, granules);
+    const uint8_t *m = cb_map_of_object(granule << CB_GRANULE_SHIFT);
+    if (CB_UNLIKELY(m == NULL || cb_map_get(m) != CB_LIVE)) {
+        cb_misuse_pointer("free", granule << CB_GRANULE_SHIFT);
         return;
     }
-    unsigned index = cb_medium_bin(granules << CB_GRANULE_SHIFT);
+    size_t granules = cb_map_medium_granules(m);
+    if (CB_UNLIKELY(granule + granules == heap->space[CB_MEDIUM].run.cursor)) {
+        rewind_medium(heap, granule);
+        return;
+    }
+    unsigned index = cb_medium_bin(granules);
     if (CB_LIKELY(cb_bin_push(heap->bins, index, granule))) {
         heap->parked_medium += granules;
-        cb_map_set(cb_map + granule, CB_PARKED);
+        cb_map_set(cb_map_at_quad(granule), CB_PARKED);
         return;
     }
     cb_bin_park(heap, index, granule << CB_GRANULE_SHIFT);
@@ -120,7 +126,7 @@ static inline __attribute__((always_inline)) void free_to_bin(struct cb_thread *
             cb_map_park(m);
             return;
         }
-        if (byte == CB_LIVE) {
+        if (byte - CB_BIN_BEGIN >= CB_SMALL_GRANULES) {
             free_medium(t->heap, granule);
             return;
         }
@@ -170,8 +176,9 @@ CB_NOINLINE void cb_free_slow(void *ptr) {
         cb_heap_watched(heap);
     }
     cb_bins_note_free(heap->bins, p >> CB_GRANULE_SHIFT);
-    size_t byte = cb_map_get(cb_map_at(p));
-    if (CB_UNLIKELY((byte & CB_STATE) != CB_LIVE || (p & (CB_GRANULE - 1)) != 0)) {
+    const uint8_t *m = cb_map_of_object(p);
+    size_t byte = m != NULL ? cb_map_get(m) : CB_NONE;
+    if (CB_UNLIKELY((byte & CB_STATE) != CB_LIVE)) {
         cb_misuse_pointer("free", p);
     } else if (byte == CB_LIVE) {
         free_medium(heap, p >> CB_GRANULE_SHIFT);
@@ -196,9 +203,9 @@ CB_NOINLINE void cb_free_not_own(void *ptr) {
         }
         return;
     }
-    uint8_t *m = cb_map_at(p);
-    size_t byte = cb_map_get(m);
-    if ((byte & CB_STATE) != CB_LIVE || (p & (CB_GRANULE - 1)) != 0) {
+    const uint8_t *m = cb_map_of_object(p);
+    size_t byte = m != NULL ? cb_map_get(m) : CB_NONE;
+    if ((byte & CB_STATE) != CB_LIVE) {
         cb_misuse_pointer("free", p);
         return;
     }
@@ -219,6 +226,15 @@ static void *last_pages(size_t size) {
     return p != NULL ? p : cb_no_memory();
 }
 
+/* The granule of the newest object in a bin, if it is long enough; 0: it is not, or there is none. */
+static size_t top_of_medium_bin(const struct cb_heap *heap, unsigned index, size_t granules) {
+    if (cb_bin_is_empty(heap, index)) {
+        return 0;
+    }
+    size_t granule = heap->bins->top[index][-1];
+    return cb_map_medium_granules(cb_map_at_quad(granule)) >= granules ? granule : 0;
+}
+
 /* Neither its bin nor the run has an object of this size. */
 static CB_NOINLINE void *malloc_medium_slow(struct cb_heap *heap, size_t size, size_t granules,
                                             unsigned index) {
@@ -227,26 +243,29 @@ static CB_NOINLINE void *malloc_medium_slow(struct cb_heap *heap, size_t size, s
         return cb_malloc_slow(size);
     }
     cb_remote_take_in(heap);
-    if (cb_bin_is_empty(heap, index) && !cb_refill(heap, CB_MEDIUM, granules, index)) {
+    if (top_of_medium_bin(heap, index, granules) == 0 && !cb_refill(heap, CB_MEDIUM, granules)) {
         return last_pages(size);
     }
     return cb_malloc_medium(heap, size);
 }
 
 CB_NOINLINE void *cb_malloc_medium(struct cb_heap *heap, size_t size) {
-    unsigned index = cb_medium_bin(size);
-    size_t granules = cb_medium_size(index) >> CB_GRANULE_SHIFT;
+    size_t granules = cb_medium_granules(size), granule;
+    unsigned index = cb_medium_bin(granules);
     struct cb_run *run = &heap->space[CB_MEDIUM].run;
-    if (CB_LIKELY(!cb_bin_is_empty(heap, index))) {
-        size_t granule = *--heap->bins->top[index];
-        heap->parked_medium -= granules;
-        cb_map_set(cb_map + granule, CB_LIVE); /* its length is still there */
+    if (CB_LIKELY((granule = top_of_medium_bin(heap, index, granules)) != 0) ||
+        (granule = top_of_medium_bin(heap, ++index, granules)) != 0) {
+        uint8_t *m = cb_map_at_quad(granule);
+        heap->bins->top[index]--;
+        heap->parked_medium -= cb_map_medium_granules(m);
+        cb_map_set(m, CB_LIVE); /* its length is still there */
         return (void *)(granule << CB_GRANULE_SHIFT);
     }
+    index--;
     size_t at = run->cursor;
     if (CB_LIKELY(at + granules <= run->limit)) {
         run->cursor = at + granules;
-        cb_map_begin(cb_map + at, CB_LIVE, granules);
+        cb_map_begin_medium(cb_map_at_quad(at), CB_LIVE, granules >> CB_QUAD_SHIFT);
         return (void *)(at << CB_GRANULE_SHIFT);
     }
     return malloc_medium_slow(heap, size, granules, index);
@@ -282,8 +301,8 @@ static CB_NOINLINE void *malloc_rest(size_t size) {
     if (!cb_bin_is_empty(heap, cb_small_bin(granules))) {
         cb_thread.asked |= bit;
     } else if (cb_thread.run.limit - cb_thread.run.cursor < granules &&
-               !cb_refill(heap, CB_SMALL, granules, cb_small_bin(granules))) {
-        return last_pages(size);
+               !cb_refill(heap, CB_SMALL, granules)) {
+        return cb_malloc_medium(heap, CB_SMALL_MAX + 1); /* there may be room among larger ones */
     }
     return CB_NAME(malloc)(size);
 }

@@ -16,6 +16,11 @@
  *
  * In the small space every length fits its byte: what is longer and dead is several runs side by side. Inside
  * a dead run of the medium space, behind the length, are the links of the list that the run is in.
+ *
+ * Blocks of the medium space have one byte per quad, and their lengths are in quads: the map of such a block is the
+ * first quarter of the map of any other, and the rest of it is zero. So what is resident of it is a page for 256 KiB.
+ * Objects there always have their length in the three bytes behind the first: no byte of such a map is that of a live
+ * small object, so whoever takes one for the byte of a granule finds that it is none, and looks at the block.
  */
 #ifndef CB_HEAP_MAP_H
 #define CB_HEAP_MAP_H
@@ -87,6 +92,17 @@ static inline struct cb_block *cb_block_of(uintptr_t p) {
     return cb_blocks + (p >> CB_BLOCK_SHIFT);
 }
 
+/* The map byte of the quad that a granule of the medium space is in, and back: the first granule of the quad. */
+static inline uint8_t *cb_map_at_quad(size_t granule) {
+    size_t inside = granule & (CB_BLOCK_GRANULES - 1);
+    return cb_map + (granule - inside) + (inside >> CB_QUAD_SHIFT);
+}
+
+static inline size_t cb_map_quad_granule(const uint8_t *m) {
+    size_t at = (size_t)(m - cb_map), inside = at & (CB_BLOCK_GRANULES - 1);
+    return at - inside + (inside << CB_QUAD_SHIFT);
+}
+
 /* The number of the block that a granule is in. */
 static inline size_t cb_block_number_of(size_t granule) {
     return granule >> (CB_BLOCK_SHIFT - CB_GRANULE_SHIFT);
@@ -107,6 +123,28 @@ static inline struct cb_block *cb_block_numbered(uint32_t number) {
 
 static inline uintptr_t cb_block_start(const struct cb_block *block) {
     return cb_block_number(block) << CB_BLOCK_SHIFT;
+}
+
+/* How much coarser than granules the map of the block is, as a power of two: its bytes, and the lengths in it. */
+static inline unsigned cb_map_shift(const struct cb_block *block) {
+    return block->space == CB_SMALL ? 0 : CB_QUAD_SHIFT;
+}
+
+/* The map byte of what a granule of the block is in or begins, and the granule that a byte is of, or the first of them.
+ */
+static inline uint8_t *cb_map_in(const struct cb_block *block, size_t granule) {
+    return block->space == CB_SMALL ? cb_map + granule : cb_map_at_quad(granule);
+}
+
+static inline size_t cb_map_granule_in(const struct cb_block *block, const uint8_t *m) {
+    return block->space == CB_SMALL ? (size_t)(m - cb_map) : cb_map_quad_granule(m);
+}
+
+/* The first map byte of an object of a block, if one begins at p; NULL where none can, at no multiple of the unit. */
+static inline uint8_t *cb_map_of_object(uintptr_t p) {
+    const struct cb_block *block = cb_block_of(p);
+    size_t unit = CB_GRANULE << cb_map_shift(block);
+    return CB_LIKELY((p & (unit - 1)) == 0) ? cb_map_in(block, p >> CB_GRANULE_SHIFT) : NULL;
 }
 
 static inline uint8_t cb_map_get(const uint8_t *m) {
@@ -174,22 +212,25 @@ static inline size_t cb_map_dead_before(const uint8_t *m) {
     return CB_LIKELY(length != 0) ? length : cb_map_digits(m - 3);
 }
 
-/* Writes the first byte of an object (and its length where that is above 63). */
-static inline void cb_map_begin(uint8_t *m, size_t state, size_t granules) {
-    if (CB_LIKELY(granules <= CB_LENGTH)) {
-        cb_map_set(m, state | granules);
-    } else {
-        cb_map_set(m, state);
-        cb_map_set_digits(m + 1, granules);
-    }
+/* Writes the first bytes of an object of the medium space, which has its length behind the first; or clears them. */
+static inline void cb_map_begin_medium(uint8_t *m, size_t state, size_t quads) {
+    cb_map_set(m, state);
+    cb_map_set_digits(m + 1, quads);
 }
 
-/* Undoes cb_map_begin: all bytes of the object are zero again. */
-static inline void cb_map_erase(uint8_t *m, size_t granules) {
+static inline void cb_map_erase_medium(uint8_t *m) {
     cb_map_set(m, 0);
-    if (granules > CB_LENGTH) {
-        cb_map_set_digits(m + 1, 0);
-    }
+    cb_map_set_digits(m + 1, 0);
+}
+
+/* Granules of the object of the medium space whose first byte is m. */
+static inline size_t cb_map_medium_granules(const uint8_t *m) {
+    return cb_map_digits(m + 1) << CB_QUAD_SHIFT;
+}
+
+/* Granules of the object or dead run of the block that begins at m. */
+static inline size_t cb_map_granules_in(const struct cb_block *block, const uint8_t *m) {
+    return cb_map_length(m) << cb_map_shift(block);
 }
 
 static inline void cb_map_dead_tag(uint8_t *m, size_t granules) {
@@ -245,9 +286,13 @@ static inline void cb_map_dead_untag(uint8_t *m, size_t granules) {
 }
 
 /*
- * Addresses in the map: the links of the lists of long dead runs (block.c). The 48 bits of a granule's number
- * are spread over eight bytes, six in each, so that they too look like the inside of something.
+ * The links of the lists of long dead runs (block.c): a run's first quad, whose number has 42 bits, spread over seven
+ * bytes, six bits in each, so that they too look like the inside of something. They lie behind the length.
  */
+#define CB_LINK_BYTES 7
+_Static_assert(1 + 2 * CB_LINK_BYTES + 1 <= CB_RUN_LEAST,
+               "length, links and length fit the shortest listed run");
+
 static inline uint64_t cb_map_spread(uint64_t n) {
     n = (n & 0xFFFFFF) | n >> 24 << 32;
     n = (n & 0x00000FFF00000FFF) | (n & 0x00FFF00000FFF000) << 4;
@@ -260,15 +305,30 @@ static inline uint64_t cb_map_gather(uint64_t n) {
     return (n & 0xFFFFFF) | n >> 32 << 24;
 }
 
+/* With the lowest byte first. */
+static inline uint64_t cb_map_little_endian(uint64_t n) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return __builtin_bswap64(n);
+#else
+    return n;
+#endif
+}
+
+/* Where the link to the next run is in the run at m, or, which is 1, to the one before. */
+static inline uint8_t *cb_map_links(uint8_t *m, int which) {
+    return m + ((cb_map_get(m) & CB_LENGTH) != 0 ? 1 : 4) + which * CB_LINK_BYTES;
+}
+
 static inline void cb_map_set_link(uint8_t *at, const uint8_t *to) {
-    uint64_t spread = to != NULL ? cb_map_spread(cb_map_address(to) >> CB_GRANULE_SHIFT) : 0;
-    memcpy(at, &spread, sizeof spread);
+    uint64_t spread = to != NULL ? cb_map_spread(cb_map_quad_granule(to) >> CB_QUAD_SHIFT) : 0;
+    spread = cb_map_little_endian(spread);
+    memcpy(at, &spread, CB_LINK_BYTES);
 }
 
 static inline uint8_t *cb_map_link(const uint8_t *at) {
-    uint64_t spread;
-    memcpy(&spread, at, sizeof spread);
-    return spread != 0 ? cb_map + cb_map_gather(spread) : NULL;
+    uint64_t spread = 0;
+    memcpy(&spread, at, CB_LINK_BYTES);
+    return spread != 0 ? cb_map_at_quad(cb_map_gather(cb_map_little_endian(spread)) << CB_QUAD_SHIFT) : NULL;
 }
 
 /* The first byte of an object that was freed remotely in [m, end), or end. */

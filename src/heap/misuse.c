@@ -41,15 +41,16 @@ enum finding { FREE, INSIDE_LIVE };
 /* Walks the block that p is in to what contains p. Stores the length of a freed object that is still known.
  */
 static enum finding look_in_block(uintptr_t p, const struct cb_heap *owner, size_t *bytes) {
-    const uint8_t *at = cb_map_at(p);
+    const uint8_t *at = cb_map_in(cb_block_of(p), p >> CB_GRANULE_SHIFT);
     struct cb_walk walk = cb_walk_over(cb_block_of(p), owner == cb_thread.heap ? owner : NULL);
     while (walk.next <= at && walk.next < walk.end) {
         const uint8_t *m = walk.next;
         size_t state = cb_map_get(m) & CB_STATE, length = cb_walk_length(&walk, m);
         walk.next += length != 0 ? length : 1;
         if (at < walk.next) {
-            bool whole = at == m && (state == CB_PARKED || state == CB_REMOTE) && length != 0;
-            *bytes = whole ? length << CB_GRANULE_SHIFT : 0;
+            bool whole =
+                cb_map_of_object(p) == m && (state == CB_PARKED || state == CB_REMOTE) && length != 0;
+            *bytes = whole ? length << walk.shift << CB_GRANULE_SHIFT : 0;
             return state == CB_LIVE ? INSIDE_LIVE : FREE;
         }
     }

@@ -9,8 +9,7 @@
  *                                      medium: a listed dead run that fits well
  *                                  (2) a step of the fresh part of the newest block
  *                                  (3) a new block
- *                                  (4) no block to be had: the bins are emptied, then (1) again; a small object may go
- *                                      where medium ones are
+ *                                  (4) no block to be had: the bins are emptied, then (1) again
  *
  * Where (3) has failed, the heap is tight (block.h), and (4) comes before (3) until much has changed.
  */
@@ -33,11 +32,10 @@
 
 #define PAGE CB_UNIT_GRANULES /* in an object's alignment */
 
-/* So many granules at a multiple of `align` granules, which is 1 in the small space; `bin` is that of cb_refill. */
+/* So many granules at a multiple of `align` granules, which is 1 in the small space. */
 struct request {
     enum cb_space_kind space;
     size_t granules, align;
-    unsigned bin;
 };
 
 /*
@@ -142,6 +140,11 @@ static bool sweep(struct cb_heap *heap, struct cb_block *block, uintptr_t from, 
     return false;
 }
 
+/* No object may touch the end of a block. */
+static size_t fresh_end(enum cb_space_kind space) {
+    return CB_BLOCK_GRANULES - (space == CB_SMALL ? 1 : CB_QUAD_GRANULES);
+}
+
 /*
  * A run from the fresh part of the newest block, from its first aligned place on. The granules before that are dead,
  * and serve others.
@@ -151,7 +154,7 @@ static bool run_fresh(struct cb_heap *heap, const struct request *wanted) {
     if (block == NULL) {
         return false;
     }
-    size_t end = CB_BLOCK_GRANULES - 1; /* no object may touch the end of a block */
+    size_t end = fresh_end(wanted->space);
     size_t from = cb_align_up(block->fresh, wanted->align), pad = from - block->fresh;
     if (from + wanted->granules > end) {
         return false;
@@ -182,9 +185,9 @@ static void end_fresh(struct cb_heap *heap, enum cb_space_kind space) {
         return;
     }
     heap->space[space].fresh_block = NULL;
-    size_t left = CB_BLOCK_GRANULES - 1 - block->fresh;
+    size_t left = fresh_end(space) - block->fresh;
     uintptr_t from = cb_block_start(block) + ((uintptr_t)block->fresh << CB_GRANULE_SHIFT);
-    block->fresh = CB_BLOCK_GRANULES - 1;
+    block->fresh = (uint16_t)fresh_end(space);
     cb_count(&heap->used, left);
     cb_purge_leave_untouched(heap, block, from, left);
     if (left == 0 || cb_block_die(heap, block, from, left).granules != 0) {
@@ -222,7 +225,7 @@ static bool refill_by_list(struct cb_heap *heap, const struct request *wanted) {
     }
     uintptr_t start = cb_align_up(dead.start, wanted->align << CB_GRANULE_SHIFT);
     size_t room = dead.granules - ((start - dead.start) >> CB_GRANULE_SHIFT), step = step_for(wanted);
-    size_t granules = step + CB_RUN_LEAST < room || wanted->align > PAGE ? step : room;
+    size_t granules = step + CB_MEDIUM_LEAST < room || wanted->align > PAGE ? step : room;
     struct cb_block *block = cb_block_of(start);
     cb_block_carve(heap, block, dead, start, granules);
     set_run(heap, CB_MEDIUM, block, start, start + (granules << CB_GRANULE_SHIFT), false);
@@ -257,19 +260,6 @@ static bool run_on(struct cb_heap *heap, const struct request *wanted) {
     return run_fresh(heap, wanted);
 }
 
-/* There is no room in the small space, but in the medium one there is: the object goes there, by way of its bin. */
-static bool park_medium(struct cb_heap *heap, const struct request *wanted) {
-    const struct request there = {CB_MEDIUM, wanted->granules, 1, 0};
-    if (wanted->bin == 0 || cb_bin_is_full(heap, wanted->bin) ||
-        (!refill_by_list(heap, &there) && !run_fresh(heap, &there))) {
-        return false;
-    }
-    struct cb_run *run = cb_run_of(heap, CB_MEDIUM);
-    cb_bin_park_locked(heap, wanted->bin, run->cursor);
-    run->cursor += wanted->granules;
-    return true;
-}
-
 static bool refill(struct cb_heap *heap, const struct request *wanted) {
     if (wanted->space == CB_SMALL && run_on(heap, wanted)) {
         heap->space[CB_SMALL].fresh_steps++;
@@ -291,9 +281,6 @@ static bool refill(struct cb_heap *heap, const struct request *wanted) {
     if ((died || !was_tight) && refill_by_dead(heap, wanted)) {
         return true;
     }
-    if (wanted->space == CB_SMALL && park_medium(heap, wanted)) {
-        return true;
-    }
     return refill_by_block(heap, wanted); /* others may have given pages back meanwhile */
 }
 
@@ -305,12 +292,12 @@ static bool refill_locked(struct cb_heap *heap, struct request wanted) {
     return done;
 }
 
-bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned bin) {
-    return refill_locked(heap, (struct request){space, granules, 1, bin});
+bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules) {
+    return refill_locked(heap, (struct request){space, granules, 1});
 }
 
 bool cb_refill_aligned(struct cb_heap *heap, size_t granules, size_t align) {
-    return refill_locked(heap, (struct request){CB_MEDIUM, granules, align, 0});
+    return refill_locked(heap, (struct request){CB_MEDIUM, granules, align});
 }
 
 /* Ends both runs. */

@@ -14,11 +14,10 @@ static inline struct cb_run *cb_run_of(struct cb_heap *heap, enum cb_space_kind 
 }
 
 /*
- * Sees to it that an object of `granules` can be had: afterwards the run has room for it, or its bin has an
- * entry. False when the system has no more memory; then nothing is lost. `bin` is the bin of exactly that
- * size, or 0.
+ * Sees to it that an object of `granules` can be had: afterwards the run has room for it. False when the system has no
+ * more memory; then nothing is lost.
  */
-bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules, unsigned bin);
+bool cb_refill(struct cb_heap *heap, enum cb_space_kind space, size_t granules);
 
 /* The calling thread's heap has no run any more: every block of it can be looked at by others. */
 void cb_refill_retire(struct cb_heap *heap);

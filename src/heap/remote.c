@@ -66,14 +66,18 @@ static void close_block(struct cb_heap *heap, struct cb_block *block) {
 
 /* The object at m dies. */
 static void die(struct cb_heap *heap, struct cb_block *block, uint8_t *m) {
-    size_t granules = cb_map_length(m);
-    cb_map_erase(m, granules);
-    cb_block_die(heap, block, cb_map_address(m), granules);
+    size_t granule = cb_map_granule_in(block, m), granules = cb_map_granules_in(block, m);
+    if (block->space == CB_SMALL) {
+        cb_map_set(m, CB_NONE);
+    } else {
+        cb_map_erase_medium(m);
+    }
+    cb_block_die(heap, block, granule << CB_GRANULE_SHIFT, granules);
 }
 
 /* The object at m is parked if its owner is the caller; else it dies. False where it must wait. */
 static bool take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m, bool own) {
-    size_t granule = cb_map_address(m) >> CB_GRANULE_SHIFT;
+    size_t granule = cb_map_granule_in(block, m);
     if (!own && granule == atomic_load_explicit(&heap->bins->freeing, memory_order_relaxed)) {
         return false; /* the owner may have read its byte before it was claimed, and be about to store to it */
     }
@@ -83,7 +87,7 @@ static bool take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m
     }
     if (own) {
         cb_count(&heap->taken_in, 1);
-        cb_bin_park_locked(heap, cb_bin_of(cb_map_length(m)), granule);
+        cb_bin_park_locked(heap, cb_bin_of(cb_map_granules_in(block, m)), granule);
     } else {
         cb_count(&heap->collected, 1);
         die(heap, block, m);
@@ -94,10 +98,10 @@ static bool take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m
 /* Under the heap's lock: takes in what the block, which is off the inbox, holds of remote frees. */
 static void take_block(struct cb_heap *heap, struct cb_block *block, bool own) {
     uint8_t *map = cb_map_at(cb_block_start(block));
+    size_t bytes = CB_UNIT_GRANULES >> cb_map_shift(block); /* of map, for a unit */
     for (uint64_t units = open_block(block); units != 0; units &= units - 1) {
         unsigned unit = (unsigned)__builtin_ctzll(units);
-        uint8_t *m = map + unit * CB_UNIT_GRANULES;
-        uint8_t *end = unit == LAST_BIT ? map + CB_BLOCK_GRANULES : m + CB_UNIT_GRANULES;
+        uint8_t *m = map + unit * bytes, *end = unit == LAST_BIT ? map + 64 * bytes : m + bytes;
         for (m = cb_map_find_remote(m, end); m < end; m = cb_map_find_remote(m + 1, end)) {
             if (!take_object(heap, block, m, own)) {
                 atomic_fetch_or_explicit(&block->remote, (uint64_t)1 << unit,
@@ -219,10 +223,10 @@ static bool free_of_parked(struct cb_heap *owner, struct cb_block *block, uintpt
     bool done =
         !has_run(owner, block) && atomic_load_explicit(&owner->state, memory_order_relaxed) == CB_HEAP_PARKED;
     if (done) {
-        *was_live = cb_map_claim(cb_map_at(p), byte);
+        *was_live = cb_map_claim(cb_map_of_object(p), byte);
         if (*was_live) {
             cb_count(&owner->collected, 1);
-            die(owner, block, cb_map_at(p));
+            die(owner, block, cb_map_of_object(p));
         }
     }
     cb_heap_unlock(owner);
@@ -237,8 +241,9 @@ bool cb_remote_free(struct cb_heap *owner, uintptr_t p, uint8_t byte) {
     if (state == CB_HEAP_PARKED && free_of_parked(owner, block, p, byte, &was_live)) {
         return was_live;
     }
-    size_t granules = cb_map_length(cb_map_at(p));
-    if (!cb_map_claim(cb_map_at(p), byte)) {
+    uint8_t *m = cb_map_of_object(p);
+    size_t granules = cb_map_granules_in(block, m);
+    if (!cb_map_claim(m, byte)) {
         return false;
     }
     if (state != CB_HEAP_FROZEN) {

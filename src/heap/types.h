@@ -6,15 +6,18 @@
  * Glossary
  *   granule      16 bytes, the unit of size and alignment. Sizes named `granules` or `g` are in it.
  *   granule map  one byte per granule of memory, out of band, at cb_map + (address >> 4); see map.h.
- *   object       what malloc hands out. Small: up to 63 granules. Medium: up to 32 KiB, rounded up to one of
- *                16 sizes per doubling. Large: whole pages.
+ *   quad         four granules, 64 bytes: the unit of places and sizes in the medium space, whose blocks have one map
+ *                byte per quad, all in the first quarter of the block's part of the map.
+ *   object       what malloc hands out. Small: up to 63 granules. Medium: up to 32 KiB, whole quads.
+ *                Large: whole pages.
  *   block        256 KiB, aligned, owned by one heap, holding objects of one space.
  *   space        small or medium: each has its own blocks and its own cursor.
  *   run          the stretch [cursor, limit) of a block through which a heap allocates: the front of its
  *                fresh part, or dead memory that a sweep (small space) or a list (medium space) yielded.
  *   fresh        the part of a block that was never handed to a run; its map bytes are zero.
  *   dead run     a stretch of freed granules; its first and its last map byte carry its length.
- *   bin          per size, the most recent frees, newest on top. An object in a bin is parked.
+ *   bin          per size, the most recent frees, newest on top. An object in a bin is parked. Medium objects have
+ *                16 bins per doubling, by the least length of a class; each keeps the length that it has.
  *   to die       an object dies when its granules become a dead run: out of a bin, or when another thread collects it.
  *   to flush, empty, shrink a bin: its oldest entries die; all of them do; it may hold less from now on.
  *   drain        the program frees and does not allocate: bins are flushed whole, and emptied now and then.
@@ -33,9 +36,10 @@
  *     objects (live, parked or freed remotely) and dead runs, with nothing between but the current run,
  *     whose bytes are zero.
  *   - Small space: a dead run is no longer than 63 granules; neighbours stay apart until a sweep joins them.
- *     Medium space: two dead runs never touch, and those of CB_RUN_LEAST granules and more are in a list.
+ *     Medium space: two dead runs never touch, and those of CB_RUN_LEAST quads and more are in a list.
  *   - block->dead is the sum of its dead runs' lengths; heap->dead the sum over its blocks.
- *   - The last granule of a block belongs to no object and its map byte is zero, and so is the last map byte
+ *   - The last granule of a block (in the medium space, the last quad) belongs to no object and its map byte is zero,
+ *     and so is the last map byte
  *     of every page that belongs to no block: looking at the byte before an object never finds a foreign
  *     dead run.
  *   - An entry of a bin is parked, and every parked object is in exactly one bin.
@@ -71,7 +75,11 @@
 #define CB_SMALL_GRANULES 63
 #define CB_SMALL_MAX (CB_SMALL_GRANULES * CB_GRANULE) /* bytes */
 #define CB_MEDIUM_MAX ((size_t)32 << 10)              /* bytes */
-#define CB_MEDIUM_CLASSES 96
+#define CB_MEDIUM_CLASSES                                                                                    \
+    82 /* the last is of longer ones, and has none: malloc looks into the bin behind its own */
+#define CB_QUAD_SHIFT 2 /* granules of a quad, as a power of two */
+#define CB_QUAD_GRANULES ((size_t)1 << CB_QUAD_SHIFT)
+#define CB_MEDIUM_LEAST ((size_t)64) /* granules of the shortest object of the medium space */
 #define CB_SMALL_BIN 64   /* bin of small objects of g granules: 64 + g, their map byte while they live */
 #define CB_MEDIUM_BIN 256 /* bin of the first medium class; what is before it and not small is no bin */
 #define CB_BINS (CB_MEDIUM_BIN + CB_MEDIUM_CLASSES)
@@ -81,8 +89,8 @@
 #define CB_BIN_MOST_MEDIUM 1024        /* and those of the medium space */
 #define CB_SWEEP_QUEUES CB_SPARSE_PART /* waiting for a sweep, by how much of them is dead */
 #define CB_BLOCK_QUEUES (CB_SWEEP_QUEUES + CB_SMALL_GRANULES)
-#define CB_HOLES_UNIT 64 /* granules */
-#define CB_RUN_LEAST 64  /* granules of a dead run of the medium space that is in a list */
+#define CB_HOLES_UNIT 64                                /* granules */
+#define CB_RUN_LEAST (CB_MEDIUM_LEAST >> CB_QUAD_SHIFT) /* quads of a dead run that is in a list */
 #define CB_RUN_LISTS 128
 #define CB_PURGE_CLASSES 5
 #define CB_OWNER_CACHE ((size_t)1 << 16) /* entries of cb_owner_cache */
@@ -127,6 +135,7 @@ struct cb_block {
                                        there must not be used; under the lock, as all that follows */
     uint64_t untouched; /* bit per unit: no run has had it since the system gave it */
     uint32_t purge_next, purge_prev; /* in the list of purge_class; numbers of blocks, 0: none */
+    uint8_t space; /* constant while there is an owner: who has learnt the address of an object may read it */
     _Alignas(64) struct cb_block *all_next;
     uint32_t all_prev;     /* numbers of blocks, as the next; 0: none */
     uint32_t next, prev;   /* in the queue of its owner, when queue != 0 */
@@ -140,7 +149,6 @@ struct cb_block {
                               what is longer than holes_rest begins in [holes_from, CB_HOLES_UNIT * (1 +
                               holes_to)) */
     uint8_t holes_to, holes_rest;
-    uint8_t space;
     uint8_t queue;       /* 0: in none; 1 + eighths dead: waiting for a sweep; CB_SWEEP_QUEUES + a length:
                               waiting with holes of up to that length; small space only */
     uint8_t purge_class; /* of purge.c, by its dead pages; CB_PURGE_CLASSES: it has none */
@@ -258,7 +266,7 @@ struct cb_heap {
     bool warm;            /* idle, and as its thread left it; guarded by heaps.lock, as is the next */
     struct cb_heap *next_idle;
     uint64_t runs_filled[CB_RUN_LISTS / 64]; /* bit per list of runs that has one */
-    uint8_t *runs[CB_RUN_LISTS]; /* map bytes of dead runs of the medium space, a list for each class size */
+    uint8_t *runs[CB_RUN_LISTS]; /* map bytes of dead runs of the medium space, a list for each class */
 
     /* Written by other threads: on a line of its own, away from what the owner reads all the time. */
     _Alignas(64) _Atomic uint32_t inbox; /* number of a block with remote frees, the first of a list; 0: none.

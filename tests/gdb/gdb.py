@@ -59,8 +59,8 @@ EXPECTED = {
     "unused": rf"^A: in memory that is next to be handed out, or was never used, {OWN}\n"
               r"  392 bytes behind the end of the live object at 0x\w+ \(608 bytes\)$",
     "small_last": rf"^A: the start of an object of 608 bytes at A: live; {OWN}$",
-    "medium": rf"^A: 7 bytes inside, 8185 bytes before the end of, an object of 8192 bytes at 0x\w+: live; {OWN}$",
-    "dead": rf"^A: freed memory, \d+ bytes from 0x\w+, {OWN}\n  8192 bytes behind the end of the live object at 0x\w+ \(8192 bytes\)",
+    "medium": rf"^A: 7 bytes inside, 7993 bytes before the end of, an object of 8000 bytes at 0x\w+: live; {OWN}$",
+    "dead": rf"^A: freed memory, \d+ bytes from 0x\w+, {OWN}\n  8000 bytes behind the end of the live object at 0x\w+ \(8000 bytes\)",
     "large": r"^A: the start of an object of 1003520 bytes at A: live, large; of no heap$",
     "large_inside": r"^A: 70000 bytes inside, 933520 bytes before the end of, an object of 1003520 bytes at 0x\w+: live, large; of no heap$",
     "of_thread": r"^A: the start of an object of 208 bytes at A: live; of heap \d+, thread 2 \(LWP \d+\)$",

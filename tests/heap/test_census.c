@@ -40,7 +40,9 @@ static struct cb_census_count in_rings(void) {
     struct cb_heap *heap = cb_thread.heap;
     for (unsigned i = CB_BIN_BEGIN; i < CB_BINS; i = cb_bin_next(i)) {
         found.objects += cb_bin_count(heap, i);
-        found.bytes += cb_bin_count(heap, i) * cb_bin_granules(i) * CB_GRANULE;
+        for (size_t k = 0; k < cb_bin_count(heap, i); k++) {
+            found.bytes += cb_bin_object_granules(i, heap->bins->bin[i].slot[k]) * CB_GRANULE;
+        }
     }
     return found;
 }

@@ -29,16 +29,25 @@ static bool all_zero(void) {
     return true;
 }
 
+/* Short ones as in the small space, others as in the medium one. */
+static void begin(uint8_t *m, size_t state, size_t length) {
+    if (length <= CB_LENGTH) {
+        cb_map_set(m, state | length);
+    } else {
+        cb_map_begin_medium(m, state, length);
+    }
+}
+
 static void an_object_of_every_length_has_that_length(void **state) {
     (void)state;
     static const size_t states[] = {CB_NONE, CB_LIVE, CB_PARKED};
     for (size_t length = 1; length <= LONGEST; length++) {
         for (size_t i = 0; i < 3; i++) {
-            cb_map_begin(map, states[i], length);
+            begin(map, states[i], length);
             assert_int_equal(cb_map_get(map) & CB_STATE, states[i]);
             assert_int_equal(cb_map_length(map), length);
         }
-        cb_map_erase(map, length);
+        cb_map_erase_medium(map);
         assert_int_equal(cb_map_get(map), 0);
     }
     assert_true(all_zero());
@@ -47,11 +56,11 @@ static void an_object_of_every_length_has_that_length(void **state) {
 static void only_the_first_byte_of_an_object_looks_like_one(void **state) {
     (void)state;
     for (size_t length = 1; length <= LONGEST; length++) {
-        cb_map_begin(map, CB_LIVE, length);
+        begin(map, CB_LIVE, length);
         for (size_t i = 1; i <= 4 && i < length; i++) {
             assert_int_equal(cb_map_get(map + i) & CB_STATE, CB_NONE);
         }
-        cb_map_erase(map, length);
+        cb_map_erase_medium(map);
     }
 }
 
@@ -74,12 +83,12 @@ static void a_dead_run_of_every_length_has_it_at_both_ends(void **state) {
 static void a_remote_free_is_found_at_every_place(void **state) {
     (void)state;
     for (size_t at = 0; at < 200; at++) {
-        cb_map_begin(map + at, CB_REMOTE, 1 + at % CB_SMALL_GRANULES);
+        begin(map + at, CB_REMOTE, 1 + at % CB_SMALL_GRANULES);
         for (size_t from = 0; from <= at; from++) {
             assert_ptr_equal(cb_map_find_remote(map + from, map + ROOM), map + at);
         }
         assert_ptr_equal(cb_map_find_remote(map, map + at), map + at);
-        cb_map_erase(map + at, 1 + at % CB_SMALL_GRANULES);
+        cb_map_set(map + at, CB_NONE);
     }
 }
 
@@ -91,7 +100,7 @@ static void no_remote_free_is_found_among_others(void **state) {
         if (length % 3 == 2) {
             cb_map_dead_tag(map + at, length);
         } else {
-            cb_map_begin(map + at, states[length % 3], length);
+            begin(map + at, states[length % 3], length);
         }
         at += length;
     }
@@ -103,7 +112,7 @@ static void no_remote_free_is_found_among_others(void **state) {
 
 static void a_remote_free_behind_the_end_is_not_found(void **state) {
     (void)state;
-    cb_map_begin(map + 21, CB_REMOTE, 3);
+    begin(map + 21, CB_REMOTE, 3);
     for (size_t end = 0; end <= 21; end++) {
         assert_ptr_equal(cb_map_find_remote(map, map + end), map + end);
     }
@@ -187,6 +196,49 @@ static void addresses_and_places_in_the_map_belong_together(void **state) {
     cb_free((void *)p);
 }
 
+static void quads_and_places_in_the_map_belong_together(void **state) {
+    (void)state;
+    char *p = cb_malloc(2000);
+    size_t granule = (uintptr_t)p >> CB_GRANULE_SHIFT;
+    struct cb_block *around = cb_block_of((uintptr_t)p);
+    uint8_t *m = cb_map_at_quad(granule), *first = cb_map_at(cb_block_start(around));
+    assert_int_equal(around->space, CB_MEDIUM);
+    assert_int_equal(granule % CB_QUAD_GRANULES, 0);
+    assert_int_equal(cb_map_quad_granule(m), granule);
+    assert_int_equal(m - first, ((uintptr_t)p - cb_block_start(around)) / 64);
+    assert_ptr_equal(cb_map_of_object((uintptr_t)p), m);
+    for (size_t at = 16; at < 64; at += 16) {
+        assert_null(cb_map_of_object((uintptr_t)p + at));
+        assert_ptr_equal(cb_map_in(around, granule + at / 16), m);
+    }
+    cb_free(p);
+}
+
+/* No byte of the map of such a block is that of a live small object, at whatever granule it is looked for. */
+static void the_map_of_a_medium_block_shows_no_small_object(void **state) {
+    (void)state;
+    enum { COUNT = 300 };
+    uint64_t random = fixture_seed(27);
+    static void *p[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        p[i] = cb_malloc(CB_SMALL_MAX + 1 + fixture_random(&random) % (CB_MEDIUM_MAX - CB_SMALL_MAX));
+    }
+    for (size_t i = 0; i < COUNT; i += 2) {
+        cb_free(p[i]);
+    }
+    cb_malloc_trim(0);
+    for (size_t i = 1; i < COUNT; i += 2) {
+        const struct cb_block *around = cb_block_of((uintptr_t)p[i]);
+        const uint8_t *m = cb_map_at(cb_block_start(around));
+        for (size_t at = 0; at < CB_BLOCK_GRANULES; at++) {
+            assert_false(m[at] > CB_LIVE && m[at] <= CB_LIVE + CB_SMALL_GRANULES);
+            assert_true(at < CB_BLOCK_GRANULES >> CB_QUAD_SHIFT || m[at] == 0);
+        }
+        cb_free(p[i]);
+    }
+    cb_malloc_trim(0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_object_of_every_length_has_that_length),
@@ -198,6 +250,8 @@ int main(void) {
         cmocka_unit_test(a_scan_finds_the_dead_stretches_that_a_walk_finds),
         cmocka_unit_test(bytes_are_told_apart_alike_with_and_without_vectors),
         cmocka_unit_test(addresses_and_places_in_the_map_belong_together),
+        cmocka_unit_test(quads_and_places_in_the_map_belong_together),
+        cmocka_unit_test(the_map_of_a_medium_block_shows_no_small_object),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

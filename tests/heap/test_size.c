@@ -27,7 +27,7 @@ static void little_is_wasted(void **state) {
     for (size_t size = 1; size <= CB_MEDIUM_MAX; size++) {
         void *p = cb_malloc(size);
         size_t usable = cb_malloc_usable_size(p);
-        assert_true(size <= CB_SMALL_MAX ? usable < size + 16 : usable - size <= size / 8 + 16);
+        assert_true(usable < size + (size <= CB_SMALL_MAX ? 16 : 64));
         cb_free(p);
     }
     for (size_t size = CB_MEDIUM_MAX + 1; size < 1 << 20; size += 4001) {
@@ -40,12 +40,43 @@ static void little_is_wasted(void **state) {
 static void classes_hold_their_sizes_and_rise(void **state) {
     (void)state;
     for (size_t size = CB_SMALL_MAX + 1; size <= CB_MEDIUM_MAX; size++) {
-        unsigned bin = cb_medium_bin(size);
-        assert_in_range(bin, 64, CB_BINS - 1);
-        assert_true(cb_medium_size(bin) >= size);
-        assert_true(bin == 64 || cb_medium_size(bin - 1) < size);
-        assert_int_equal(cb_medium_bin(cb_medium_size(bin)), bin);
+        size_t granules = cb_medium_granules(size);
+        unsigned bin = cb_medium_bin(granules);
+        assert_in_range(bin, CB_MEDIUM_BIN, CB_BINS - 2);
+        assert_in_range(granules, cb_bin_granules(bin), cb_bin_granules(bin + 1) - 1);
+        assert_int_equal(cb_medium_bin(cb_bin_granules(bin)), bin);
     }
+}
+
+/* 4,900 and 5,000 bytes are of one class: an object of the one length is no good for the other, but the reverse. */
+static void a_bin_hands_out_only_what_is_long_enough(void **state) {
+    (void)state;
+    void *shorter = cb_malloc(4900), *keep = cb_malloc(4900);
+    assert_int_equal(cb_medium_bin(cb_medium_granules(4900)), cb_medium_bin(cb_medium_granules(5000)));
+    cb_free(shorter);
+    void *longer = cb_malloc(5000), *keep_too = cb_malloc(5000);
+    assert_ptr_not_equal(longer, shorter);
+    assert_true(cb_malloc_usable_size(longer) >= 5000);
+    cb_free(longer);
+    assert_ptr_equal(cb_malloc(4900), longer);
+    assert_true(cb_malloc_usable_size(longer) >= 5000);
+    assert_heap();
+    cb_free(longer);
+    cb_free(keep);
+    cb_free(keep_too);
+    cb_malloc_trim(0);
+}
+
+static void a_medium_object_that_becomes_small_is_small(void **state) {
+    (void)state;
+    char *p = cb_malloc(20000), *above = cb_malloc(20000);
+    fixture_fill(p, 100, 3);
+    p = cb_realloc(p, 100);
+    assert_in_range(cb_malloc_usable_size(p), 100, 127);
+    assert_true(fixture_holds(p, 100, 3));
+    assert_heap();
+    cb_free(p);
+    cb_free(above);
 }
 
 static void objects_of_no_bytes_are_distinct(void **state) {
@@ -241,6 +272,8 @@ int main(void) {
         cmocka_unit_test(every_size_is_usable_and_aligned),
         cmocka_unit_test(little_is_wasted),
         cmocka_unit_test(classes_hold_their_sizes_and_rise),
+        cmocka_unit_test(a_bin_hands_out_only_what_is_long_enough),
+        cmocka_unit_test(a_medium_object_that_becomes_small_is_small),
         cmocka_unit_test(objects_of_no_bytes_are_distinct),
         cmocka_unit_test(more_than_can_be_is_refused),
         cmocka_unit_test(every_alignment_is_kept_for_every_size),

@@ -20,8 +20,8 @@
     FAULT(double_free_later, FREED)                                                                          \
     FAULT(double_free_of_merged, FREED)                                                                      \
     FAULT(double_free_after_reuse, INSIDE)                                                                   \
-    FAULT(double_free_medium, FREED " (5120 bytes)")                                                         \
-    FAULT(double_free_medium_on_top, FREED " (5120 bytes)")                                                  \
+    FAULT(double_free_medium, FREED " (5056 bytes)")                                                         \
+    FAULT(double_free_medium_on_top, FREED " (5056 bytes)")                                                  \
     FAULT(double_free_large, FREED)                                                                          \
     FAULT(double_free_large_merged, FREED)                                                                   \
     FAULT(double_free_remote, FREED " (64 bytes)")                                                           \

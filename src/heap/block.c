@@ -8,13 +8,13 @@
 #include "heap/pages.h"
 #include "heap/purge.h"
 #include "heap/room.h"
+#include "heap/runs.h"
 
 #include <string.h>
 
 #define EIGHTH (CB_BLOCK_GRANULES / CB_SPARSE_PART)
 /* Granules in the longest holes of a block, for it to wait for objects that fit them. */
 #define HOLES_LEAST CB_UNIT_GRANULES
-#define ALIGNED_SEEN_EACH 4 /* runs of a list, in search of one with an aligned place */
 
 static void cache_owner(const struct cb_heap *heap, const struct cb_block *block) {
     size_t number = cb_block_number(block);
@@ -62,7 +62,14 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     return block;
 }
 
-static void untag(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules);
+static void untag(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
+    uint8_t *m = cb_map_in(block, p >> CB_GRANULE_SHIFT);
+    if (block->space == CB_SMALL) {
+        memset(m, 0, granules);
+    } else {
+        cb_runs_remove(heap, m, granules >> CB_QUAD_SHIFT);
+    }
+}
 
 /* Nothing was freed remotely in the block that has not been taken in, and from now on nothing can be. */
 static bool shut(struct cb_block *block) {
@@ -347,178 +354,13 @@ CB_NOINLINE bool cb_block_recheck(struct cb_heap *heap, struct cb_block *block, 
     return false;
 }
 
-/*
- * A run without room left must not be inside a dead run: when what lies before and what lies behind it have
- * died and merged, it moves to the start of both.
- */
-static CB_NOINLINE void move_empty_run(struct cb_heap *heap, struct cb_dead_run dead) {
-    struct cb_run *run = &heap->space[CB_MEDIUM].run;
-    size_t start = dead.start >> CB_GRANULE_SHIFT;
-    if (run->cursor == run->limit && run->cursor - start < dead.granules) {
-        run->cursor = run->limit = start;
-    }
-}
-
-/*
- * The long dead runs of the medium space are in lists by length, so that a request finds one that fits well
- * at once. The list of a run: sixteen per doubling, from CB_RUN_LEAST on, by its quads. Every run of the lists behind
- * the one that a request belongs to will do; one in that list may be too short.
- */
-static unsigned list_of(size_t quads) {
-    unsigned log = 63 - (unsigned)__builtin_clzl(quads);
-    return (log - 4) * 16 + (unsigned)(quads >> (log - 4) & 15);
-}
-
-static uint8_t *next_link(uint8_t *m) {
-    return cb_map_links(m, 0);
-}
-
-static uint8_t *prev_link(uint8_t *m) {
-    return cb_map_links(m, 1);
-}
-
-static void list_run(struct cb_heap *heap, uint8_t *m, size_t quads) {
-    unsigned list = list_of(quads);
-    uint8_t *next = heap->runs[list];
-    cb_map_set_link(next_link(m), next);
-    cb_map_set_link(prev_link(m), NULL);
-    if (next != NULL) {
-        cb_map_set_link(prev_link(next), m);
-    }
-    heap->runs[list] = m;
-    heap->runs_filled[list / 64] |= (uint64_t)1 << (list & 63);
-}
-
-static void unlist_run(struct cb_heap *heap, uint8_t *m, size_t quads) {
-    uint8_t *next = cb_map_link(next_link(m)), *prev = cb_map_link(prev_link(m));
-    if (next != NULL) {
-        cb_map_set_link(prev_link(next), prev);
-    }
-    if (prev != NULL) {
-        cb_map_set_link(next_link(prev), next);
-    } else {
-        unsigned list = list_of(quads);
-        heap->runs[list] = next;
-        if (next == NULL) {
-            heap->runs_filled[list / 64] &= ~((uint64_t)1 << (list & 63));
-        }
-    }
-    cb_map_set_link(next_link(m), NULL);
-    cb_map_set_link(prev_link(m), NULL);
-}
-
-/* A dead run of the medium space gets its map bytes, or loses them. */
-static void tag(struct cb_heap *heap, uint8_t *m, size_t quads) {
-    cb_map_dead_tag(m, quads);
-    if (quads >= CB_RUN_LEAST) {
-        list_run(heap, m, quads);
-    }
-}
-
-static void untag_quads(struct cb_heap *heap, uint8_t *m, size_t quads) {
-    if (quads >= CB_RUN_LEAST) {
-        unlist_run(heap, m, quads);
-    }
-    cb_map_dead_untag(m, quads);
-}
-
-static void untag(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
-    uint8_t *m = cb_map_in(block, p >> CB_GRANULE_SHIFT);
-    if (block->space == CB_SMALL) {
-        memset(m, 0, granules);
-    } else {
-        untag_quads(heap, m, granules >> CB_QUAD_SHIFT);
-    }
-}
-
-/* The first list from this one on that has a run; CB_RUN_LISTS: none. */
-static unsigned filled_from(const struct cb_heap *heap, unsigned list) {
-    for (unsigned word = list / 64; word < CB_RUN_LISTS / 64; word++) {
-        uint64_t bits = heap->runs_filled[word];
-        if (word == list / 64) {
-            bits = bits >> (list & 63) << (list & 63);
-        }
-        if (bits != 0) {
-            return word * 64 + (unsigned)__builtin_ctzll(bits);
-        }
-    }
-    return CB_RUN_LISTS;
-}
-
-/* The dead run of the medium space that begins at m. */
-static struct cb_dead_run run_at(const uint8_t *m) {
-    return (struct cb_dead_run){cb_map_quad_granule(m) << CB_GRANULE_SHIFT, cb_map_length(m)
-                                                                                << CB_QUAD_SHIFT};
-}
-
-static bool may_use(struct cb_dead_run run) {
-    return cb_purge_may_use(cb_block_of(run.start), run.start, run.granules);
-}
-
-/* The list in which the search for so many granules begins. */
-static unsigned list_for(size_t granules) {
-    return list_of(cb_higher(granules >> CB_QUAD_SHIFT, CB_RUN_LEAST));
-}
-
-struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules) {
-    unsigned list = list_for(granules);
-    while ((list = filled_from(heap, list)) < CB_RUN_LISTS) {
-        uint8_t *m = heap->runs[list++];
-        for (int seen = 0; m != NULL && seen < CB_SEARCH; seen++, m = cb_map_link(next_link(m))) {
-            struct cb_dead_run run = run_at(m);
-            if (run.granules >= granules && may_use(run)) {
-                return run;
-            }
-        }
-    }
-    return (struct cb_dead_run){0, 0};
-}
-
-struct cb_dead_run cb_block_listed_aligned(struct cb_heap *heap, size_t granules, size_t align) {
-    size_t sure = granules + align - 1; /* so long a run has an aligned place, wherever it begins */
-    unsigned list = list_for(granules), end = list_for(sure);
-    for (int seen = 0; (list = filled_from(heap, list)) < end && seen < CB_SEARCH; list++) {
-        uint8_t *m = heap->runs[list];
-        for (int i = 0; m != NULL && i < ALIGNED_SEEN_EACH; i++, seen++, m = cb_map_link(next_link(m))) {
-            struct cb_dead_run run = run_at(m);
-            size_t from = run.start >> CB_GRANULE_SHIFT;
-            if (cb_align_up(from, align) + granules <= from + run.granules && may_use(run)) {
-                return run;
-            }
-        }
-    }
-    return cb_block_listed_run(heap, sure);
-}
-
-/* Medium space: merges with dead neighbours at once. */
-static struct cb_dead_run die_medium(struct cb_heap *heap, struct cb_block *block, uintptr_t p,
-                                     size_t granules) {
-    uint8_t *from = cb_map_at_quad(p >> CB_GRANULE_SHIFT), *to = from + (granules >> CB_QUAD_SHIFT);
-    if (cb_map_get(from - 1) >= CB_DEAD) {
-        size_t before = cb_map_dead_before(from - 1);
-        from -= before;
-        untag_quads(heap, from, before);
-    }
-    if (cb_map_get(to) >= CB_DEAD) {
-        size_t behind = cb_map_length(to);
-        untag_quads(heap, to, behind);
-        to += behind;
-    }
-    tag(heap, from, (size_t)(to - from));
-    struct cb_dead_run run = run_at(from);
-    if (CB_UNLIKELY(block == heap->space[CB_MEDIUM].run_block)) {
-        move_empty_run(heap, run);
-    }
-    return run;
-}
-
 struct cb_dead_run cb_block_die(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
     struct cb_dead_run run = {p, granules};
     if (block->space == CB_SMALL) {
         cb_map_dead_tag_short(cb_map_at(p), granules);
         cb_purge_count_dead(heap, block, p >> CB_GRANULE_SHIFT, granules);
     } else {
-        run = die_medium(heap, block, p, granules);
+        run = cb_runs_merge(heap, p, granules);
     }
     block->dead = (uint16_t)(block->dead + granules);
     cb_count(&heap->dead, granules);
@@ -536,12 +378,12 @@ void cb_block_carve(struct cb_heap *heap, struct cb_block *block, struct cb_dead
                     size_t granules) {
     size_t before = (p - run.start) >> CB_GRANULE_SHIFT, behind = run.granules - before - granules;
     uint8_t *m = cb_map_at_quad(run.start >> CB_GRANULE_SHIFT);
-    untag_quads(heap, m, run.granules >> CB_QUAD_SHIFT);
+    cb_runs_remove(heap, m, run.granules >> CB_QUAD_SHIFT);
     if (before != 0) {
-        tag(heap, m, before >> CB_QUAD_SHIFT);
+        cb_runs_add(heap, m, before >> CB_QUAD_SHIFT);
     }
     if (behind != 0) {
-        tag(heap, m + ((before + granules) >> CB_QUAD_SHIFT), behind >> CB_QUAD_SHIFT);
+        cb_runs_add(heap, m + ((before + granules) >> CB_QUAD_SHIFT), behind >> CB_QUAD_SHIFT);
     }
     block->dead = (uint16_t)(block->dead - granules);
     cb_count(&heap->dead, 0 - granules);

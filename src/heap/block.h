@@ -8,6 +8,7 @@
 
 #include "heap/map.h"
 #include "heap/purge.h"
+#include "heap/runs.h"
 #include "heap/types.h"
 
 /*
@@ -23,12 +24,6 @@
  * that finds nothing lowers it. So a search looks at one block that may fit, or knows that there is none; and a sweep
  * is paid for by a death that has raised what was lowered by it, or by the object that it found room for.
  */
-
-/* A dead run. granules 0: none. */
-struct cb_dead_run {
-    uintptr_t start;
-    size_t granules;
-};
 
 /* A block for the heap, its map zero; NULL when the system has no more. */
 struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space);
@@ -72,14 +67,6 @@ void cb_block_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
  * whose longest hole is the shortest that will do comes first.
  */
 struct cb_block *cb_block_to_sweep(struct cb_heap *heap, size_t granules, uintptr_t *from);
-
-/* A dead run of the medium space of at least so many granules, the shortest at hand; none when there is none.
- */
-struct cb_dead_run cb_block_listed_run(struct cb_heap *heap, size_t granules);
-
-/* The same for one in which so many granules fit at a multiple of `align` granules. Where none is of a length that
- * contains such a place wherever it begins, there may be one that is not found: few are looked at. */
-struct cb_dead_run cb_block_listed_aligned(struct cb_heap *heap, size_t granules, size_t align);
 
 /* Gives the block back if nothing in it lives and no run is in it. True when it went back. */
 bool cb_block_drop_if_empty(struct cb_heap *heap, struct cb_block *block);

@@ -218,8 +218,8 @@ static bool refill_by_sweep(struct cb_heap *heap, size_t granules) {
 static bool refill_by_list(struct cb_heap *heap, const struct request *wanted) {
     retire_medium(heap);
     struct cb_dead_run dead = wanted->align == 1
-                                  ? cb_block_listed_run(heap, wanted->granules)
-                                  : cb_block_listed_aligned(heap, wanted->granules, wanted->align);
+                                  ? cb_runs_find(heap, wanted->granules)
+                                  : cb_runs_find_aligned(heap, wanted->granules, wanted->align);
     if (dead.granules == 0) {
         return false;
     }

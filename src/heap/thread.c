@@ -161,7 +161,8 @@ static void detach(struct cb_thread *t) {
     leave(t);
 }
 
-static void attach(struct cb_thread *t, struct cb_heap *heap) {
+/* Apart: inlined, the address of the thread is NULL for the null check of gcc 12 beside AddressSanitizer. */
+static CB_NOINLINE void attach(struct cb_thread *t, struct cb_heap *heap) {
     t->run = heap->space[CB_SMALL].run;
     t->asked = heap->asked;
     t->bins = heap->bins;

@@ -220,7 +220,7 @@ def dev_takes(where, command, match):
 def built_by_hand(where, command, match):
     """Configured in truth, built in a dry run."""
     shutil.rmtree(copy_of_tree() / "build", ignore_errors=True)
-    result = shell(command.replace("ninja ", "ninja -n "), cwd=copy_of_tree(), env=environment())
+    result = shell(command.split(" && meson install")[0].replace("ninja ", "ninja -n "), cwd=copy_of_tree(), env=environment())
     if result.returncode != 0 or match["folder"] != "build" or "libcutback_preload.so" not in result.stdout:
         fail(where, f"{command}: status {result.returncode}\n{result.stdout[-2000:]}{result.stderr}")
 
@@ -335,7 +335,7 @@ SHELL = [
     (r"\./tools/dev run (?P<program>gcc --version)", dev_runs),
     (r"\./tools/dev (?P<verb>test|package)( services)?", dev_knows),
     (r"\./tools/dev (?P<verb>cost|bench)(?P<options>( --[a-z]+( [A-Za-z,.]+)?)*)", dev_takes),
-    (r"meson setup (?P<folder>\w+) && ninja -C (?P=folder)", built_by_hand),
+    (r"meson setup (?P<folder>\w+) && ninja -C (?P=folder)( && meson install -C (?P=folder))?", built_by_hand),
     (r"meson install -C build", installed),
     (r"cutback-run --(?P<verb>check|compare|debug) (-n \d+ )?gcc( -O2 -c program\.c)?", launched),
     (r"cutback-run --record trace\.%p gcc -O2 -c program\.c", recorded),

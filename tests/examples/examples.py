@@ -66,6 +66,7 @@ def test_json_paths(program):
             ('{"a":1,}', 1, "a value is missing, or a digit"), ('{"a":1,1}', 1, "a name and a colon are missing"),
             ("[1] x", 1, "there is more after the end"), ("[1.]", 1, "a value is missing, or a digit"),
             ("-", 1, "a value is missing, or a digit"), ('"a', 1, "a string without an end"),
+            ('["\\ud83d"]', 1, "half a character"), ('["\\ud83d\\ud83d"]', 1, "half a character"),
             ('"\\u12x4"', 1, "four digits are missing"), ('"a\n"', 1, "a string without an end"),
             ('"\\', 1, "an unknown escape"), ("[" * 300, 1, "too deep"), ("[tru]", 1, "a value is missing, or a digit"),
             ("[" + "1," * 400000 + "1]", 1, "no memory left")):

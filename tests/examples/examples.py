@@ -80,30 +80,36 @@ def test_json_paths(program):
 
 def some_expression(draw, depth=0):
     if depth == 5 or draw.random() < 0.3:
-        return draw.choice(["2", "0.5", "17", "r", "-3"])
+        return draw.choice(["2", "0.5", "17", "r", "half", "-3"])
     left, right = some_expression(draw, depth + 1), some_expression(draw, depth + 1)
-    return draw.choice([f"{left} + {right}", f"({left} - {right})", f"({left})*({right})", f"half({left})", f"-({right})"])
+    return draw.choice([f"{left} + {right}", f"({left} - {right})", f"({left})*({right})", f"({left}) / 2", f"-({right})"])
 
 
 def test_expression(program):
     draw = random.Random(11)
     lines = [some_expression(draw) for _ in range(500)]
-    values = [eval(line, {"r": 1.75, "half": lambda x: x / 2}) for line in lines]
-    text = "\n".join(["r = 7 / 4", "half(x) = x / 2", *lines, ""])
+    values = [eval(line, {"r": 1.75, "half": 0.875}) for line in lines]
+    text = "\n".join(["r = 7 / 4", "half = r / 2", *lines, ""])
     status, out, err = run(program, text=text)
     expect("expression", (status, [float(line) for line in out.split()], err), (0, [float(f"{v:.10g}") for v in values], ""))
     faults = {"(1 + 2": "a closing bracket is missing", "1 +": "a number, a name or a bracket is missing",
               "1 2": "an operator is missing", "r + q": "an unknown name", "= 3": "this cannot be defined",
-              "(" * 300: "too many brackets", "q(x) = (x + ": "a number, a name or a bracket is missing"}
+              "(" * 300: "a number, a name or a bracket is missing",
+              "q = (r + ": "a number, a name or a bracket is missing",
+              "q = (r + (1 / (r - 2": "a closing bracket is missing", "(1 + 2 * (3 / (r - 2)))": "a division by 0"}
     for wrong, fault in faults.items():
         expect(f"expression of {wrong[:20]!r}", run(program, text=f"r = 2\n{wrong}\nr\n"), (1, "2\n", f"line 2: {fault}\n"))
     # 64 KiB do not hold what 50,000 wrong lines allocate: each gives all of it back.
-    status, out, err = run(program, text="r = 2\n" + "s(x) = r + (r * 3 + (4 - 5\nr + 1\n" * 50000)
+    status, out, err = run(program, text="r = 2\n" + "s = r + (r * 3 + (4 - 5\nr + 1\n" * 50000)
     expect("expression of many errors", (status, out, err.count("\n")), (1, "3\n" * 50000, 50000))
-    doubling = "f(x) = x + 1\n" + "f(x) = f(f(x))\n" * 5
-    expect("expression of functions", run(program, text=doubling + "f(0)\n"), (0, "32\n", ""))
-    expect("expression of too many steps", run(program, text=doubling + "f(x) = f(f(x))\n" * 20 + "f(0)\n2\n"),
-           (1, "2\n", "line 27: that takes too long\n"))
+    # Nor what 50,000 definitions allocate: the tree is gone before a variable is made, and that is used again.
+    expect("expression of many definitions", run(program, text="r = 0\n" + "r = r + (2 - 1)\n" * 50000 + "r\n"),
+           (0, "50000\n", ""))
+    names = ["".join("abcdefghij"[int(digit)] for digit in str(i)) for i in range(2000)]
+    status, out, err = run(program, text="r = 2\n" + "".join(f"{name} = 1\n" for name in names) + "r\n")
+    expect("expression of too many names", (status, out, set(line.split(": ")[1] for line in err.splitlines())),
+           (1, "2\n", {"no memory left"}))
+    expect("expression of 1000 characters", run(program, text="1\n" + "1" * 1000 + "\n2\n"), (1, "1\n", ""))
 
 
 # ---- frames -------------------------------------------------------------------------------------------------------

@@ -135,7 +135,8 @@ def test_frames(program):
     expect("frames", (status, out.split(";")[0], err),
            (0, f"frame {frames}: {len(found[1])} pairs, {len(found[1] - found[0])} new", ""))
     expect("frames: memory after 6000 frames", run(program, "6000")[1].split(";")[1], out.split(";")[1])
-    expect("frames 0", run(program, "0"), (2, "", "usage: frames [FRAMES]\n"))
+    for wrong in ("0", "6x"):
+        expect(f"frames {wrong}", run(program, wrong), (2, "", "usage: frames [FRAMES]\n"))
 
 
 # ---- http ---------------------------------------------------------------------------------------------------------

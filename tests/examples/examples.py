@@ -226,8 +226,9 @@ def test_firmware(source):
                         "-T", source / "examples" / "firmware.ld", source / "examples" / "firmware.c",
                         source / "examples" / "firmware_start.c",
                         *sorted((source / "src" / "arena").glob("*.c")), "-o", image], check=True)
-        lines = [("sort 8 -4 3 65535", "-4 3 8 65535 "), ("reverse one two  three", "three two one "), ("", ""),
-                 ("sort", ""), ("x" * 1100, None), ("format c", "sort, reverse, memory or off"), ("memory", "1024")]
+        lines = [("sort 80 4 3 65535", "3 4 80 65535 "), ("reverse one two  three", "three two one "), ("", ""),
+                 ("sort", ""), ("reverse" + " a" * 200, "too many"), ("sort" + " 1" * 110, "too many"),
+                 ("x" * 1100, None), ("format c", "sort, reverse, memory or off"), ("memory", "1024")]
         lines += [("sort 2 1", "1 2 ")] * 20 + [("memory", "1024"), ("off", "")]
         wanted = "".join("> " + (answer + "\r\n" if answer is not None else "too long\r\n") for _, answer in lines)
         got = run("qemu-system-arm", "-M", "microbit", "-display", "none", "-serial", "stdio", "-semihosting",

@@ -1,183 +1,126 @@
 /*
- * A calculator. Each line of standard input is an expression, whose value is written, or defines a number, or a function
- * of x:
- *
+ * A calculator. Each line of standard input is an expression, whose value is written, or gives a name to one:
  *     r = 3
- *     area(x) = 3.14159 * x * x
- *     area(r) / 2                14.137155
+ *     area = 3.14159 * r * r
+ *     area / 2                   14.137155
  *     r = (1 + 2                 line 4: a closing bracket is missing
  *
  * It shows how to recover from errors. Each line is a scope. Wherever in the parser or the evaluation a fault is found,
- * longjmp leads to the reset of one mark, and all that the line allocated is gone. Only definitions are committed.
- *
- * Exit status: 0; 1 if a line was wrong.
+ * longjmp leads to the reset of one mark, and all that the line allocated is gone. Only variables are committed.
+ * Exit status: 0; 1 if a line was wrong, or longer than 998 characters, where it ends.
  */
-#include <cutback.h>
+#include <cutback_util.h>
 #include <ctype.h>
 #include <setjmp.h>
-#include <stdalign.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-enum { DEEPEST = 200, STEPS = 1000000 };
 
 struct node {
-    char kind; /* + - * / or n: a number, x: what the function is of, f: a function of what is left */
+    char
+        kind; /* + - * / of `left` and `right`, or n: a number, maybe a variable, with the older ones on its left */
     double number;
-    const struct node *left;
-    const struct node *right; /* f: the body of the function */
-};
-
-struct definition {
-    const struct definition *older;
-    const struct node *body;
-    size_t length;
     const char *name;
+    struct node *left, *right;
 };
 
 struct calculator {
     cutback_arena *arena;
-    const struct definition *newest;
-    const char *at; /* the next character of the line */
-    int steps;      /* of evaluation that are left to it */
-    const char *fault;
+    struct node *newest;  /* variable */
+    unsigned long number; /* of the line */
+    const char *at;       /* its next character */
     jmp_buf failed;
 };
 
 static _Noreturn void fail(struct calculator *c, const char *fault) {
-    c->fault = fault;
+    (void)fprintf(stderr, "line %lu: %s\n", c->number, fault);
     longjmp(c->failed, 1);
 }
 
-static void *allocate(struct calculator *c, size_t size, size_t align) {
-    void *block = cutback_alloc(c->arena, size, align);
+static void *check(struct calculator *c, void *block) {
     if (block == NULL)
         fail(c, "no memory left");
     return block;
 }
 
-static struct node *node(struct calculator *c, char kind, const struct node *left, const struct node *right) {
-    struct node *made = allocate(c, sizeof *made, alignof(struct node));
-    *made = (struct node){kind, 0, left, right};
+static struct node *node(struct calculator *c, char kind, struct node *left, struct node *right) {
+    struct node *made = check(c, cutback_new(c->arena, struct node));
+    *made = (struct node){.kind = kind, .left = left, .right = right};
     return made;
 }
 
-/* The next character after spaces, if it is one of these, and reads it; otherwise 0. */
+/* Skips spaces. The next character is read if it is one of these; otherwise returns 0. */
 static char take(struct calculator *c, const char *wanted) {
     c->at += strspn(c->at, " \t\r\n");
     return *c->at != 0 && strchr(wanted, *c->at) != NULL ? *c->at++ : 0;
 }
 
-static size_t name_length(const char *text) {
+/* Reads a name of *length letters, which may be 0. Returns the variable; NULL if there is none. */
+static struct node *take_name(struct calculator *c, size_t *length) {
+    struct node *found = c->newest;
+    for (*length = 0; isalpha((unsigned char)*c->at); (*length)++)
+        c->at++;
+    while (found != NULL &&
+           (strncmp(found->name, c->at - *length, *length) != 0 || found->name[*length] != 0))
+        found = found->left;
+    return found;
+}
+
+/* Level 0: sums, 1: products, 2: their parts. */
+static struct node *parse(struct calculator *c, int level) {
+    static const char *const signs[] = {"+-", "*/"};
     size_t length = 0;
-    while (isalpha((unsigned char)text[length]))
-        length++;
-    return length;
-}
-
-static const struct node *parse(struct calculator *c, int level, int depth);
-
-static const struct node *parse_name(struct calculator *c, int depth) {
-    const char *name = c->at;
-    size_t length = name_length(name);
-    const struct definition *found = c->newest;
-    while (found != NULL && (found->length != length || memcmp(found->name, name, length) != 0))
-        found = found->older;
-    if (length == 0)
-        fail(c, "a number, a name or a bracket is missing");
-    if (found == NULL && (length != 1 || *name != 'x'))
-        fail(c, "an unknown name");
-    c->at += length;
-    if (found == NULL)
-        return node(c, 'x', NULL, NULL);
-    const struct node *argument = take(c, "(") ? parse(c, 0, depth) : NULL;
-    if (argument != NULL && !take(c, ")"))
-        fail(c, "a closing bracket is missing");
-    return argument != NULL ? node(c, 'f', argument, found->body) : found->body;
-}
-
-static const struct node *parse_factor(struct calculator *c, int depth) {
-    if (depth == DEEPEST)
-        fail(c, "too many brackets");
-    if (take(c, "-"))
-        return node(c, '-', node(c, 'n', NULL, NULL), parse_factor(c, depth + 1));
-    if (take(c, "(")) {
-        const struct node *inside = parse(c, 0, depth + 1);
+    struct node *tree = level < 2 ? parse(c, level + 1) : NULL;
+    if (level < 2) {
+        for (char sign = take(c, signs[level]); sign != 0; sign = take(c, signs[level]))
+            tree = node(c, sign, tree, parse(c, level + 1));
+    } else if (take(c, "-")) {
+        tree = node(c, '-', node(c, 'n', NULL, NULL), parse(c, 2)); /* 0 - it */
+    } else if (take(c, "(")) {
+        tree = parse(c, 0);
         if (!take(c, ")"))
             fail(c, "a closing bracket is missing");
-        return inside;
+    } else if (isdigit((unsigned char)*c->at)) {
+        char *end = NULL;
+        tree = node(c, 'n', NULL, NULL);
+        tree->number = strtod(c->at, &end);
+        c->at = end;
+    } else if ((tree = take_name(c, &length)) == NULL) {
+        fail(c, length != 0 ? "an unknown name" : "a number, a name or a bracket is missing");
     }
-    if (!isdigit((unsigned char)*c->at))
-        return parse_name(c, depth + 1);
-    struct node *number = node(c, 'n', NULL, NULL);
-    char *end = NULL;
-    number->number = strtod(c->at, &end);
-    c->at = end;
-    return number;
-}
-
-/* Level 0: sums, 1: products, 2: factors. */
-static const struct node *parse(struct calculator *c, int level, int depth) {
-    const char *signs = level == 0 ? "+-" : "*/";
-    if (level == 2)
-        return parse_factor(c, depth);
-    const struct node *left = parse(c, level + 1, depth);
-    for (char sign = take(c, signs); sign != 0; sign = take(c, signs))
-        left = node(c, sign, left, parse(c, level + 1, depth));
-    return left;
-}
-
-static double evaluate(struct calculator *c, const struct node *n, double x, int depth) {
-    if (c->steps-- == 0 || depth == 10 * DEEPEST)
-        fail(c, "that takes too long");
-    if (n->kind == 'n' || n->kind == 'x')
-        return n->kind == 'n' ? n->number : x;
-    double left = evaluate(c, n->left, x, depth + 1);
-    double right = evaluate(c, n->right, n->kind == 'f' ? left : x, depth + 1);
-    switch (n->kind) {
-    case '+':
-        return left + right;
-    case '-':
-        return left - right;
-    case '*':
-        return left * right;
-    case '/':
-        return left / right;
-    default:
-        return right;
-    }
-}
-
-static const struct node *rest_of_line(struct calculator *c) {
-    const struct node *tree = parse(c, 0, 0);
-    if (take(c, "") || *c->at != 0)
-        fail(c, "an operator is missing");
     return tree;
+}
+
+static double evaluate(struct calculator *c, const struct node *n) {
+    if (n->kind == 'n')
+        return n->number;
+    double a = evaluate(c, n->left), b = evaluate(c, n->right);
+    if (n->kind == '/' && b == 0)
+        fail(c, "a division by 0");
+    return n->kind == '+' ? a + b : n->kind == '-' ? a - b : n->kind == '*' ? a * b : a / b;
 }
 
 /* The value of the rest of the line: a scope inside that of the line, since the tree is not needed afterwards. */
 static double value(struct calculator *c) {
     cutback_mark mark = cutback_mark_set(c->arena);
-    double result = evaluate(c, rest_of_line(c), 0, 0);
+    double result = evaluate(c, parse(c, 0));
+    if (*c->at != 0)
+        fail(c, "an operator is missing");
     cutback_reset(c->arena, mark);
     return result;
 }
 
-/* NAME = ..., or NAME(x) = ... */
 static void define(struct calculator *c) {
-    struct definition *d = allocate(c, sizeof *d, alignof(struct definition));
-    size_t length = name_length(c->at);
-    char *name = memcpy(allocate(c, length, 1), c->at, length);
-    c->at += length;
-    bool function = take(c, "(") && take(c, "x") && take(c, ")");
+    const char *name = c->at;
+    size_t length = 0;
+    struct node *variable = take_name(c, &length);
     if (length == 0 || !take(c, "="))
         fail(c, "this cannot be defined");
-    struct node *number = function ? NULL : node(c, 'n', NULL, NULL);
-    if (number != NULL)
-        number->number = value(c);
-    *d = (struct definition){c->newest, function ? rest_of_line(c) : number, length, name};
-    c->newest = d;
+    double result = value(c);
+    if (variable == NULL) {
+        variable = node(c, 'n', c->newest, NULL);
+        variable->name = check(c, cutback_strndup(c->arena, name, length));
+        c->newest = variable;
+    }
+    variable->number = result;
 }
 
 static bool line(struct calculator *c, const char *text) {
@@ -186,7 +129,6 @@ static bool line(struct calculator *c, const char *text) {
         cutback_reset(c->arena, mark);
         return false;
     }
-    c->steps = STEPS;
     c->at = text;
     if (strchr(text, '=') != NULL)
         define(c);
@@ -199,13 +141,10 @@ int main(void) {
     static unsigned char memory[65536];
     static cutback_slot ring[16];
     static cutback_arena arena = CUTBACK_INIT(memory, ring);
-    static struct calculator calculator = {.arena = &arena};
+    static struct calculator calculator = {.arena = &arena, .at = ""};
     static char text[1000];
     int status = 0;
-    for (unsigned long number = 1; fgets(text, sizeof text, stdin) != NULL; number++)
-        if (!line(&calculator, text)) {
-            (void)fprintf(stderr, "line %lu: %s\n", number, calculator.fault);
-            status = 1;
-        }
-    return fflush(stdout) == 0 && !ferror(stdout) ? status : 1;
+    for (calculator.number = 1; fgets(text, 1000, stdin) != NULL && strlen(text) < 999; calculator.number++)
+        status |= !line(&calculator, text);
+    return feof(stdin) && fflush(stdout) == 0 && !ferror(stdout) ? status : 1;
 }

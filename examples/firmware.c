@@ -1,42 +1,30 @@
 /*
  * Firmware for a Cortex-M0, the BBC micro:bit (16 KiB of memory): a console on its serial port.
  *
- *     > sort 8 -4 3
- *     -4 3 8
+ *     > sort 80 4 3
+ *     3 4 80
  *     > reverse one two
  *     two one
  *     > memory              bytes of the arena that the commands so far took at most
  *     56
  *     > off                 ends the emulator
  *
- * It shows an arena in place of a heap. It is initialised without a call, as part of the data section. A line is read
- * into the block on top, which grows with each character; what a command needs is in the scope of the command. Nothing
- * fails after days because the memory has come to pieces: each line begins with an empty arena.
- *
- * Built and run, with $cutback the folder src of a clone:
+ * It shows an arena in place of a heap. It is initialised without a call, as part of the data section. Each line is a
+ * scope; while it is read it is on top, and grows with each character. Nothing fails after days because the memory has
+ * come to pieces: each line begins with an empty arena. Built and run, with $cutback the folder src of a clone:
  *
  *     clang --target=thumbv6m-none-eabi -Os -ffreestanding -nostdlib -fuse-ld=lld -I$cutback -T firmware.ld firmware.c \
  *         firmware_start.c $(find $cutback/arena -name '*.c') -o firmware.elf
  *     qemu-system-arm -M microbit -display none -serial stdio -semihosting -kernel firmware.elf
  */
-#include <cutback.h>
-#include <stdalign.h>
+#include <cutback_util.h>
+#define UART(offset) (*(volatile uint32_t *)(0x40002000u + (offset)))
 
 static unsigned char bytes[1024];
 static cutback_slot ring[8];
 static cutback_arena arena = CUTBACK_INIT(bytes, ring);
 
-/* ---- the serial port ---- */
-
-#define UART(offset) (*(volatile uint32_t *)(0x40002000u + (offset)))
-
-static void uart_start(void) {
-    UART(0x500) = 4; /* enable */
-    UART(0x000) = 1; /* receive */
-    UART(0x008) = 1; /* transmit */
-}
-
-static char uart_read(void) {
+static char read_byte(void) {
     while (UART(0x108) == 0)
         continue;
     UART(0x108) = 0;
@@ -52,138 +40,111 @@ static void print(const char *text) {
     }
 }
 
-static void print_number(int number) {
-    char digits[12];
-    char *at = digits + sizeof digits - 1;
-    unsigned rest = number < 0 ? 0u - (unsigned)number : (unsigned)number;
-    *at = 0;
-    do { /* rest / 10, on a machine that cannot divide: times 0xCCCD / 2^19, for less than 2^16 */
-        unsigned tenth = rest * 0xCCCDu >> 19;
-        *--at = (char)('0' + rest - tenth * 10);
-        rest = tenth;
-    } while (rest != 0);
-    if (number < 0)
-        print("-");
+/* From 0 to 65535. */
+static void print_number(unsigned number) {
+    char digits[] = "00000";
+    char *at = digits + 5;
+    do { /* number / 10, on a machine that cannot divide: times 0xCCCD / 2^19 */
+        unsigned tenth = number * 0xCCCDu >> 19;
+        *--at = (char)('0' + number - tenth * 10);
+        number = tenth;
+    } while (number != 0);
     print(at);
 }
 
-/* ---- commands ---- */
-
-struct word {
-    char *text;
-    struct word *before;
-};
-
-/* A number from -65535 to 65535; what is none counts as far as it is one. */
-static int number_of(const char *text) {
-    bool negative = *text == '-';
-    int number = 0;
-    for (text += negative; *text >= '0' && *text <= '9'; text++)
-        number = (number * 10 + (*text - '0')) & 0xFFFF;
-    return negative ? -number : number;
+static unsigned number_of(const char *text) {
+    unsigned number = 0;
+    for (; *text >= '0' && *text <= '9'; text++)
+        number = (number * 10 + (unsigned)(*text - '0')) & 0xFFFF;
+    return number;
 }
 
 static bool equal(const char *a, const char *b) {
-    while (*a != 0 && *a == *b) {
-        a++;
+    for (; *a != 0 && *a == *b; a++)
         b++;
-    }
     return *a == *b;
 }
 
-/* The words of a line, which is cut up; the last one first. */
-static struct word *split(char *line) {
-    struct word *last = NULL;
-    bool inside = false;
-    for (; *line != 0; line++) {
-        bool space = *line == ' ';
-        if (!space && !inside) {
-            struct word *word = cutback_alloc(&arena, sizeof *word, alignof(struct word));
-            if (word == NULL)
-                break;
-            *word = (struct word){line, last};
-            last = word;
-        }
-        inside = !space;
-        if (space)
-            *line = 0;
+/* A line, without its end, on top of the arena; NULL if it does not fit. */
+static char *read_line(void) {
+    size_t size = 1;
+    char *line = cutback_array(&arena, char, size);
+    for (char byte = read_byte(); byte != '\r' && byte != '\n'; byte = read_byte()) {
+        char *grown = line != NULL ? cutback_resize(&arena, char, line, size, size + 1) : NULL;
+        if (grown != NULL)
+            grown[size++ - 1] = byte;
+        line = grown;
     }
-    return last;
+    if (line != NULL)
+        line[size - 1] = 0;
+    return line;
 }
 
-static void sort(const struct word *word) {
-    size_t count = 0;
-    for (const struct word *w = word; w->before != NULL; w = w->before)
-        count++;
-    int *numbers = cutback_calloc(&arena, count, sizeof *numbers, alignof(int));
+/* The words of a line, which is cut up: an array on top of the arena, grown by each; NULL if it does not fit. */
+static char **split(char *line, size_t *count) {
+    char **words = cutback_array(&arena, char *, 0);
+    for (*count = 0; words != NULL;) {
+        while (*line == ' ')
+            *line++ = 0;
+        if (*line == 0)
+            break;
+        words = cutback_resize(&arena, char *, words, *count, *count + 1);
+        if (words != NULL)
+            words[(*count)++] = line;
+        while (*line != 0 && *line != ' ')
+            line++;
+    }
+    return words;
+}
+
+static void sort(char **words, size_t count) {
+    unsigned *numbers = cutback_array(&arena, unsigned, count);
     if (numbers == NULL) {
         print("too many");
         return;
     }
-    for (size_t i = 0; i < count; i++, word = word->before) {
-        int number = number_of(word->text);
-        size_t k = i;
-        for (; k > 0 && numbers[k - 1] > number; k--)
-            numbers[k] = numbers[k - 1];
-        numbers[k] = number;
-    }
     for (size_t i = 0; i < count; i++) {
-        print_number(numbers[i]);
-        print(" ");
+        size_t k = i;
+        for (; k > 0 && numbers[k - 1] > number_of(words[i]); k--)
+            numbers[k] = numbers[k - 1];
+        numbers[k] = number_of(words[i]);
     }
+    for (size_t i = 0; i < count; i++, print(" "))
+        print_number(numbers[i]);
 }
 
 /* False for the command that ends it all. */
 static bool execute(char *line) {
-    cutback_mark mark = cutback_mark_set(&arena);
-    const struct word *last = split(line);
-    const struct word *command = last;
-    while (command != NULL && command->before != NULL)
-        command = command->before;
-    bool off = command != NULL && equal(command->text, "off");
-    if (command != NULL && equal(command->text, "sort"))
-        sort(last);
-    else if (command != NULL && equal(command->text, "reverse"))
-        for (; last != command; last = last->before) {
-            print(last->text);
-            print(" ");
-        }
-    else if (command != NULL && equal(command->text, "memory"))
-        print_number((int)cutback_get_stats(&arena).peak);
-    else if (command != NULL && !off)
+    size_t count = 0;
+    char **words = split(line, &count);
+    if (words == NULL)
+        print("too many");
+    else if (count != 0 && equal(words[0], "sort"))
+        sort(words + 1, count - 1);
+    else if (count != 0 && equal(words[0], "reverse"))
+        for (; --count != 0; print(" "))
+            print(words[count]);
+    else if (count != 0 && equal(words[0], "memory"))
+        print_number((unsigned)cutback_get_stats(&arena).peak);
+    else if (count != 0 && !equal(words[0], "off"))
         print("sort, reverse, memory or off");
-    cutback_reset(&arena, mark);
-    print("\r\n");
-    return !off;
-}
-
-/* A line, without its end, on top of the arena; NULL if it does not fit. */
-static char *read_line(size_t *size) {
-    char *line = cutback_alloc(&arena, 1, 1);
-    *size = 1;
-    for (char byte = uart_read(); byte != '\r' && byte != '\n'; byte = uart_read()) {
-        char *grown = line != NULL ? cutback_realloc(&arena, line, *size, *size + 1, 1) : NULL;
-        if (grown != NULL)
-            grown[(*size)++ - 1] = byte;
-        line = grown;
-    }
-    if (line != NULL)
-        line[*size - 1] = 0;
-    return line;
+    return words == NULL || count == 0 || !equal(words[0], "off");
 }
 
 int main(void) {
-    bool on = true;
-    uart_start();
-    while (on) {
-        size_t size = 0;
+    UART(0x500) = 4; /* enable */
+    UART(0x000) = 1; /* receive */
+    UART(0x008) = 1; /* transmit */
+    for (bool on = true; on;) {
+        cutback_mark mark = cutback_mark_set(&arena);
         print("> ");
-        char *line = read_line(&size);
+        char *line = read_line();
         if (line == NULL)
-            print("too long\r\n");
+            print("too long");
         else
             on = execute(line);
-        cutback_clear(&arena);
+        print("\r\n");
+        cutback_reset(&arena, mark);
     }
     return 0;
 }

@@ -10,9 +10,8 @@
  *
  * Exit status: 0; 1: out of memory; 2: wrong argument.
  */
-#include <cutback.h>
+#include <cutback_util.h>
 #include <stdalign.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { BOXES = 400, FIELD = 1000, SIDE = 15 };
@@ -100,8 +99,7 @@ static struct pairs find_pairs(const struct box *boxes, const int *order, cutbac
             if (abs(boxes[a].y - boxes[b].y) >= SIDE)
                 continue;
             if (found.count == room) {
-                struct pair *grown = cutback_realloc(arena, found.list, room * sizeof *grown,
-                                                     2 * room * sizeof *grown, alignof(struct pair));
+                struct pair *grown = cutback_resize(arena, struct pair, found.list, room, 2 * room);
                 if (grown == NULL)
                     break; /* the rest is not seen in this frame */
                 found.list = grown;
@@ -124,8 +122,9 @@ static size_t count_new(struct pairs now, struct pairs before) {
 }
 
 int main(int argc, char **argv) {
-    long frames = argc > 1 ? strtol(argv[1], NULL, 10) : 60;
-    if (argc > 2 || frames < 1) {
+    char *end = NULL;
+    long frames = argc > 1 ? strtol(argv[1], &end, 10) : 60;
+    if (argc > 2 || frames < 1 || (end != NULL && *end != 0)) {
         (void)fputs("usage: frames [FRAMES]\n", stderr);
         return 2;
     }

@@ -227,12 +227,20 @@ struct place {
 };
 
 /*
+ * Vectors grow by half at once, but for up to a page and a half that old and new size are rounded by. With room they would
+ * leave the dirty pages that are free for the clean ones of their room.
+ */
+static bool grows_by_half(size_t old, size_t size) {
+    return 2 * (size - old) + 3 * cb_page_size > old;
+}
+
+/*
  * The size that an object has with its room: none if it grows by half or more at once. Below CB_MOVE, where each move
  * copies, room is as far as CB_MOVE, if that is not too far.
  */
 static size_t size_with_room(size_t old, size_t size) {
     size_t copied = cb_lower(CB_ROOM_TIMES * old, cb_higher(CB_MOVE, CB_ROOM_TIMES_LEAST * old));
-    return size - old >= old / 2 ? size : old < CB_MOVE ? copied : CB_ROOM_TIMES_MOVED * old;
+    return grows_by_half(old, size) ? size : old < CB_MOVE ? copied : CB_ROOM_TIMES_MOVED * old;
 }
 
 /*

@@ -217,6 +217,25 @@ static size_t resident(const unsigned char *p, size_t size) {
     return pages * cb_page_size;
 }
 
+/* A vector that grows by half each time gets none, however its bytes fall into pages: what it left is used again. */
+static void what_grows_by_half_has_nothing_ahead(void **state) {
+    (void)state;
+    for (size_t first = 33000; first < 66000; first += 1111) {
+        void *behind = NULL, *p = cb_malloc(first);
+        for (size_t size = first; size < 4 * MIB; size += size / 2 + 8) {
+            void *next = cb_malloc(40000); /* in the way */
+            p = cb_realloc(p, size + size / 2 + 8);
+            assert_non_null(p);
+            assert_int_equal(rooms(), 0);
+            cb_free(behind);
+            behind = next;
+        }
+        cb_free(behind);
+        cb_free(p);
+    }
+    assert_heap();
+}
+
 /* Dirty memory is all that there is to take room from, and yet what is ahead is not resident. */
 static void what_lies_ahead_is_not_resident(void **state) {
     (void)state;
@@ -427,6 +446,7 @@ int main(void) {
         cmocka_unit_test(what_grows_in_turn_is_copied_while_it_is_small),
         cmocka_unit_test(a_block_that_has_moved_grows_where_it_is),
         cmocka_unit_test(what_lies_ahead_is_not_in_use),
+        cmocka_unit_test(what_grows_by_half_has_nothing_ahead),
         cmocka_unit_test(what_lies_ahead_is_not_resident),
         cmocka_unit_test(what_was_ahead_is_zero_for_calloc),
         cmocka_unit_test(what_lies_ahead_is_given_back_when_memory_is_refused),

@@ -26,7 +26,7 @@
 #define CB_SKYLINE_POINTS 1000
 #define CB_SKYLINE_CLOSE 240 /* calls */
 
-/* What rings of each size would do with some of the blocks. */
+/* Rings of each size, and how they would do with some of the blocks. */
 struct cb_advice_part {
     uint64_t allocations, frees;
     uint64_t bytes;                /* allocated in all; also what a bump that gives nothing back holds */

@@ -202,7 +202,7 @@ static inline bool cb_arena_put_off(cutback_arena *arena, const void *ptr, size_
     return true;
 }
 
-/* What was freed before frees were put off, of the blocks from slot[-first] on, counts as put off too. */
+/* Blocks from slot[-first] on that were freed before frees were put off count as put off too. */
 static void cb_arena_adopt(cutback_arena *arena, cutback_scope *scope, size_t first) {
     cutback_slot *at = arena->slot - first;
     for (uint32_t bit = (uint32_t)1 << first; bit < 1 << CB_ARENA_NEAR && at > arena->low; bit <<= 1, at--)
@@ -314,7 +314,7 @@ static CB_ARENA_WHOLE void cb_arena_free_first(cutback_arena *arena, void *ptr, 
         cb_arena_free_beneath(arena, ptr, size, scope, position - known - 1, position);
 }
 
-/* What is not near the top, or not any more once those have come back that were put off. */
+/* A block that is not near the top, or not any more once those have come back that were put off. */
 static CB_ARENA_WHOLE void cb_arena_free_next(cutback_arena *arena, void *ptr, size_t size) {
     const cutback_slot *slot = arena->slot;
     if (cb_arena_pop_put_off(arena) && slot != arena->slot && arena->slot - arena->low >= CB_ARENA_NEAR &&

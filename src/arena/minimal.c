@@ -49,7 +49,7 @@ static size_t cb_minimal_previous(const cutback_arena *arena, size_t i) {
     return (i != 0 ? i : arena->slots) - 1;
 }
 
-/* What a pointer and a size turn out to be. */
+/* A pointer and a size turn out to be one of these. */
 struct cb_minimal_block {
     cutback_scope *scope; /* NULL: no live block of this arena */
     cutback_slot *slot;   /* NULL: the ring does not know it */

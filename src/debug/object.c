@@ -63,7 +63,7 @@ static void tell_bad_pointer(const char *where, bool freeing, uintptr_t p) {
         .where = where, .what = what, .address = p, .object = found ? &around : NULL, .place = "called at"});
 }
 
-/* What a record that was looked for, and perhaps found, says of the pointer. Reports what is not live. */
+/* The pointer by the record that was looked for, and perhaps found. An object that is not live is reported. */
 static enum cb_object_kind judge(const char *where, bool freeing, uintptr_t p, bool found,
                                  const struct cb_record *record) {
     if (found && record->state == CB_RECORD_LIVE) {

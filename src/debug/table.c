@@ -75,7 +75,7 @@ static struct entry *entry_at(uintptr_t address) {
     return leaf != NULL ? &leaf->entry[address / LINE % LINES] : NULL;
 }
 
-/* What was mapped for the place; NULL: no memory. Another thread may be faster. */
+/* The memory that was mapped for the place; NULL: none. Another thread may be faster. */
 static void *map_once(void *_Atomic *place, size_t bytes) {
     void *expected = NULL, *new = cb_os_map(0, cb_align_up(bytes, cb_os_page_size()));
     if (new == NULL) {

@@ -61,7 +61,7 @@ void cb_zones_fill_freed(const struct cb_record *record) {
     memset((void *)record->address, CB_BYTE_FREED, record->size);
 }
 
-/* What of 16 bytes is not red. */
+/* The bytes among 16 that are not red. */
 static inline uint64_t other_than_red(uintptr_t at) {
     const uint64_t red = CB_BYTE_RED * (UINT64_MAX / UINT8_MAX);
     return (word_at(at) ^ red) | (word_at(at + WORD) ^ red);

@@ -84,7 +84,7 @@ static CB_NOINLINE void rewind_medium(struct cb_heap *heap, size_t granule) {
     run->cursor = granule;
 }
 
-/* What is not a small object of an own block, at this granule: a medium one is taken back by the cursor or parked. */
+/* At this granule is no small object of an own block: a medium one is taken back by the cursor or parked. */
 static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
     const uint8_t *m = cb_map_of_object(granule << CB_GRANULE_SHIFT);
     if (CB_UNLIKELY(m == NULL || cb_map_get(m) != CB_LIVE)) {

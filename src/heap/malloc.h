@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-/* What a public function returns that has no memory to give. */
+/* The answer of a public function that has no memory to give. */
 static inline void *cb_no_memory(void) {
     errno = ENOMEM;
     return NULL;

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What glibc's malloc.h declares beyond the usual. Programs for another libc that want it declare it themselves. */
+/* Functions that only glibc's malloc.h declares. Programs for another libc that want them declare them themselves. */
 #ifndef __GLIBC__
 struct mallinfo {
     int arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;

@@ -32,7 +32,7 @@
  * allocates and frees a few in turn must not meet the lock. */
 #define CB_BIN_ENTRIES 8
 
-/* What the bins of the small space hold is counted at one of so many times when a bin is full: it takes 63 loads
+/* The objects in the bins of the small space are counted at one of so many times when a bin is full: it takes 63 loads
  * (experiments, "counting what is parked"). */
 #define CB_COUNT_PARKED 16
 

@@ -117,7 +117,7 @@ static bool assumed_page_at(const void *start) {
     return ((uintptr_t)start & (cb_os_page_size() - 1)) == 0;
 }
 
-/* What a test wants instead of the system's answer. */
+/* The answer that a test wants instead of the system's. */
 static size_t assumed(const char *variable, size_t real) {
     const char *text = getenv(variable);
     return text != NULL ? strtoul(text, NULL, 0) : real;

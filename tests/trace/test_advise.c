@@ -290,7 +290,7 @@ static void test_random_traces(void **context) {
     }
 }
 
-/* What a stack in order, a queue, and one that frees nothing are told. */
+/* The advice for a stack in order, for a queue, and for one that frees nothing. */
 static void test_verdicts(void **context) {
     static struct cb_advice advice;
     (void)context;

@@ -495,7 +495,7 @@ int main(int argc, char **argv) {
     if (!fault_run(faults, sizeof faults / sizeof *faults, argc, argv)) {
         return 2;
     }
-    /* What was freed twice must not be handed out twice. */
+    /* An object that was freed twice must not be handed out twice. */
     void *one = get(64), *two = get(64);
     return one == two ? 4 : 0;
 }

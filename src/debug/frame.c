@@ -42,7 +42,8 @@ static uint64_t fixed(const uint8_t **at, size_t bytes) {
     return value;
 }
 
-static uint64_t number(const uint8_t **at) {
+/* LEB128: seven bits a byte, lowest first. The sign is the uppermost of these bits, where the number has one. */
+static uint64_t leb128(const uint8_t **at, bool has_sign) {
     uint64_t value = 0;
     unsigned shift = 0;
     uint8_t byte;
@@ -51,19 +52,16 @@ static uint64_t number(const uint8_t **at) {
         value |= shift < 64 ? (uint64_t)(byte & 0x7f) << shift : 0;
         shift += 7;
     } while ((byte & 0x80) != 0);
-    return value;
+    bool negative = has_sign && shift < 64 && (byte & 0x40) != 0;
+    return negative ? value | ~(uint64_t)0 << shift : value;
+}
+
+static uint64_t number(const uint8_t **at) {
+    return leb128(at, false);
 }
 
 static int64_t signed_number(const uint8_t **at) {
-    uint64_t value = 0;
-    unsigned shift = 0;
-    uint8_t byte;
-    do {
-        byte = *(*at)++;
-        value |= shift < 64 ? (uint64_t)(byte & 0x7f) << shift : 0;
-        shift += 7;
-    } while ((byte & 0x80) != 0);
-    return (int64_t)(shift < 64 && (byte & 0x40) != 0 ? value | ~(uint64_t)0 << shift : value);
+    return (int64_t)leb128(at, true);
 }
 
 /* ---- The program ---- */

@@ -278,8 +278,9 @@ static bool emulated(void) {
 }
 
 bool cb_os_purge(void *start, size_t size) {
-    bool done = !injected() && (emulated() ? cb_os_renew(start, size)
-                                           : cb_syscall(SYS_madvise, start, size, MADV_DONTNEED) == 0);
+    bool done =
+        !injected() && assumed_page_at(start) &&
+        (emulated() ? cb_os_renew(start, size) : cb_syscall(SYS_madvise, start, size, MADV_DONTNEED) == 0);
     if (done) {
         count(PURGE, size);
     }

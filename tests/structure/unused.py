@@ -11,10 +11,10 @@ import subprocess
 import sys
 
 PRODUCT = ("src", "preload", "trace", "launcher", "replay")
-# What only tests, fuzzers and benchmarks compile.
+# Only tests, fuzzers and benchmarks compile these.
 FOR_TESTS = ("src/arena/check.h", "src/arena/chain_check.h", "src/heap/check.c", "src/heap/check.h",
              "src/os/rank.c", "src/os/rank.h")
-# What only declares the public functions under a prefix.
+# These only declare the public functions under a prefix.
 PREFIXED = ("src/heap/names.h",)
 BLANK = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
 TESTING = re.compile(r"^#ifdef CB_TESTING\n.*?^#(?:endif|else)", re.S | re.M)

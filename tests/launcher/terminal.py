@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The terminal belongs to the program: it has one, and what is typed there (Ctrl-C, Ctrl-Z) reaches it once.
 
-Environment: CUTBACK_RUN, the launcher. Each program says "ready" before anything is typed.
+Environment: CUTBACK_RUN, the launcher. Nothing is typed before the program says "ready" and is where it should be.
 """
 import os
 import pty
@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 RUN = os.environ["CUTBACK_RUN"]
 failures = 0
@@ -39,6 +40,13 @@ class Terminal:
             pass
         self.seen = self.said.find(text, self.seen) + len(text)
 
+    def ready(self):
+        """Waits until it says "ready PROCESS", and returns that process."""
+        self.wait_for(b"ready ")
+        begin = self.seen
+        self.wait_for(b"\r\n")
+        return int(self.said[begin:self.seen])
+
     def type(self, text):
         os.write(self.file, text)
 
@@ -52,6 +60,23 @@ class Terminal:
             print(f"FAILED: {self.name}: status {status}, not {expected}; it says {self.said!r}, not {texts}")
 
 
+def wait_until(process, name, states):
+    """Waits until the process has this name and one of these states: a shell before execve, or one that a signal has
+    not reached yet, would take what is typed as its own."""
+    while True:
+        with open(f"/proc/{process}/stat", encoding="ascii") as stat:
+            found, state = stat.read().split("(", 1)[1].rsplit(")", 1)
+        if found == name and state.split()[0] in states:
+            return
+        time.sleep(0.01)
+
+
+def sleeper(*how, under=()):
+    terminal = Terminal(*how, "bash", "-c", "echo ready $$; exec sleep 60", under=under)
+    wait_until(terminal.ready(), "sleep", "S")
+    return terminal
+
+
 COUNTS = "trap 'n=$((n + 1)); echo caught' INT; echo ready; while [ -z \"$n\" ]; do sleep 0.05; done; sleep 0.3; exit $n"
 
 for how in ([], ["--debug"], ["--only", "bash"], ["--only", "none", "--debug"]):
@@ -60,8 +85,7 @@ for how in ([], ["--debug"], ["--only", "bash"], ["--only", "none", "--debug"]):
     terminal.type(b"\x03")
     terminal.end(1, b"caught")
 
-    terminal = Terminal(*how, "bash", "-c", "echo ready; exec sleep 60")
-    terminal.wait_for(b"ready")
+    terminal = sleeper(*how)
     terminal.type(b"\x03")
     terminal.end(-signal.SIGINT)
 
@@ -71,16 +95,14 @@ for how in ([], ["--debug"], ["--only", "bash"], ["--only", "none", "--debug"]):
     terminal.end(0, b"<typed>")
 
 # The first run of --compare has the terminal for its output; Ctrl-C ends all of it.
-terminal = Terminal("--compare", "bash", "-c", "echo ready; exec sleep 60")
-terminal.wait_for(b"ready")
+terminal = sleeper("--compare")
 terminal.type(b"\x03")
 terminal.end(-signal.SIGINT, b"interrupted")
 
 # The program has ended of it before the launcher looks for the first time.
 SLOW = ("strace", "-o", "/dev/null", "-e", "trace=wait4", "-e", "inject=wait4:delay_enter=300000")
 if shutil.which("strace") and subprocess.run([*SLOW, "true"], capture_output=True).returncode == 0:
-    terminal = Terminal("--compare", "bash", "-c", "echo ready; exec sleep 60", under=SLOW)
-    terminal.wait_for(b"ready")
+    terminal = sleeper("--compare", under=SLOW)
     terminal.type(b"\x03")
     terminal.end(-signal.SIGINT, b"interrupted")
 
@@ -88,10 +110,11 @@ if shutil.which("strace") and subprocess.run([*SLOW, "true"], capture_output=Tru
 os.environ["PS1"] = "prompt> "
 terminal = Terminal("bash", "--norc", "-i")
 terminal.wait_for(b"prompt> ")
-terminal.type(f"{RUN} --debug bash -c 'echo re''ady; read -r a; echo \"<$a>\"; exit 3'\n".encode())
-terminal.wait_for(b"ready\r\n")
+terminal.type(f"{RUN} --debug bash -c 'echo re''ady $$; read -r a; echo \"<$a>\"; exit 3'\n".encode())
+process = terminal.ready()
 terminal.type(b"\x1a")
 terminal.wait_for(b"Stopped")
+wait_until(process, "bash", "T")
 terminal.wait_for(b"prompt> ")
 terminal.type(b"fg\n")
 terminal.wait_for(b"exit 3'")

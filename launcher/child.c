@@ -5,6 +5,7 @@
  */
 #include "child.h"
 
+#include "clock.h"
 #include "elf_file.h"
 #include "say.h"
 
@@ -28,12 +29,6 @@ static sigset_t watched(void) {
         sigaddset(&set, passed_on[i]);
     }
     return set;
-}
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
 char **cb_child_by_shell(const char *path, char *const *arguments) {
@@ -134,11 +129,11 @@ struct cb_outcome cb_child_run(const char *path, char *const *arguments, struct 
     sigset_t set = watched(), old;
     signal(SIGCHLD, SIG_DFL); /* where it is ignored there would be nothing to wait for */
     sigprocmask(SIG_BLOCK, &set, &old);
-    double started = now();
+    double started = cb_clock_seconds();
     pid_t child = start(path, arguments, streams, &old, &outcome.error);
     if (child > 0) {
         wait_for(child, &outcome, &set);
-        outcome.seconds = now() - started;
+        outcome.seconds = cb_clock_seconds() - started;
     }
     sigprocmask(SIG_SETMASK, &old, NULL);
     return outcome;

@@ -8,6 +8,8 @@
  */
 #include "replay.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -303,12 +305,6 @@ static double seconds_of(struct timeval time) {
     return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
 }
 
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
 static void *own_memory(size_t bytes) {
     void *memory = cb_memory_map(bytes != 0 ? bytes : 1, true);
     if (memory == NULL) {
@@ -347,7 +343,7 @@ struct cb_replay_result cb_replay_run(struct cb_plan *plan, enum cb_check check)
     cb_resident_reset();
     result.base = cb_resident_now();
     getrusage(RUSAGE_SELF, &before);
-    double start = now();
+    double start = cb_clock_seconds();
     if (plan->part_count > 1 && pthread_create(&starter, NULL, start_threads, threads) != 0) {
         cb_complain("a thread cannot be started: %s", strerror(errno));
         give_up();
@@ -358,7 +354,7 @@ struct cb_replay_result cb_replay_run(struct cb_plan *plan, enum cb_check check)
     if (plan->part_count > 1) {
         pthread_join(starter, NULL);
     }
-    result.seconds = now() - start;
+    result.seconds = cb_clock_seconds() - start;
     getrusage(RUSAGE_SELF, &after);
     result.user = seconds_of(after.ru_utime) - seconds_of(before.ru_utime);
     result.system = seconds_of(after.ru_stime) - seconds_of(before.ru_stime);

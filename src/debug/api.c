@@ -24,10 +24,6 @@ static void *no_memory(void) {
     return NULL;
 }
 
-static bool power_of_two(size_t n) {
-    return n != 0 && (n & (n - 1)) == 0;
-}
-
 static void release(const struct cb_call *call, void *ptr) {
     int saved = errno;
     if (ptr != NULL && cb_object_free(call, ptr) == CB_OBJECT_FOREIGN) {
@@ -78,15 +74,13 @@ static void *resize(const struct cb_call *call, void *ptr, size_t size) {
 }
 
 /* As glibc's: an alignment that is not a power of two is rounded up to one. */
-static void *align_any(const struct cb_call *call, size_t align, size_t size) {
-    if (align > SIZE_MAX / 2 + 1) {
+static void *new_aligned(const struct cb_call *call, size_t align, size_t size) {
+    size_t power = cb_power_of_two_from(align);
+    if (power == 0) {
         errno = EINVAL;
         return NULL;
     }
-    if (!power_of_two(align)) {
-        align = align == 0 ? 1 : (size_t)1 << (64 - __builtin_clzl(align - 1));
-    }
-    return cb_object_new(call, size, align, false);
+    return cb_object_new(call, size, power, false);
 }
 
 CB_EXPORT void *malloc(size_t size) {
@@ -142,7 +136,7 @@ CB_EXPORT void free_aligned_sized(void *ptr, size_t align, size_t size) {
 
 CB_EXPORT int posix_memalign(void **out, size_t align, size_t size) {
     struct cb_call call = CB_CALL("posix_memalign()");
-    if (!power_of_two(align) || align % sizeof(void *) != 0) {
+    if (!cb_is_power_of_two(align) || align % sizeof(void *) != 0) {
         return EINVAL;
     }
     int saved = errno;
@@ -157,21 +151,21 @@ CB_EXPORT int posix_memalign(void **out, size_t align, size_t size) {
 
 CB_EXPORT void *memalign(size_t align, size_t size) {
     struct cb_call call = CB_CALL("memalign()");
-    return align_any(&call, align, size);
+    return new_aligned(&call, align, size);
 }
 
 CB_EXPORT void *aligned_alloc(size_t align, size_t size) {
     struct cb_call call = CB_CALL("aligned_alloc()");
-    if (!power_of_two(align)) {
+    if (!cb_is_power_of_two(align)) {
         errno = EINVAL;
         return NULL;
     }
-    return align_any(&call, align, size);
+    return new_aligned(&call, align, size);
 }
 
 CB_EXPORT void *valloc(size_t size) {
     struct cb_call call = CB_CALL("valloc()");
-    return align_any(&call, cb_os_page_size(), size);
+    return new_aligned(&call, cb_os_page_size(), size);
 }
 
 CB_EXPORT void *pvalloc(size_t size) {
@@ -180,7 +174,7 @@ CB_EXPORT void *pvalloc(size_t size) {
     if (size > SIZE_MAX - page) {
         return no_memory();
     }
-    return align_any(&call, page, cb_align_up(size, page));
+    return new_aligned(&call, page, cb_align_up(size, page));
 }
 
 CB_EXPORT size_t malloc_usable_size(void *ptr) {

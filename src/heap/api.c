@@ -298,12 +298,8 @@ static void *align_any(size_t align, size_t size) {
     return align <= CB_GRANULE ? CB_NAME(malloc)(size) : size <= PTRDIFF_MAX ? aligned(align, size) : NULL;
 }
 
-static bool power_of_two(size_t n) {
-    return n != 0 && (n & (n - 1)) == 0;
-}
-
 CB_EXPORT int CB_NAME(posix_memalign)(void **out, size_t align, size_t size) {
-    if (!power_of_two(align) || align % sizeof(void *) != 0) {
+    if (!cb_is_power_of_two(align) || align % sizeof(void *) != 0) {
         return EINVAL;
     }
     int saved = errno;
@@ -318,20 +314,18 @@ CB_EXPORT int CB_NAME(posix_memalign)(void **out, size_t align, size_t size) {
 
 /* As glibc's: an alignment that is not a power of two is rounded up to one. */
 CB_EXPORT void *CB_NAME(memalign)(size_t align, size_t size) {
-    if (align > SIZE_MAX / 2 + 1) {
+    size_t power = cb_power_of_two_from(align);
+    if (power == 0) {
         errno = EINVAL;
         return NULL;
     }
-    if (!power_of_two(align)) {
-        align = align == 0 ? 1 : (size_t)1 << (64 - __builtin_clzl(align - 1));
-    }
-    void *p = align_any(align, size);
+    void *p = align_any(power, size);
     return p != NULL ? p : cb_no_memory();
 }
 
 /* C17: an alignment that is not a power of two is an error. The size need not be a multiple of it. */
 CB_EXPORT void *CB_NAME(aligned_alloc)(size_t align, size_t size) {
-    if (!power_of_two(align)) {
+    if (!cb_is_power_of_two(align)) {
         errno = EINVAL;
         return NULL;
     }

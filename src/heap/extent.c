@@ -198,17 +198,8 @@ static bool fits(const struct cb_extent *e, size_t size, size_t align) {
 }
 
 /* The next bin from `bin` on that has an extent; BINS when there is none. */
-static unsigned filled_from(unsigned bin) {
-    for (unsigned word = bin / 64; word < BINS / 64; word++) {
-        uint64_t bits = lists.filled[word];
-        if (word == bin / 64) {
-            bits &= ~(uint64_t)0 << (bin & 63);
-        }
-        if (bits != 0) {
-            return word * 64 + (unsigned)__builtin_ctzll(bits);
-        }
-    }
-    return BINS;
+static unsigned next_filled(unsigned bin) {
+    return cb_bit_from(lists.filled, BINS / 64, bin);
 }
 
 /* Where in a free extent a request goes: at the start of what is dirty if it fits behind that, else as near
@@ -234,8 +225,8 @@ static bool better(struct cb_extent_place a, struct cb_extent_place b) {
 struct cb_extent_place cb_extent_find(size_t size, size_t align) {
     struct cb_extent_place best = {NULL, 0, 0};
     int bins = 0;
-    for (unsigned bin = filled_from(bin_of(size)); bin < BINS && bins < BINS_SEEN;
-         bin = filled_from(bin + 1)) {
+    for (unsigned bin = next_filled(bin_of(size)); bin < BINS && bins < BINS_SEEN;
+         bin = next_filled(bin + 1)) {
         int seen = 0;
         for (struct cb_extent *e = lists.bin[bin]; e != NULL && seen < CB_SEARCH; e = e->next, seen++) {
             if (fits(e, size, align)) {
@@ -267,7 +258,7 @@ struct cb_dirty cb_extent_cut(struct cb_extent *e, uintptr_t at, size_t size) {
 struct cb_extent *cb_extent_search(size_t size,
                                    bool (*is_wanted)(const struct cb_extent *e, uintptr_t argument),
                                    uintptr_t argument) {
-    for (unsigned bin = filled_from(bin_of(size)); bin < BINS; bin = filled_from(bin + 1)) {
+    for (unsigned bin = next_filled(bin_of(size)); bin < BINS; bin = next_filled(bin + 1)) {
         for (struct cb_extent *e = lists.bin[bin]; e != NULL; e = e->next) {
             if (is_wanted(e, argument)) {
                 return e;

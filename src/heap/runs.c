@@ -85,16 +85,7 @@ void cb_runs_remove(struct cb_heap *heap, uint8_t *m, size_t quads) {
 
 /* The first list from this one on that has a run; CB_RUN_LISTS: none. */
 static unsigned filled_from(const struct cb_heap *heap, unsigned list) {
-    for (unsigned word = list / 64; word < CB_RUN_LISTS / 64; word++) {
-        uint64_t bits = heap->runs_filled[word];
-        if (word == list / 64) {
-            bits = bits >> (list & 63) << (list & 63);
-        }
-        if (bits != 0) {
-            return word * 64 + (unsigned)__builtin_ctzll(bits);
-        }
-    }
-    return CB_RUN_LISTS;
+    return cb_bit_from(heap->runs_filled, CB_RUN_LISTS / 64, list);
 }
 
 /* The dead run of the medium space that begins at m. */

@@ -335,6 +335,26 @@ static inline uint64_t cb_asked_bit(size_t granules) {
     return (uint64_t)1 << (granules - 1);
 }
 
+/* The number of the first bit, from this one on, that is set in so many words; 64 * words: none is. */
+static inline unsigned cb_bit_from(const uint64_t *bits, unsigned words, unsigned from) {
+    uint64_t above = ~(uint64_t)0 << (from & 63);
+    for (unsigned word = from / 64; word < words; word++, above = ~(uint64_t)0) {
+        if ((bits[word] & above) != 0) {
+            return word * 64 + (unsigned)__builtin_ctzll(bits[word] & above);
+        }
+    }
+    return words * 64;
+}
+
+static inline bool cb_is_power_of_two(size_t n) {
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+/* The least power of two that is no less; 0: there is none. */
+static inline size_t cb_power_of_two_from(size_t n) {
+    return n < 2 ? 1 : n > SIZE_MAX / 2 + 1 ? 0 : (size_t)1 << (64 - __builtin_clzl(n - 1));
+}
+
 /* `align` is a power of two. */
 static inline uintptr_t cb_align_up(uintptr_t n, size_t align) {
     return (n + align - 1) & ~(uintptr_t)(align - 1);

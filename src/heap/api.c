@@ -3,7 +3,6 @@
  *
  * Layer: the public functions of the heap. Threads: any.
  */
-#include "heap/block.h"
 #include "heap/fast.h"
 #include "heap/foreign.h"
 #include "heap/fork.h"
@@ -66,17 +65,8 @@ static size_t granules_for(size_t size) {
 
 /* The run on top of which an object of an own block ends; NULL when it is not on top. */
 static struct cb_run *run_above(struct cb_heap *heap, size_t end) {
-    struct cb_run *small = cb_run_of(heap, CB_SMALL), *medium = cb_run_of(heap, CB_MEDIUM);
+    struct cb_run *small = cb_run_of(&cb_thread, CB_SMALL), *medium = &heap->space[CB_MEDIUM].run;
     return end == small->cursor ? small : end == medium->cursor ? medium : NULL;
-}
-
-/* A live object of the block, of so many granules, begins at this one. */
-static void begin_in(const struct cb_block *block, size_t at, size_t granules) {
-    if (block->space == CB_SMALL) {
-        cb_map_set(cb_map + at, CB_LIVE | granules);
-    } else {
-        cb_map_begin_medium(cb_map_at_quad(at), CB_LIVE, granules >> CB_QUAD_SHIFT);
-    }
 }
 
 /*
@@ -87,15 +77,14 @@ static bool resize_in_place(struct cb_heap *heap, uintptr_t p, size_t old, size_
     size_t at = p >> CB_GRANULE_SHIFT;
     struct cb_block *block = cb_block_of(p);
     struct cb_run *run = run_above(heap, at + old);
-    bool medium = block->space == CB_MEDIUM;
-    if ((new > CB_SMALL_GRANULES) != medium || (new > old && (run == NULL || at + new > run->limit))) {
+    if (cb_space_for(new) != block->space || (new > old && (run == NULL || at + new > run->limit))) {
         return false;
     }
-    begin_in(block, at, new);
+    cb_map_begin(at, new);
     if (run != NULL) {
         run->cursor = at + new;
     } else if (new < old && cb_fork_lock(heap)) {
-        cb_block_die(heap, block, (at + new) << CB_GRANULE_SHIFT, old - new);
+        cb_space_die(heap, block, at + new, old - new);
         cb_heap_unlock(heap);
     }
     return true;
@@ -119,7 +108,7 @@ static void *realloc_large(void *ptr, size_t old, size_t size) {
     cb_fork_repair_if_child();
     if (cb_large_keeps(old, size)) {
         void *to = cb_large_resize((uintptr_t)ptr, size);
-        if (to == NULL && cb_refill_give_pages(size)) {
+        if (to == NULL && cb_refill_give_pages(&cb_thread, size)) {
             to = cb_large_resize((uintptr_t)ptr, size);
         }
         return to != NULL ? to : cb_no_memory();
@@ -151,8 +140,8 @@ static CB_NOINLINE void *realloc_slow(void *ptr, size_t size) {
     }
     if (size <= CB_MEDIUM_MAX) {
         size_t have = old >> CB_GRANULE_SHIFT, want = granules_for(size);
-        bool medium = cb_block_of(p)->space == CB_MEDIUM; /* where nothing is shorter */
-        if (good_enough(have, medium ? cb_higher(want, CB_MEDIUM_LEAST) : want) ||
+        size_t least = cb_space_facts[cb_block_of(p)->space].least;
+        if (good_enough(have, cb_higher(want, least)) ||
             (owner == cb_thread.heap && resize_in_place(owner, p, have, want))) {
             return ptr;
         }
@@ -238,24 +227,24 @@ static void *aligned_from_bin(struct cb_heap *heap, size_t granules, size_t alig
     if (best == count) {
         return NULL;
     }
-    uintptr_t p = cb_bin_take(heap, index, best);
-    cb_map_set(cb_map_of_object(p), index < CB_MEDIUM_BIN ? index : CB_LIVE);
-    return (void *)p;
+    size_t granule = cb_bin_take(&cb_thread, index, best);
+    uint8_t *m = cb_bin_map(index, granule);
+    cb_map_set(m, CB_LIVE | cb_map_get(m)); /* its length is still there */
+    return cb_granule_pointer(granule);
 }
 
 /* From the run; the padding before the object is dead, and comes back when the object is freed on top. */
 static void *aligned_from_run(struct cb_heap *heap, enum cb_space_kind space, size_t granules, size_t align) {
-    struct cb_run *run = cb_run_of(heap, space);
+    struct cb_run *run = cb_run_of(&cb_thread, space);
     size_t from = run->cursor, at = cb_align_up(from, align >> CB_GRANULE_SHIFT);
     if (at + granules > run->limit) {
         return NULL;
     }
     run->cursor = at + granules;
-    begin_in(cb_block_of_granule(at), at, granules);
+    cb_map_begin(at, granules);
     if (at != from) {
-        uintptr_t padding = from << CB_GRANULE_SHIFT;
         cb_lock_take(&heap->lock);
-        cb_block_die(heap, cb_block_of(padding), padding, at - from);
+        cb_space_die(heap, cb_block_of_granule(from), from, at - from);
         cb_heap_unlock(heap);
     }
     return (void *)(at << CB_GRANULE_SHIFT);
@@ -272,11 +261,8 @@ static void *aligned(size_t align, size_t size) {
         return NULL;
     }
     size_t granules = granules_for(size != 0 ? size : 1);
-    size_t padded = granules + (align >> CB_GRANULE_SHIFT) - 1; /* has an aligned place, wherever it begins */
-    enum cb_space_kind space = padded <= CB_SMALL_GRANULES ? CB_SMALL : CB_MEDIUM;
-    if (space == CB_MEDIUM) {
-        granules = cb_higher(granules, CB_MEDIUM_LEAST);
-    }
+    enum cb_space_kind space = cb_space_for(granules + (align >> CB_GRANULE_SHIFT) - 1);
+    granules = cb_higher(granules, cb_space_facts[space].least);
     for (;;) {
         void *p = aligned_from_bin(heap, granules, align);
         if (p == NULL) {
@@ -286,8 +272,7 @@ static void *aligned(size_t align, size_t size) {
             return p;
         }
         cb_remote_take_in(heap);
-        if (space == CB_SMALL ? !cb_refill(heap, space, padded)
-                              : !cb_refill_aligned(heap, granules, align >> CB_GRANULE_SHIFT)) {
+        if (!cb_refill(&cb_thread, space, granules, align >> CB_GRANULE_SHIFT)) {
             return cb_large_alloc_free(size != 0 ? size : 1, align);
         }
     }

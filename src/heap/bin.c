@@ -34,10 +34,9 @@ static bool is_draining(const struct cb_heap *heap) {
  */
 static size_t least_bound(const struct cb_heap *heap, unsigned index) {
     if (cb_heap_is_sparse(heap)) {
-        return index < CB_MEDIUM_BIN && !is_draining(heap) ? 1 : 0;
+        return is_draining(heap) ? 0 : cb_space_facts[cb_bin_space(index)].bin_sparse;
     }
-    size_t entries = CB_TO_GRANULES(CB_STEP / 2) / cb_bin_granules(index);
-    return entries < 1 ? 1 : cb_lower(entries, CB_BIN_ENTRIES);
+    return cb_higher(1, cb_lower(CB_TO_GRANULES(CB_STEP / 2) / cb_bin_granules(index), CB_BIN_ENTRIES));
 }
 
 static void set_bound(struct cb_heap *heap, unsigned index, size_t bound) {
@@ -46,66 +45,44 @@ static void set_bound(struct cb_heap *heap, unsigned index, size_t bound) {
         (struct cb_bin_ends){(uint32_t)(uintptr_t)slot, (uint32_t)(uintptr_t)(slot + bound)};
 }
 
-/* The bins of one space: small ones come first. */
-static unsigned first_of(enum cb_space_kind space) {
-    return space == CB_SMALL ? cb_small_bin(1) : CB_MEDIUM_BIN;
-}
-
-static unsigned end_of(enum cb_space_kind space) {
-    return space == CB_SMALL ? cb_small_bin(CB_SMALL_GRANULES + 1) : CB_BINS;
-}
-
-static enum cb_space_kind space_of(unsigned index) {
-    return index < CB_MEDIUM_BIN ? CB_SMALL : CB_MEDIUM;
-}
-
 /*
  * A bin has its first few slots in the heap, packed, and when it needs more, room for as many as it may ever
  * have in memory that it shares with the other bins of its space. When it gets small it goes back, so that all of
  * that memory can be given back, in few calls.
  */
-static size_t most_entries(enum cb_space_kind space) {
-    return space == CB_SMALL ? CB_BIN_MOST : CB_BIN_MOST_MEDIUM;
+static size_t *first_slots(struct cb_heap *heap, unsigned index) {
+    const struct cb_space_facts *facts = &cb_space_facts[cb_bin_space(index)];
+    return heap->bins->first_slots[facts->slots_before + index - facts->bin_begin];
 }
 
-static size_t *first_slots(struct cb_heap *heap, unsigned index) {
-    enum cb_space_kind space = space_of(index);
-    return heap->bins->first_slots[index - first_of(space) + (space == CB_SMALL ? 0 : CB_SMALL_GRANULES)];
+/* Bytes of the memory that the bins of a space share. */
+static size_t far_bytes(enum cb_space_kind space) {
+    return cb_space_facts[space].bins * cb_space_facts[space].bin_most * sizeof(size_t);
 }
 
 /* NULL when there is no memory for it. */
 static size_t *far_slots(struct cb_heap *heap, unsigned index) {
-    enum cb_space_kind space = space_of(index);
-    size_t most = most_entries(space);
-    if (heap->slots[space] == NULL) {
-        heap->slots[space] =
-            cb_meta_take((end_of(space) - first_of(space)) * most * sizeof *heap->slots[space]);
+    enum cb_space_kind space = cb_bin_space(index);
+    const struct cb_space_facts *facts = &cb_space_facts[space];
+    if (heap->slots[space] == NULL && (heap->slots[space] = cb_meta_take(far_bytes(space))) == NULL) {
+        return NULL;
     }
-    return heap->slots[space] != NULL ? heap->slots[space] + (index - first_of(space)) * most : NULL;
+    return heap->slots[space] + (index - facts->bin_begin) * facts->bin_most;
 }
 
-/* The bin has its entries, so many, in these slots. */
-static void set_slots(struct cb_heap *heap, unsigned index, size_t *slot, size_t room, size_t count) {
+/* The bin has its entries in these slots from now on. */
+static void relocate(struct cb_heap *heap, unsigned index, size_t *slot, size_t room) {
+    size_t count = cb_bin_count(heap, index);
+    if (count != 0) {
+        memcpy(slot, heap->bins->bin[index].slot, count * sizeof *slot);
+    }
     heap->bins->bin[index] = (struct cb_bin){slot, room};
     heap->bins->top[index] = slot + count;
 }
 
-/* Puts the entries of a bin that has slots into others. */
-static void relocate(struct cb_heap *heap, unsigned index, size_t *slot, size_t room) {
-    size_t count = cb_bin_count(heap, index);
-    memcpy(slot, heap->bins->bin[index].slot, count * sizeof *slot);
-    set_slots(heap, index, slot, room, count);
-}
-
-/* A bin that was never used gets its first slots. */
-static void begin(struct cb_heap *heap, unsigned index) {
-    set_slots(heap, index, first_slots(heap, index), CB_BIN_FIRST, 0);
-    set_bound(heap, index, least_bound(heap, index));
-}
-
 /* Granules that the bins of a space may hold. */
-static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
-    struct cb_reserve_bins of = {.floor = space == CB_SMALL ? CB_PARKED_SMALL : CB_PARKED_MEDIUM,
+static size_t limit_of(const struct cb_heap *heap, enum cb_space_kind space) {
+    struct cb_reserve_bins of = {.floor = cb_space_facts[space].parked,
                                  .in_use = cb_heap_in_use(heap) << CB_GRANULE_SHIFT,
                                  .used = heap->used << CB_GRANULE_SHIFT,
                                  .used_most = heap->used_most << CB_GRANULE_SHIFT,
@@ -113,70 +90,55 @@ static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
     return CB_TO_GRANULES(cb_reserve_bins_share(&of));
 }
 
-static size_t parked(const struct cb_heap *heap, enum cb_space_kind space) {
-    if (space == CB_MEDIUM) {
-        return heap->parked_medium;
+/*
+ * Granules in the bins of a space. Malloc and free do not count those of the small space: they are as they were when they
+ * were last counted, some calls ago, less what has died since.
+ */
+static size_t parked(struct cb_heap *heap, enum cb_space_kind space) {
+    if (space == CB_SMALL && heap->parked_calls++ % CB_COUNT_PARKED == 0) {
+        heap->parked[CB_SMALL] = 0;
+        for (unsigned i = CB_BIN_BEGIN; i < CB_BIN_BEGIN + CB_SMALL_GRANULES; i++) {
+            heap->parked[CB_SMALL] += cb_bin_count(heap, i) * cb_bin_granules(i);
+        }
     }
-    size_t granules = 0;
-    for (unsigned i = first_of(space); i < end_of(space); i++) {
-        granules += cb_bin_count(heap, i) * cb_bin_granules(i);
-    }
-    return granules;
-}
-
-/* The same, as it was when it was last counted, some calls ago, less what has died since. */
-static size_t parked_about(struct cb_heap *heap, enum cb_space_kind space) {
-    if (space == CB_SMALL && heap->parked_calls++ % CB_COUNT_PARKED != 0) {
-        return heap->parked_small;
-    }
-    size_t now = parked(heap, space);
-    heap->parked_small = space == CB_SMALL ? now : heap->parked_small;
-    return now;
-}
-
-static void die(struct cb_heap *heap, size_t granule, size_t granules) {
-    struct cb_block *block = cb_block_of_granule(granule);
-    if (CB_LIKELY(block->space == CB_SMALL)) {
-        cb_count(&heap->dead, granules);
-        cb_block_die_small(heap, block, cb_map + granule, granule, granules);
-        return;
-    }
-    cb_map_erase_medium(cb_map_at_quad(granule));
-    cb_block_die(heap, block, granule << CB_GRANULE_SHIFT, granules);
+    return heap->parked[space];
 }
 
 static void flush_small(struct cb_heap *heap, const size_t *slot, size_t count, size_t granules) {
     uint8_t *map = cb_map;
     struct cb_block *blocks = cb_blocks;
     cb_count(&heap->dead, count * granules);
-    heap->died_in_bins += count * granules;
-    heap->parked_small -= cb_lower(heap->parked_small, count * granules);
     for (size_t i = 0; i < count; i++) {
         size_t granule = slot[i];
         struct cb_block *block = blocks + cb_block_number_of(granule);
-        cb_block_die_small(heap, block, map + granule, granule, granules);
+        cb_small_die_counted(heap, block, map + granule, granule, granules);
     }
-    cb_thread.asked &= ~cb_asked_bit(granules); /* it overflows: malloc need not ask it */
 }
 
-static void flush_medium(struct cb_heap *heap, const size_t *slot, size_t count) {
+static size_t flush_medium(struct cb_heap *heap, const size_t *slot, size_t count) {
+    size_t died = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t granules = cb_map_medium_granules(cb_map_at_quad(slot[i]));
-        heap->died_in_bins += granules;
-        heap->parked_medium -= granules;
-        die(heap, slot[i], granules);
+        died += cb_map_medium_granules(cb_map_at_quad(slot[i]));
+        cb_space_die_object(heap, cb_block_of_granule(slot[i]), slot[i]);
     }
+    return died;
 }
 
 /* Lets the oldest `count` entries of a bin die. */
-static void flush(struct cb_heap *heap, unsigned index, size_t count) {
-    size_t *slot = heap->bins->bin[index].slot;
+static void flush(struct cb_thread *t, unsigned index, size_t count) {
+    struct cb_heap *heap = t->heap;
+    enum cb_space_kind space = cb_bin_space(index);
+    size_t *slot = heap->bins->bin[index].slot, granules = cb_bin_granules(index), died;
     cb_count(&heap->overflowed, count);
-    if (index < CB_MEDIUM_BIN) {
-        flush_small(heap, slot, count, cb_bin_granules(index));
+    if (space == CB_SMALL) {
+        died = count * granules;
+        flush_small(heap, slot, count, granules);
+        t->asked &= ~cb_asked_bit(granules); /* it overflows: malloc need not ask it */
     } else {
-        flush_medium(heap, slot, count);
+        died = flush_medium(heap, slot, count);
     }
+    heap->died_in_bins += died;
+    heap->parked[space] -= cb_lower(heap->parked[space], died);
     size_t left = cb_bin_count(heap, index) - count;
     memmove(slot, slot + count, left * sizeof *slot);
     heap->bins->top[index] = slot + left;
@@ -184,7 +146,7 @@ static void flush(struct cb_heap *heap, unsigned index, size_t count) {
 
 /* Room for twice as many entries. */
 static bool grow(struct cb_heap *heap, unsigned index) {
-    size_t bound = cb_bin_bound(heap, index), most = most_entries(space_of(index));
+    size_t bound = cb_bin_bound(heap, index), most = cb_space_facts[cb_bin_space(index)].bin_most;
     if (bound == heap->bins->bin[index].room) {
         size_t *slot = bound != most ? far_slots(heap, index) : NULL;
         if (slot == NULL) {
@@ -192,24 +154,23 @@ static bool grow(struct cb_heap *heap, unsigned index) {
         }
         relocate(heap, index, slot, most);
     }
-    size_t more = bound == 0 ? 1 : bound * 2, room = heap->bins->bin[index].room;
-    set_bound(heap, index, cb_lower(more, room));
+    set_bound(heap, index, cb_lower(cb_higher(1, bound * 2), heap->bins->bin[index].room));
     return true;
 }
 
 /* A bin lets its oldest entries die, and may hold no more than is left for now. */
-static void shrink(struct cb_heap *heap, unsigned index, size_t count) {
+static void shrink(struct cb_thread *t, unsigned index, size_t count) {
+    struct cb_heap *heap = t->heap;
     if (heap->bins->bin[index].slot == NULL) {
         return;
     }
     if (count != 0) {
-        flush(heap, index, count);
+        flush(t, index, count);
     }
-    size_t left = cb_bin_count(heap, index), least = least_bound(heap, index);
-    size_t bound = cb_higher(left, least);
+    size_t bound = cb_higher(cb_bin_count(heap, index), least_bound(heap, index));
     if (bound <= CB_BIN_FIRST && heap->bins->bin[index].room != CB_BIN_FIRST) {
         relocate(heap, index, first_slots(heap, index), CB_BIN_FIRST);
-        heap->slots_stale[space_of(index)] = true;
+        heap->slots_stale[cb_bin_space(index)] = true;
     }
     set_bound(heap, index, bound);
 }
@@ -221,23 +182,21 @@ static size_t work_most(unsigned index) {
 
 /* The bin of the space whose turn it is. */
 static unsigned next_in_turn(struct cb_heap *heap, enum cb_space_kind space) {
-    unsigned index = ++heap->bin_hand[space];
-    if (index < first_of(space) || index >= end_of(space)) {
-        index = heap->bin_hand[space] = first_of(space);
-    }
-    return index;
+    unsigned at = heap->bin_hand[space];
+    heap->bin_hand[space] = at + 1 < cb_space_facts[space].bins ? at + 1 : 0;
+    return cb_space_facts[space].bin_begin + at;
 }
 
 /*
  * The next bin of the space in turn gives up half, and may hold no more than that until it earns it again.
  * Returns its granules.
  */
-static size_t shrink_next(struct cb_heap *heap, enum cb_space_kind space) {
-    for (unsigned tries = first_of(space); tries < end_of(space); tries++) {
-        unsigned index = next_in_turn(heap, space);
-        size_t count = cb_lower((cb_bin_count(heap, index) + 1) / 2, work_most(index));
+static size_t shrink_next(struct cb_thread *t, enum cb_space_kind space) {
+    for (unsigned tries = cb_space_facts[space].bins; tries != 0; tries--) {
+        unsigned index = next_in_turn(t->heap, space);
+        size_t count = cb_lower((cb_bin_count(t->heap, index) + 1) / 2, work_most(index));
         if (count != 0) {
-            shrink(heap, index, count);
+            shrink(t, index, count);
             return count * cb_bin_granules(index);
         }
     }
@@ -256,14 +215,13 @@ static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
     if (now - heap->slots_at[space] < CB_PERIOD) {
         return;
     }
-    for (unsigned i = first_of(space); i < end_of(space); i++) {
-        if (heap->bins->bin[i].room > CB_BIN_FIRST) {
+    const struct cb_bin *bin = &heap->bins->bin[cb_space_facts[space].bin_begin];
+    for (unsigned i = 0; i < cb_space_facts[space].bins; i++) {
+        if (bin[i].room > CB_BIN_FIRST) {
             return;
         }
     }
-    uintptr_t page = cb_page_size, from = (uintptr_t)heap->slots[space];
-    uintptr_t to =
-        from + (end_of(space) - first_of(space)) * most_entries(space) * sizeof *heap->slots[space];
+    uintptr_t page = cb_page_size, from = (uintptr_t)heap->slots[space], to = from + far_bytes(space);
     from = cb_align_up(from, page);
     cb_os_purge((void *)from, (to & ~(page - 1)) - from);
     heap->slots_stale[space] = false;
@@ -271,17 +229,18 @@ static void purge_slots(struct cb_heap *heap, enum cb_space_kind space) {
 }
 
 /* In a drain all bins of the space are emptied now and then, some in each call. */
-static void empty_some(struct cb_heap *heap, enum cb_space_kind space) {
+static void empty_some(struct cb_thread *t, enum cb_space_kind space) {
+    struct cb_heap *heap = t->heap;
     if (heap->to_empty[space] == 0) {
         if (heap->died_in_bins - heap->died_when_emptied <= DRAIN_MOST) {
             return;
         }
-        heap->to_empty[space] = end_of(space) - first_of(space);
+        heap->to_empty[space] = cb_space_facts[space].bins;
     }
     for (size_t died = 0; heap->to_empty[space] != 0 && died < DRAIN_MOST / 2; heap->to_empty[space]--) {
         unsigned index = next_in_turn(heap, space);
         size_t count = cb_lower(cb_bin_count(heap, index), work_most(index));
-        shrink(heap, index, count);
+        shrink(t, index, count);
         died += count * cb_bin_granules(index);
     }
     if (heap->to_empty[space] == 0) {
@@ -290,7 +249,8 @@ static void empty_some(struct cb_heap *heap, enum cb_space_kind space) {
 }
 
 /* When half of what was in use is not any more, no bin may hold more than it does: each free to one looks again. */
-static void follow_shrinking(struct cb_heap *heap) {
+static void follow_shrinking(struct cb_thread *t) {
+    struct cb_heap *heap = t->heap;
     size_t in_use = cb_heap_in_use(heap);
     heap->used_most = cb_higher(heap->used_most, in_use);
     if (in_use > heap->used_last) {
@@ -298,132 +258,126 @@ static void follow_shrinking(struct cb_heap *heap) {
     } else if (in_use < heap->used_last / 2) {
         heap->used_last = in_use;
         for (unsigned i = CB_BIN_BEGIN; i < CB_BINS; i = cb_bin_next(i)) {
-            shrink(heap, i, 0);
+            shrink(t, i, 0);
         }
     }
 }
 
-static void make_room(struct cb_heap *heap, unsigned index) {
-    enum cb_space_kind space = space_of(index);
+static void make_room(struct cb_thread *t, unsigned index) {
+    struct cb_heap *heap = t->heap;
+    enum cb_space_kind space = cb_bin_space(index);
     if (heap->bins->bin[index].slot == NULL) {
-        begin(heap, index);
+        relocate(heap, index, first_slots(heap, index), CB_BIN_FIRST);
+        set_bound(heap, index, least_bound(heap, index));
         if (!cb_bin_is_full(heap, index)) {
             return;
         }
     }
-    follow_shrinking(heap);
+    follow_shrinking(t);
     bool draining = is_draining(heap);
     if (draining) {
-        empty_some(heap, space);
+        empty_some(t, space);
         if (cb_heap_is_sparse(heap)) {
             if (cb_bin_bound(heap, index) != 0) {
-                shrink(heap, index, cb_lower(cb_bin_count(heap, index), work_most(index)));
+                shrink(t, index, cb_lower(cb_bin_count(heap, index), work_most(index)));
             }
             return; /* a bin that may hold nothing: the object dies, and nothing else is to be done */
         }
     }
-    size_t count = cb_bin_count(heap, index), more = count != 0 ? count : 1;
+    size_t count = cb_bin_count(heap, index), more = cb_higher(count, 1);
     bool may_grow = !draining || (count + more) * cb_bin_granules(index) <= DRAIN_BIN;
-    size_t limit = budget(heap, space), held = may_grow ? parked_about(heap, space) : 0;
+    size_t limit = limit_of(heap, space), held = may_grow ? parked(heap, space) : 0;
     if (may_grow && held + more * cb_bin_granules(index) <= limit && grow(heap, index)) {
         return;
     }
-    for (size_t died = 0; died < DRAIN_MOST / 2 && held > limit;) {
-        size_t less = shrink_next(heap, space);
-        if (less == 0) {
-            break;
-        }
-        held = held > less ? held - less : 0;
-        died += less;
+    for (size_t died = 0, less = 1; died < DRAIN_MOST / 2 && held > limit && less != 0; died += less) {
+        less = shrink_next(t, space);
+        held -= cb_lower(held, less);
     }
     if (cb_bin_is_full(heap, index)) {
         count = cb_bin_count(heap, index);
-        flush(heap, index, cb_lower(draining ? count : (count + 1) / 2, work_most(index)));
+        flush(t, index, cb_lower(draining ? count : (count + 1) / 2, work_most(index)));
     }
 }
 
 /* Under the lock: makes room for an entry, or lets it die where none is allowed. True when there is room. */
-static bool room_or_death(struct cb_heap *heap, unsigned index, size_t granule) {
-    make_room(heap, index);
+static bool room_or_death(struct cb_thread *t, unsigned index, size_t granule) {
+    struct cb_heap *heap = t->heap;
+    make_room(t, index);
     if (!cb_bin_is_full(heap, index)) {
         return true;
     }
-    size_t granules = cb_bin_object_granules(index, granule);
-    heap->died_in_bins += granules;
+    heap->died_in_bins += cb_bin_object_granules(index, granule);
     cb_count(&heap->overflowed, 1);
-    die(heap, granule, granules);
+    cb_space_die_object(heap, cb_block_of_granule(granule), granule);
     return false;
 }
 
-static void mark_parked(unsigned index, size_t granule) {
-    if (index < CB_MEDIUM_BIN) {
-        cb_map_set(cb_map + granule, CB_PARKED | cb_bin_granules(index));
-    } else {
-        cb_map_set(cb_map_at_quad(granule), CB_PARKED); /* its length stays */
-    }
-}
-
-static CB_NOINLINE bool bin_full(struct cb_heap *heap, unsigned index, size_t granule) {
+static CB_NOINLINE bool bin_full(struct cb_thread *t, unsigned index, size_t granule) {
+    struct cb_heap *heap = t->heap;
     if (!cb_fork_lock(heap)) {
-        mark_parked(index, granule);
+        cb_map_park(cb_bin_map(index, granule));
         return false;
     }
-    bool room = room_or_death(heap, index, granule);
+    bool room = room_or_death(t, index, granule);
     cb_heap_unlock(heap);
-    purge_slots(heap, space_of(index));
+    purge_slots(heap, cb_bin_space(index));
     return room;
 }
 
 /* Parks the object in a bin that has room. `overflowed`: entries have just died for it. */
-static void park(struct cb_heap *heap, unsigned index, size_t granule, bool overflowed) {
-    mark_parked(index, granule);
+static void park(struct cb_thread *t, unsigned index, size_t granule, bool overflowed) {
+    struct cb_heap *heap = t->heap;
+    cb_map_park(cb_bin_map(index, granule));
     *heap->bins->top[index]++ = granule;
-    if (index >= CB_MEDIUM_BIN) {
-        heap->parked_medium += cb_bin_object_granules(index, granule);
+    if (cb_bin_space(index) == CB_MEDIUM) {
+        heap->parked[CB_MEDIUM] += cb_bin_object_granules(index, granule);
     } else if (!overflowed && !is_draining(heap)) { /* malloc need not ask one that overflows: see flush */
-        cb_thread.asked |= cb_asked_bit(cb_bin_granules(index));
+        t->asked |= cb_asked_bit(cb_bin_granules(index));
     }
 }
 
-void cb_bin_park(struct cb_heap *heap, unsigned index, uintptr_t p) {
-    size_t granule = p >> CB_GRANULE_SHIFT, flushed = heap->died_in_bins;
-    if (CB_LIKELY(!cb_bin_is_full(heap, index)) || bin_full(heap, index, granule)) {
-        park(heap, index, granule, heap->died_in_bins != flushed);
+void cb_bin_park(struct cb_thread *t, unsigned index, size_t granule) {
+    size_t flushed = t->heap->died_in_bins;
+    if (CB_LIKELY(!cb_bin_is_full(t->heap, index)) || bin_full(t, index, granule)) {
+        park(t, index, granule, t->heap->died_in_bins != flushed);
     }
 }
 
-void cb_bin_park_locked(struct cb_heap *heap, unsigned index, size_t granule) {
-    size_t flushed = heap->died_in_bins;
-    if (CB_LIKELY(!cb_bin_is_full(heap, index)) || room_or_death(heap, index, granule)) {
-        park(heap, index, granule, heap->died_in_bins != flushed);
+void cb_bin_park_locked(struct cb_thread *t, unsigned index, size_t granule) {
+    size_t flushed = t->heap->died_in_bins;
+    if (CB_LIKELY(!cb_bin_is_full(t->heap, index)) || room_or_death(t, index, granule)) {
+        park(t, index, granule, t->heap->died_in_bins != flushed);
     }
 }
 
-uintptr_t cb_bin_take(struct cb_heap *heap, unsigned index, size_t entry) {
+size_t cb_bin_take(struct cb_thread *t, unsigned index, size_t entry) {
+    struct cb_heap *heap = t->heap;
     size_t *slot = heap->bins->bin[index].slot, granule = slot[entry];
     slot[entry] = *--heap->bins->top[index];
-    if (index >= CB_MEDIUM_BIN) {
-        heap->parked_medium -= cb_bin_object_granules(index, granule);
+    if (cb_bin_space(index) == CB_MEDIUM) {
+        heap->parked[CB_MEDIUM] -= cb_bin_object_granules(index, granule);
     } else if (cb_bin_is_empty(heap, index)) {
-        cb_thread.asked &= ~cb_asked_bit(cb_bin_granules(index));
+        t->asked &= ~cb_asked_bit(cb_bin_granules(index));
     }
-    return granule << CB_GRANULE_SHIFT;
+    return granule;
 }
 
-bool cb_bin_empty_all_locked(struct cb_heap *heap) {
+bool cb_bin_empty_all_locked(struct cb_thread *t) {
     bool any = false;
     for (unsigned i = CB_BIN_BEGIN; i < CB_BINS; i = cb_bin_next(i)) {
-        if (!cb_bin_is_empty(heap, i)) {
-            shrink(heap, i, cb_bin_count(heap, i));
+        if (!cb_bin_is_empty(t->heap, i)) {
+            shrink(t, i, cb_bin_count(t->heap, i));
             any = true;
         }
     }
     return any;
 }
 
-void cb_bin_empty_all(struct cb_heap *heap) {
+void cb_bin_empty_all(struct cb_thread *t) {
+    struct cb_heap *heap = t->heap;
     cb_lock_take(&heap->lock);
-    cb_bin_empty_all_locked(heap);
+    cb_bin_empty_all_locked(t);
     cb_heap_unlock(heap);
     for (int space = CB_SMALL; space < CB_SPACES; space++) {
         heap->slots_at[space] = 0;
@@ -431,12 +385,12 @@ void cb_bin_empty_all(struct cb_heap *heap) {
     }
 }
 
-void cb_bin_give_up(struct cb_heap *heap) {
-    cb_bin_empty_all(heap);
-    cb_thread.asked = 0;
+void cb_bin_give_up(struct cb_thread *t) {
+    struct cb_bins *bins = t->heap->bins;
+    cb_bin_empty_all(t);
+    t->asked = 0;
     /* Zero is what bins are that were never used. */
-    size_t size = cb_align_up(sizeof *heap->bins, cb_page_size);
-    if (!cb_os_purge(heap->bins, size)) {
-        memset(heap->bins, 0, sizeof *heap->bins);
+    if (!cb_os_purge(bins, cb_align_up(sizeof *bins, cb_page_size))) {
+        memset(bins, 0, sizeof *bins);
     }
 }

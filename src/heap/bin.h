@@ -3,12 +3,12 @@
  *
  * Layer: heap, above the blocks. Threads: the owner of the heap only.
  *
- * How much the bins may hold follows the program: see budget() in bin.c.
+ * How much the bins may hold follows the program: see limit_of in bin.c.
  */
 #ifndef CB_HEAP_BIN_H
 #define CB_HEAP_BIN_H
 
-#include "heap/block.h"
+#include "heap/space.h"
 
 /* The bin for objects of 1 to 63 granules. */
 static inline unsigned cb_small_bin(size_t granules) {
@@ -30,9 +30,13 @@ static inline unsigned cb_medium_bin(size_t granules) {
     return CB_MEDIUM_BIN + (log - 6) * 16 + (unsigned)(granules >> (log - 4) & 15);
 }
 
-/* The bin for objects of this many granules, of either kind. */
+/* The bin for objects of this many granules, of either kind; and the space of a bin. */
 static inline unsigned cb_bin_of(size_t granules) {
-    return granules <= CB_SMALL_GRANULES ? cb_small_bin(granules) : cb_medium_bin(granules);
+    return cb_space_for(granules) == CB_SMALL ? cb_small_bin(granules) : cb_medium_bin(granules);
+}
+
+static inline enum cb_space_kind cb_bin_space(unsigned bin) {
+    return bin < CB_MEDIUM_BIN ? CB_SMALL : CB_MEDIUM;
 }
 
 static inline size_t cb_bin_count(const struct cb_heap *heap, unsigned bin) {
@@ -60,12 +64,17 @@ static inline unsigned cb_bin_next(unsigned bin) {
 /* Granules of the objects in a bin; the least in a bin of medium ones, which have their own lengths. */
 static inline size_t cb_bin_granules(unsigned bin) {
     unsigned class = bin - CB_MEDIUM_BIN;
-    return bin < CB_MEDIUM_BIN ? bin - CB_SMALL_BIN : (size_t)(16 + class % 16) << (2 + class / 16);
+    return cb_bin_space(bin) == CB_SMALL ? bin - CB_SMALL_BIN : (size_t)(16 + class % 16) << (2 + class / 16);
 }
 
-/* Granules of one of the objects in a bin. */
+/* The first map byte of one of the objects in a bin, and its granules. */
+static inline uint8_t *cb_bin_map(unsigned bin, size_t granule) {
+    return cb_bin_space(bin) == CB_SMALL ? cb_map + granule : cb_map_at_quad(granule);
+}
+
 static inline size_t cb_bin_object_granules(unsigned bin, size_t granule) {
-    return bin < CB_MEDIUM_BIN ? bin - CB_SMALL_BIN : cb_map_medium_granules(cb_map_at_quad(granule));
+    return cb_bin_space(bin) == CB_SMALL ? bin - CB_SMALL_BIN
+                                         : cb_map_medium_granules(cb_map_at_quad(granule));
 }
 
 /* Puts a granule's number into a bin, where there is room. Map and counts are the caller's. */
@@ -84,22 +93,22 @@ static inline __attribute__((always_inline)) bool cb_bin_push(struct cb_bins *bi
  * Parks an object whose map bytes say that it is live, or freed remotely. A full bin grows or lets its older half
  * die; one that may hold nothing lets the object itself die.
  */
-void cb_bin_park(struct cb_heap *heap, unsigned bin, uintptr_t p);
+void cb_bin_park(struct cb_thread *t, unsigned bin, size_t granule);
 
-/* The same for the owner under the heap's lock. */
-void cb_bin_park_locked(struct cb_heap *heap, unsigned bin, size_t granule);
+/* The same under the heap's lock. */
+void cb_bin_park_locked(struct cb_thread *t, unsigned bin, size_t granule);
 
-/* Takes the entry out of a bin that is not empty, puts the newest in its place, and returns its address. The
- * map is left as it is. */
-uintptr_t cb_bin_take(struct cb_heap *heap, unsigned bin, size_t entry);
+/* Takes the entry out of a bin that is not empty, puts the newest in its place, and returns its granule. The map is left
+ * as it is. */
+size_t cb_bin_take(struct cb_thread *t, unsigned bin, size_t entry);
 
 /* Lets everything die that is parked; bins may hold little until they have earned more again. */
-void cb_bin_empty_all(struct cb_heap *heap);
+void cb_bin_empty_all(struct cb_thread *t);
 
 /* The same, and gives the memory of the bins back. */
-void cb_bin_give_up(struct cb_heap *heap);
+void cb_bin_give_up(struct cb_thread *t);
 
 /* cb_bin_empty_all under the heap's lock, for bins that hold something. True when there was one. */
-bool cb_bin_empty_all_locked(struct cb_heap *heap);
+bool cb_bin_empty_all_locked(struct cb_thread *t);
 
 #endif

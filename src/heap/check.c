@@ -98,7 +98,7 @@ static struct longest longest_holes(struct cb_heap *heap, struct cb_block *block
         hole = hole == NULL || at == inside_from ? m : hole;
         size_t begin = (size_t)(hole - map);
         m += cb_map_get(m) & CB_LENGTH;
-        bool inside = begin >= inside_from && begin < cb_block_sweep_end(heap, block);
+        bool inside = begin >= inside_from && begin < cb_small_sweep_end(heap, block);
         size_t *longest = inside ? &found.inside : &found.outside, length = (size_t)(m - hole);
         length = length < CB_SMALL_GRANULES ? length : CB_SMALL_GRANULES;
         *longest = length > *longest ? length : *longest;
@@ -116,7 +116,7 @@ static bool holes_are_known(struct cb_heap *heap, struct cb_block *block) {
     size_t most = block->queue != 0 ? block->queue - CB_SWEEP_QUEUES : 0, from = block->holes_from;
     if (block == heap->space[CB_SMALL].run_block) {
         bool swept = !heap->space[CB_SMALL].run_is_fresh;
-        struct cb_run run = *cb_run_of(heap, block->space);
+        struct cb_run run = *cb_run_of(&cb_thread, block->space);
         most = heap->sweep_most > block->holes_rest ? heap->sweep_most : block->holes_rest;
         from = swept ? run.limit % CB_BLOCK_GRANULES : CB_BLOCK_GRANULES;
     }
@@ -135,7 +135,7 @@ struct walk {
 static const char *walk_block(struct cb_heap *heap, struct cb_block *block, struct walk *walk) {
     unsigned shift = cb_map_shift(block);
     uint8_t *map = cb_map_at(cb_block_start(block)), *m = map, *end = m + (block->fresh >> shift);
-    struct cb_run run = *cb_run_of(heap, block->space);
+    struct cb_run run = *cb_run_of(&cb_thread, block->space);
     bool running = heap->space[block->space].run_block == block && run.cursor != run.limit;
     uint8_t *run_from = running ? cb_map_in(block, run.cursor) : NULL;
     uint8_t *run_to = running ? cb_map_in(block, run.limit) : NULL;
@@ -232,7 +232,7 @@ static const char *check_bins(struct cb_heap *heap, size_t parked) {
             medium += block->space == CB_MEDIUM ? granules : 0;
         }
     }
-    if (medium != heap->parked_medium) {
+    if (medium != heap->parked[CB_MEDIUM]) {
         return "the count of what is parked is wrong";
     }
     return entries == parked ? NULL : "objects are parked that are in no bin";

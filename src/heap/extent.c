@@ -157,7 +157,7 @@ struct cb_extent cb_extent_take_out(struct cb_extent *e) {
 }
 
 bool cb_extent_outside_blocks(uintptr_t p) {
-    /* acquire: partner of the release in drop in block.c, after which the block's map bytes are zero */
+    /* acquire: partner of the release in cb_block_drop, after which the block's map bytes are zero */
     return cb_range_owns(p) && atomic_load_explicit(&cb_block_of(p)->owner, memory_order_acquire) == NULL;
 }
 

@@ -66,7 +66,7 @@ static uint32_t count_live(const struct cb_block *block, uint64_t *units) {
 static void release(struct cb_block *block) {
     uintptr_t start = cb_block_start(block);
     memset(cb_map_at(start), 0, CB_BLOCK_GRANULES - 1);             /* the last one is zero */
-    atomic_store_explicit(&block->remote, 0, memory_order_relaxed); /* as in drop in block.c */
+    atomic_store_explicit(&block->remote, 0, memory_order_relaxed); /* as in cb_block_shut_if_empty */
     /* release: partner of the acquire in cb_extent_outside_blocks */
     atomic_store_explicit(&block->owner, NULL, memory_order_release);
     cb_pages_give_block(start, CB_BLOCK_SIZE);

@@ -11,7 +11,6 @@
  */
 #include "heap/malloc.h"
 
-#include "heap/block.h"
 #include "heap/fast.h"
 #include "heap/foreign.h"
 #include "heap/fork.h"
@@ -57,11 +56,11 @@ CB_NOINLINE void cb_rewind_over_dead(uintptr_t p) {
     struct cb_block *block = cb_block_of(p);
     uint8_t *m = cb_map_at(p), *start = cb_map_dead_start(m);
     if (cb_purge_may_use(block, cb_map_address(start), (size_t)(m - start))) {
-        cb_block_revive(cb_thread.heap, block, cb_map_address(start), (size_t)(m - start));
-        p = cb_map_address(start);
+        cb_small_revive(cb_thread.heap, block, (size_t)(start - cb_map), (size_t)(m - start));
+        m = start;
     }
     cb_heap_unlock(cb_thread.heap);
-    cb_thread.run.cursor = p >> CB_GRANULE_SHIFT;
+    cb_thread.run.cursor = (size_t)(m - cb_map);
 }
 
 /* A medium object on top of its run: the same rule, in the medium space. */
@@ -76,8 +75,8 @@ static CB_NOINLINE void rewind_medium(struct cb_heap *heap, size_t granule) {
         size_t before = cb_map_dead_before(m - 1) << CB_QUAD_SHIFT;
         uintptr_t start = (granule - before) << CB_GRANULE_SHIFT;
         if (cb_purge_may_use(cb_block_of(start), start, before)) {
-            cb_block_revive(heap, cb_block_of(start), start, before);
             granule -= before;
+            cb_medium_revive(heap, granule, before);
         }
         cb_heap_unlock(heap);
     }
@@ -98,11 +97,11 @@ static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
     }
     unsigned index = cb_medium_bin(granules);
     if (CB_LIKELY(cb_bin_push(heap->bins, index, granule))) {
-        heap->parked_medium += granules;
+        heap->parked[CB_MEDIUM] += granules;
         cb_map_set(cb_map_at_quad(granule), CB_PARKED);
         return;
     }
-    cb_bin_park(heap, index, granule << CB_GRANULE_SHIFT);
+    cb_bin_park(&cb_thread, index, granule);
     cb_remote_take_in_much(heap);
 }
 
@@ -173,7 +172,7 @@ CB_NOINLINE void cb_free_slow(void *ptr) {
         return;
     }
     if (CB_UNLIKELY(cb_thread.tag != heap->tag)) {
-        cb_heap_watched(heap);
+        cb_heap_watched(&cb_thread);
     }
     cb_bins_note_free(heap->bins, p >> CB_GRANULE_SHIFT);
     const uint8_t *m = cb_map_of_object(p);
@@ -183,7 +182,7 @@ CB_NOINLINE void cb_free_slow(void *ptr) {
     } else if (byte == CB_LIVE) {
         free_medium(heap, p >> CB_GRANULE_SHIFT);
     } else {
-        cb_bin_park(heap, (unsigned)byte, p);
+        cb_bin_park(&cb_thread, (unsigned)byte, p >> CB_GRANULE_SHIFT);
         cb_remote_take_in_much(heap);
     }
 }
@@ -243,7 +242,7 @@ static CB_NOINLINE void *malloc_medium_slow(struct cb_heap *heap, size_t size, s
         return cb_malloc_slow(size);
     }
     cb_remote_take_in(heap);
-    if (top_of_medium_bin(heap, index, granules) == 0 && !cb_refill(heap, CB_MEDIUM, granules)) {
+    if (top_of_medium_bin(heap, index, granules) == 0 && !cb_refill(&cb_thread, CB_MEDIUM, granules, 1)) {
         return last_pages(size);
     }
     return cb_malloc_medium(heap, size);
@@ -257,7 +256,7 @@ CB_NOINLINE void *cb_malloc_medium(struct cb_heap *heap, size_t size) {
         (granule = top_of_medium_bin(heap, ++index, granules)) != 0) {
         uint8_t *m = cb_map_at_quad(granule);
         heap->bins->top[index]--;
-        heap->parked_medium -= cb_map_medium_granules(m);
+        heap->parked[CB_MEDIUM] -= cb_map_medium_granules(m);
         cb_map_set(m, CB_LIVE); /* its length is still there */
         return (void *)(granule << CB_GRANULE_SHIFT);
     }
@@ -277,7 +276,7 @@ CB_NOINLINE void *cb_malloc_large(size_t size, size_t align, bool zero) {
         return NULL;
     }
     void *p = cb_large_alloc(size, align, zero);
-    return p != NULL || !cb_refill_give_pages(size) ? p : cb_large_alloc(size, align, zero);
+    return p != NULL || !cb_refill_give_pages(&cb_thread, size) ? p : cb_large_alloc(size, align, zero);
 }
 
 /* Large objects, the first of a thread, and small ones when the run is used up. */
@@ -301,7 +300,7 @@ static CB_NOINLINE void *malloc_rest(size_t size) {
     if (!cb_bin_is_empty(heap, cb_small_bin(granules))) {
         cb_thread.asked |= bit;
     } else if (cb_thread.run.limit - cb_thread.run.cursor < granules &&
-               !cb_refill(heap, CB_SMALL, granules)) {
+               !cb_refill(&cb_thread, CB_SMALL, granules, 1)) {
         return cb_malloc_medium(heap, CB_SMALL_MAX + 1); /* there may be room among larger ones */
     }
     return CB_NAME(malloc)(size);

@@ -121,6 +121,11 @@ static inline struct cb_block *cb_block_numbered(uint32_t number) {
     return number != 0 ? cb_blocks + number : NULL;
 }
 
+/* Its first granule, and its address. */
+static inline size_t cb_block_first(const struct cb_block *block) {
+    return cb_block_number(block) << (CB_BLOCK_SHIFT - CB_GRANULE_SHIFT);
+}
+
 static inline uintptr_t cb_block_start(const struct cb_block *block) {
     return cb_block_number(block) << CB_BLOCK_SHIFT;
 }
@@ -223,6 +228,15 @@ static inline void cb_map_erase_medium(uint8_t *m) {
     cb_map_set_digits(m + 1, 0);
 }
 
+/* A live object of so many granules begins at this one. */
+static inline void cb_map_begin(size_t granule, size_t granules) {
+    if (granules <= CB_SMALL_GRANULES) {
+        cb_map_set(cb_map + granule, CB_LIVE | granules);
+    } else {
+        cb_map_begin_medium(cb_map_at_quad(granule), CB_LIVE, granules >> CB_QUAD_SHIFT);
+    }
+}
+
 /* Granules of the object of the medium space whose first byte is m. */
 static inline size_t cb_map_medium_granules(const uint8_t *m) {
     return cb_map_digits(m + 1) << CB_QUAD_SHIFT;
@@ -286,7 +300,7 @@ static inline void cb_map_dead_untag(uint8_t *m, size_t granules) {
 }
 
 /*
- * The links of the lists of long dead runs (block.c): a run's first quad, whose number has 42 bits, spread over seven
+ * The links of the lists of long dead runs (medium.c): a run's first quad, whose number has 42 bits, spread over seven
  * bytes, six bits in each, so that they too look like the inside of something. They lie behind the length.
  */
 #define CB_LINK_BYTES 7

@@ -266,8 +266,7 @@ CB_NOINLINE void cb_purge_count_dead_long(struct cb_heap *heap, struct cb_block 
     }
 }
 
-/* Small space: so many granules of a block from this one on are in no dead run any more. */
-static void count_revived(struct cb_block *block, size_t granule, size_t granules) {
+void cb_purge_count_revived(struct cb_block *block, size_t granule, size_t granules) {
     while (granules != 0) {
         size_t unit = granule % CB_BLOCK_GRANULES / CB_UNIT_GRANULES;
         size_t room = CB_UNIT_GRANULES - granule % CB_UNIT_GRANULES;
@@ -307,9 +306,6 @@ void cb_purge_died(struct cb_heap *heap, struct cb_block *block, uintptr_t p, si
 }
 
 void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, size_t granules) {
-    if (block->space == CB_SMALL) {
-        count_revived(block, p >> CB_GRANULE_SHIFT, granules);
-    }
     if ((block->dead_pages | block->purged_pages | block->untouched) == 0) {
         return;
     }

@@ -38,6 +38,9 @@ static inline void cb_purge_count_dead(struct cb_heap *heap, struct cb_block *bl
     }
 }
 
+/* Small space, before cb_purge_revive: the granules are in no dead run any more. */
+void cb_purge_count_revived(struct cb_block *block, size_t granule, size_t granules);
+
 /* A block was taken of which this is not zero. */
 void cb_purge_begin(struct cb_block *block, struct cb_dirty dirty);
 

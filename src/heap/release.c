@@ -5,17 +5,17 @@
  */
 #include "heap/release.h"
 
-#include "heap/block.h"
 #include "heap/fork.h"
+#include "heap/space.h"
 
 /* Units: at worst as many system calls, fewer where stretches are long. */
 #define WORK (CB_WORK >> CB_UNIT_SHIFT)
 
-/* One order, if there is any. Returns the units that went back; 0: no more. */
+/* One order, if one is due; if `all`, of whatever there is. Returns the units that went back; 0: no more. */
 static size_t release_one(struct cb_heap *heap, size_t most, bool all) {
     struct cb_purge_order order;
     cb_lock_take(&heap->lock);
-    bool any = cb_purge_order(heap, most, all, &order);
+    bool any = (all || cb_purge_is_due(heap)) && cb_purge_order(heap, most, all, &order);
     cb_lock_drop(&heap->lock);
     if (!any) {
         return 0;
@@ -26,7 +26,7 @@ static size_t release_one(struct cb_heap *heap, size_t most, bool all) {
     }
     cb_lock_take(&heap->lock);
     cb_purge_end(heap, &order, done);
-    cb_block_purged(heap, order.block);
+    cb_space_purged(heap, order.block);
     cb_lock_drop(&heap->lock);
     return (size_t)__builtin_popcountll(done);
 }
@@ -43,18 +43,11 @@ static size_t take_share(struct cb_heap *heap) {
     return died + WORK;
 }
 
-static bool is_due(struct cb_heap *heap) {
-    cb_lock_take(&heap->lock);
-    bool due = cb_purge_is_due(heap);
-    cb_lock_drop(&heap->lock);
-    return due;
-}
-
 /* As many units as are more than may stay, but about so many at most. Returns how many went back. */
 static size_t release_due(struct cb_heap *heap, size_t most) {
     size_t units = 0, got = 1;
     for (; units < most && got != 0; units += got) {
-        got = is_due(heap) ? release_one(heap, WORK / 2, false) : 0;
+        got = release_one(heap, WORK / 2, false);
     }
     return units;
 }
@@ -119,14 +112,15 @@ void cb_heap_watch(struct cb_heap *heap) {
     }
 }
 
-void cb_heap_watched(struct cb_heap *heap) {
+void cb_heap_watched(struct cb_thread *t) {
+    struct cb_heap *heap = t->heap;
     size_t passed = heap->watched++ % WATCH_EACH == 0 ? cb_reserve_look() : 0;
     if (passed != 0 && cb_fork_lock(heap)) {
         cb_heap_unlock(heap);
         cb_release_of_sleeping(passed);
     }
     if (!cb_heap_is_idle(heap)) {
-        cb_thread.tag = heap->tag;
+        t->tag = heap->tag;
     }
 }
 

@@ -39,7 +39,7 @@ bool cb_heap_is_asleep(struct cb_heap *heap);
  * without its tag the thread finds no block to be its own at once. cb_heap_watched is what each of these frees calls.
  */
 void cb_heap_watch(struct cb_heap *heap);
-void cb_heap_watched(struct cb_heap *heap);
+void cb_heap_watched(struct cb_thread *t);
 
 static inline bool cb_heap_is_idle(const struct cb_heap *heap) {
     size_t held = __atomic_load_n(&heap->held, __ATOMIC_RELAXED);

@@ -14,7 +14,6 @@
  */
 #include "heap/remote.h"
 
-#include "heap/block.h"
 #include "heap/release.h"
 #include "heap/reserve.h"
 #include "heap/bin.h"
@@ -57,22 +56,11 @@ static void close_block(struct cb_heap *heap, struct cb_block *block) {
     /* release: partner of the acquire in announce */
     if (atomic_compare_exchange_strong_explicit(&block->remote, &none, CB_REMOTE_OPEN, memory_order_release,
                                                 memory_order_relaxed)) {
-        cb_block_drop_if_empty(heap, block);
+        cb_space_drop_if_empty(heap, block);
         return;
     }
     atomic_fetch_or_explicit(&block->remote, CB_REMOTE_OPEN, memory_order_relaxed);
     push(heap, block);
-}
-
-/* The object at m dies. */
-static void die(struct cb_heap *heap, struct cb_block *block, uint8_t *m) {
-    size_t granule = cb_map_granule_in(block, m), granules = cb_map_granules_in(block, m);
-    if (block->space == CB_SMALL) {
-        cb_map_set(m, CB_NONE);
-    } else {
-        cb_map_erase_medium(m);
-    }
-    cb_block_die(heap, block, granule << CB_GRANULE_SHIFT, granules);
 }
 
 /* The object at m is parked if its owner is the caller; else it dies. False where it must wait. */
@@ -87,10 +75,10 @@ static bool take_object(struct cb_heap *heap, struct cb_block *block, uint8_t *m
     }
     if (own) {
         cb_count(&heap->taken_in, 1);
-        cb_bin_park_locked(heap, cb_bin_of(cb_map_granules_in(block, m)), granule);
+        cb_bin_park_locked(&cb_thread, cb_bin_of(cb_map_granules_in(block, m)), granule);
     } else {
         cb_count(&heap->collected, 1);
-        die(heap, block, m);
+        cb_space_die_object(heap, block, granule);
     }
     return true;
 }
@@ -112,10 +100,6 @@ static void take_block(struct cb_heap *heap, struct cb_block *block, bool own) {
     close_block(heap, block);
 }
 
-static bool has_run(const struct cb_heap *heap, const struct cb_block *block) {
-    return block == heap->space[block->space].run_block;
-}
-
 void cb_remote_take_in(struct cb_heap *heap) {
     cb_heap_is_active(heap);
     if (atomic_load_explicit(&heap->inbox, memory_order_relaxed) == 0) {
@@ -133,7 +117,7 @@ void cb_remote_take_in(struct cb_heap *heap) {
 static void collect(struct cb_heap *owner, const struct cb_block *but) {
     for (struct cb_block *block = take_inbox(owner), *next; block != NULL; block = next) {
         next = cb_block_numbered(atomic_load_explicit(&block->remote_next, memory_order_relaxed));
-        if (has_run(owner, block) || block == but) {
+        if (cb_block_has_run(owner, block) || block == but) {
             push(owner, block);
         } else {
             take_block(owner, block, false);
@@ -220,13 +204,13 @@ static bool free_of_parked(struct cb_heap *owner, struct cb_block *block, uintpt
     if (!cb_lock_try(&owner->lock)) {
         return false;
     }
-    bool done =
-        !has_run(owner, block) && atomic_load_explicit(&owner->state, memory_order_relaxed) == CB_HEAP_PARKED;
+    bool done = !cb_block_has_run(owner, block) &&
+                atomic_load_explicit(&owner->state, memory_order_relaxed) == CB_HEAP_PARKED;
     if (done) {
         *was_live = cb_map_claim(cb_map_of_object(p), byte);
         if (*was_live) {
             cb_count(&owner->collected, 1);
-            die(owner, block, cb_map_of_object(p));
+            cb_space_die_object(owner, block, p >> CB_GRANULE_SHIFT);
         }
     }
     cb_heap_unlock(owner);

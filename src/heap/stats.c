@@ -175,7 +175,7 @@ CB_EXPORT int CB_NAME(malloc_trim)(size_t pad) {
     struct cb_heap *heap = cb_thread.heap;
     if (heap != NULL) {
         cb_remote_take_in(heap);
-        cb_bin_empty_all(heap);
+        cb_bin_empty_all(&cb_thread);
         cb_release_all(heap);
     }
     cb_heaps_trim();

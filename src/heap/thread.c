@@ -180,27 +180,28 @@ static void run_heap(struct cb_heap *heap) {
 }
 
 /* Whatever the heap holds for its thread goes, for nobody may ever have it again. */
-static void cool(struct cb_heap *heap) {
-    cb_bin_give_up(heap);
-    cb_refill_retire(heap); /* once more: blocks may be empty now */
-    cb_release_all(heap);
-    heap->warm = false;
+static void cool(struct cb_thread *t) {
+    cb_bin_give_up(t);
+    cb_refill_retire(t); /* once more: blocks may be empty now */
+    cb_release_all(t->heap);
+    t->heap->warm = false;
 }
 
 /*
- * The calling thread gives up its heap. One idle heap at a time stays as it is, for the next new thread; others keep
+ * The thread gives up its heap. One idle heap at a time stays as it is, for the next new thread; others keep
  * what lives in them, and no more.
  */
-static void park(struct cb_heap *heap, bool cold) {
+static void park(struct cb_thread *t, bool cold) {
+    struct cb_heap *heap = t->heap;
     cb_remote_take_in(heap);
-    cb_refill_retire(heap);
+    cb_refill_retire(t);
     cb_lock_take(&heaps.lock);
     heap->warm = !cold && heaps.warm == NULL;
     cb_lock_drop(&heaps.lock);
     if (!heap->warm) {
-        cool(heap);
+        cool(t);
     }
-    detach(&cb_thread);
+    detach(t);
     cb_alive_drop(&heap->alive);
     cb_lock_take(&heaps.lock);
     set_state(heap, CB_HEAP_PARKED);
@@ -212,7 +213,7 @@ static void park(struct cb_heap *heap, bool cold) {
 static void park_in_place(struct cb_heap *heap, bool cold) {
     struct cb_thread mine = cb_thread;
     attach(&cb_thread, heap);
-    park(heap, cold);
+    park(&cb_thread, cold);
     cb_thread = mine;
 }
 
@@ -231,7 +232,7 @@ static struct cb_heap *inherit(unsigned *looks) {
         atomic_store_explicit(&heaps.hand, heap, memory_order_relaxed);
         if (state_of(heap) == CB_HEAP_RUNNING && heap != cb_thread.heap && cb_alive_inherit(&heap->alive)) {
             cb_lock_take(&heap->lock);
-            cb_refill_recover(heap);
+            cb_small_recover(heap);
             cb_lock_drop(&heap->lock);
             heap->asked = 0;
             return heap;
@@ -289,7 +290,7 @@ static void thread_exit(void *unused) {
         return;
     }
     cb_thread.exits = EXIT_ROUNDS + 1;
-    park(heap, false);
+    park(&cb_thread, false);
     park_left(LOOKS_TO_PARK, false);
 }
 

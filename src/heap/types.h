@@ -24,7 +24,7 @@
  *   sweep        the walk over a block's map that turns dead runs into runs.
  *   hole         a dead run, or several side by side, that a sweep left since it was too short.
  *   tight        a heap that the system has refused a block to, until much has been freed or had since. The
- *                lengths that its blocks wait with are then upper bounds of all holes: see block.h.
+ *                lengths that its blocks wait with are then upper bounds of all holes: see small.h.
  *   extent       a stretch of whole pages: free, a large object, or one block.
  *   purge        giving pages without live objects back to the system, the addresses kept.
  *   reserve      pages without live objects that stay resident: shares, and what it was a mistake to purge; reserve.h.
@@ -230,8 +230,7 @@ struct cb_heap {
     size_t used_last;          /* the same, lately: see follow_shrinking in bin.c */
     size_t dead_pages;         /* in 4 KiB units, as the next: see cb_block */
     size_t purged_pages;
-    size_t parked_medium;     /* granules in the bins of the medium space */
-    size_t parked_small;      /* those of the small space, when they were last counted ... */
+    size_t parked[CB_SPACES]; /* granules in bins; of the small space when they were last counted ... */
     unsigned parked_calls;    /* ... and how often that was asked */
     size_t died_in_bins;      /* granules that died in bins since the last refill ... */
     size_t died_when_emptied; /* ... and how many when the bins were last emptied for that: see bin.c */
@@ -245,7 +244,7 @@ struct cb_heap {
     unsigned watched;    /* frees that came by the slow path for it: see cb_heap_watch */
     size_t held; /* bytes of dead pages beyond the heap's share, as they were last reported; others read it */
     size_t given;                 /* bytes of its blocks that have been given back, in the same way */
-    unsigned bin_hand[CB_SPACES]; /* the bin that was last made to shrink */
+    unsigned bin_hand[CB_SPACES]; /* the bin that is next to shrink, of its space */
     unsigned to_empty[CB_SPACES]; /* bins that are still to be emptied in a drain */
     struct cb_block *all;         /* every block of the heap ... */
     size_t blocks;                /* ... and how many there are */

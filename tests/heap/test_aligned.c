@@ -49,7 +49,7 @@ static void free_all(void) {
     for (size_t i = 0; i < OBJECTS; i++) {
         cb_free(object[i]);
     }
-    cb_bin_empty_all(cb_thread.heap);
+    cb_bin_empty_all(&cb_thread);
     assert_heap();
 }
 
@@ -103,7 +103,7 @@ static void places_are_used_again(void **state) {
             size_t at = fixture_random(&seed) % OBJECTS;
             cb_free(object[at]);
             if (i % 100 == 0) {
-                cb_bin_empty_all(cb_thread.heap);
+                cb_bin_empty_all(&cb_thread);
             }
             object[at] = make(align[k], SIZE);
         }
@@ -165,7 +165,7 @@ static void mixed_alignments_keep_the_invariants(void **state) {
     for (size_t i = 0; i < OTHERS; i++) {
         cb_free(other[i]);
     }
-    cb_bin_empty_all(cb_thread.heap);
+    cb_bin_empty_all(&cb_thread);
     assert_heap();
 }
 

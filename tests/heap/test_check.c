@@ -131,7 +131,7 @@ static void wrong_bins_are_found(void **state) {
     BREAK(heap->bins->top[cb_small_bin(4)], top - 1, "objects are parked that are in no bin");
     BREAK(slot[0], slot[1] + 1, "a bin holds what is not parked");
     BREAK(*(cb_map + slot[0]), CB_LIVE | 4, "a bin holds what is not parked");
-    BREAK(heap->parked_medium, heap->parked_medium + 1, "the count of what is parked is wrong");
+    BREAK(heap->parked[CB_MEDIUM], heap->parked[CB_MEDIUM] + 1, "the count of what is parked is wrong");
 }
 
 static void wrong_lists_are_found(void **state) {

@@ -77,7 +77,7 @@ static void a_bin_that_grows_keeps_its_order(void **state) {
     (void)state;
     struct cb_heap *heap = cb_thread.heap;
     unsigned bin = cb_small_bin(SIZE / 16);
-    cb_bin_empty_all(heap);
+    cb_bin_empty_all(&cb_thread);
     assert_true(heap->bins->bin[bin].room <= CB_BIN_FIRST);
     fill(BIN, SIZE);
     cb_free(cb_malloc(SIZE)); /* not on top are those that follow */
@@ -96,7 +96,7 @@ static void a_bin_that_grows_keeps_its_order(void **state) {
         cb_thread.asked |= cb_asked_bit(SIZE / 16); /* as if the run were used up */
         assert_ptr_equal(cb_malloc(SIZE), object[i - 1]);
     }
-    cb_bin_empty_all(heap);
+    cb_bin_empty_all(&cb_thread);
     assert_int_equal(heap->bins->bin[bin].room, CB_BIN_FIRST);
     assert_int_equal(cb_bin_count(heap, bin), 0);
     assert_heap();
@@ -123,7 +123,7 @@ static void free_pages(size_t count, size_t group, size_t pages) {
             object[i] = NULL;
         }
     }
-    cb_bin_empty_all(cb_thread.heap);
+    cb_bin_empty_all(&cb_thread);
     assert_heap();
 }
 

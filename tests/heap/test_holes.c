@@ -33,7 +33,7 @@ static void make_holes(size_t size) {
     for (size_t i = 0; i < OBJECTS; i++) {
         cb_free(object[i]);
     }
-    cb_bin_empty_all(cb_thread.heap);
+    cb_bin_empty_all(&cb_thread);
     assert_heap();
 }
 
@@ -74,7 +74,7 @@ static void free_all(size_t objects) {
     for (size_t i = 0; i < OBJECTS; i++) {
         cb_free(survivor[i]);
     }
-    cb_bin_empty_all(cb_thread.heap);
+    cb_bin_empty_all(&cb_thread);
     assert_heap();
 }
 
@@ -93,7 +93,7 @@ static void holes_that_fit_exactly_are_filled(void **state) {
         cb_free(object[i]);
         cb_free(other[i]);
     }
-    cb_bin_empty_all(cb_thread.heap);
+    cb_bin_empty_all(&cb_thread);
     size_t used = cb_thread.heap->used;
     for (size_t i = 0; i < OBJECTS * 9 / 10; i++) {
         object[i] = cb_malloc(6 * 16);

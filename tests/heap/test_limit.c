@@ -258,7 +258,7 @@ static void runs_behind_shorter_ones_are_found(void) {
     DEMAND(size_of[2] == LONG && size_of[2 * DEAD + 3] == SHORT);
     for (size_t i = 0; i <= DEAD; i++) {
         cb_free(object[i == 0 ? 2 : 2 * i + 3]);
-        cb_bin_empty_all(cb_thread.heap);
+        cb_bin_empty_all(&cb_thread);
     }
     DEMAND(cb_malloc(LONG) != NULL);
     demand_heap();
@@ -273,7 +273,7 @@ static void the_check_notices_unknown_holes(void) {
     for (size_t i = 0; i < FREED; i++) {
         release_any();
     }
-    cb_bin_empty_all(cb_thread.heap);
+    cb_bin_empty_all(&cb_thread);
     demand_heap();
     const struct cb_heap *heap = cb_thread.heap;
     DEMAND(heap->tight && heap->holes >> CB_SMALL_GRANULES != 0);
@@ -311,7 +311,7 @@ static void a_heap_is_tight_until_much_has_died(void) {
     for (size_t before = count; count > before * 3 / 4;) {
         release_any();
     }
-    cb_bin_empty_all(cb_thread.heap);
+    cb_bin_empty_all(&cb_thread);
     DEMAND(allocate(most) && !cb_thread.heap->tight);
     demand_heap();
 }

@@ -187,7 +187,7 @@ static void pages_of_four_units_die_together(void **state) {
             cb_free(object[first + units[k] * UNIT + i]);
             object[first + units[k] * UNIT + i] = NULL;
         }
-        cb_bin_empty_all(cb_thread.heap);
+        cb_bin_empty_all(&cb_thread);
         assert_heap();
         assert_true((block->full >> (8 + units[k]) & 1) != 0);
     }
@@ -213,7 +213,7 @@ static void refused_pages_stay_and_are_offered_again(void **state) {
     for (size_t i = 0; i < count / 2; i++) {
         cb_free(object[i]);
     }
-    cb_bin_empty_all(heap);
+    cb_bin_empty_all(&cb_thread);
     assert_int_equal(heap->purged_pages, 0);
     struct cb_block *block = heap->all;
     while ((block->full & block->dead_pages) == 0) {

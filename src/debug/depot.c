@@ -16,7 +16,7 @@
 
 #define UNIT sizeof(uint64_t)
 #define SEGMENT ((uint32_t)1 << 15) /* units */
-#define SEGMENTS 4096
+#define SEGMENTS 4096               /* 1 GiB of traces; what comes later has none */
 #define LISTS ((uint32_t)1 << 16)
 #define ADDRESS 6 /* bytes; no address of code has more */
 

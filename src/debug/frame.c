@@ -79,7 +79,7 @@ struct row {
     struct place frame, address;
 };
 
-#define REMEMBERED_MOST 8
+#define REMEMBERED_MOST 8 /* states that one program may keep; with more it is not followed */
 
 struct program {
     uint64_t code_unit;

@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <signal.h>
 
-#define GUARDS_MOST 8192
+#define GUARDS_MOST 8192 /* each splits a mapping in two, and the kernel allows 65,530 */
 
 static _Atomic size_t guards; /* relaxed: only counts */
 

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define GROUPS_SHOWN 10
+#define GROUPS_SHOWN 10 /* the largest; the sum is of all */
 
 struct group {
     size_t objects, bytes;

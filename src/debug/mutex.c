@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-#define TRIES_FOR_SIGNAL 2000
+#define TRIES_FOR_SIGNAL 2000 /* whoever the signal has interrupted may hold the lock, and cannot drop it */
 
 static cb_lock lock;
 

@@ -91,8 +91,8 @@ static size_t limit_of(const struct cb_heap *heap, enum cb_space_kind space) {
 }
 
 /*
- * Granules in the bins of a space. Malloc and free do not count those of the small space: they are as they were when they
- * were last counted, some calls ago, less what has died since.
+ * Granules in the bins of a space. Malloc and free do not count those of the small space: they are as they were when
+ * they were last counted, some calls ago, less what has died since.
  */
 static size_t parked(struct cb_heap *heap, enum cb_space_kind space) {
     if (space == CB_SMALL && heap->parked_calls++ % CB_COUNT_PARKED == 0) {

@@ -98,8 +98,10 @@ void cb_bin_park(struct cb_thread *t, unsigned bin, size_t granule);
 /* The same under the heap's lock. */
 void cb_bin_park_locked(struct cb_thread *t, unsigned bin, size_t granule);
 
-/* Takes the entry out of a bin that is not empty, puts the newest in its place, and returns its granule. The map is left
- * as it is. */
+/*
+ * Takes the entry out of a bin that is not empty, puts the newest in its place, and returns its granule. The map is
+ * left as it is.
+ */
 size_t cb_bin_take(struct cb_thread *t, unsigned bin, size_t entry);
 
 /* Lets everything die that is parked; bins may hold little until they have earned more again. */

@@ -42,8 +42,10 @@ static inline void cb_block_no_holes(struct cb_block *block, size_t longer) {
     block->holes_rest = (uint8_t)longer;
 }
 
-/* The run of a space: that of the small space is the thread's. Not inline: gcc 12 with sanitizers would take the address of
- * cb_thread for NULL. */
+/*
+ * The run of a space: that of the small space is the thread's. Not inline: gcc 12 with sanitizers would take the
+ * address of cb_thread for NULL.
+ */
 struct cb_run *cb_run_of(struct cb_thread *t, enum cb_space_kind space);
 
 /* The run of a space is from now on the [from, from + granules) of a block. */

@@ -1,6 +1,6 @@
 /*
- * medium.h: the blocks of the medium space: what dies in them is one dead run with its dead neighbours, and the long ones
- * are in lists by length, so that a request finds one that fits well at once.
+ * medium.h: the blocks of the medium space: what dies in them is one dead run with its dead neighbours, and the long
+ * ones are in lists by length, so that a request finds one that fits well at once.
  *
  * Layer: heap, above the blocks. Threads: under the lock of the heap; where a function takes a thread, the owner only.
  */

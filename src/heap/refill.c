@@ -144,8 +144,10 @@ static bool refill(struct cb_thread *t, const struct request *wanted) {
 
 bool cb_refill(struct cb_thread *t, enum cb_space_kind space, size_t granules, size_t align) {
     struct cb_heap *heap = t->heap;
-    /* Large alignments get what they need and no more: what is up to the next such place would be touched by nobody, but
-     * count as if it were. */
+    /*
+     * Large alignments get what they need and no more: what is up to the next such place would be touched by nobody,
+     * but count as if it were.
+     */
     size_t step = align <= CB_UNIT_GRANULES ? cb_space_facts[space].step : 0;
     struct request wanted = {space, granules, align, cb_higher(step, granules)};
     cb_lock_take(&heap->lock);

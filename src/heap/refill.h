@@ -9,8 +9,8 @@
 #include "heap/types.h"
 
 /*
- * Sees to it that an object of so many granules can be had at a multiple of `align` granules: afterwards the run has room
- * for it. False when the system has no more memory; then nothing is lost.
+ * Sees to it that an object of so many granules can be had at a multiple of `align` granules: afterwards the run has
+ * room for it. False when the system has no more memory; then nothing is lost.
  */
 bool cb_refill(struct cb_thread *t, enum cb_space_kind space, size_t granules, size_t align);
 

@@ -84,8 +84,8 @@ void cb_small_settle(struct cb_heap *heap, struct cb_block *block) {
 }
 
 /*
- * The same for one that was swept to its end: it waits for objects that fit the holes which the sweep has left, or until
- * more of it dies.
+ * The same for one that was swept to its end: it waits for objects that fit the holes which the sweep has left, or
+ * until more of it dies.
  */
 static void settle_swept(struct cb_heap *heap, struct cb_block *block) {
     if (cb_small_drop_if_empty(heap, block)) {
@@ -183,8 +183,8 @@ static size_t begin_tight_sweep(struct cb_heap *heap, struct cb_block *block) {
 
 /*
  * The emptiest block that waits for a sweep, or else one that has holes for so many granules, taken off the queue; NULL
- * when there is none. Stores where the sweep is to begin. In a tight heap the one whose longest hole is the shortest that
- * will do comes first.
+ * when there is none. Stores where the sweep is to begin. In a tight heap the one whose longest hole is the shortest
+ * that will do comes first.
  */
 static struct cb_block *take_to_sweep(struct cb_heap *heap, size_t granules, size_t *from) {
     uint64_t fit = cb_small_holes_for(heap, granules);

@@ -1,6 +1,6 @@
 /*
- * small.h: the blocks of the small space: what dies in them, the queues in which they wait, and the sweeps that make runs
- * of what is dead.
+ * small.h: the blocks of the small space: what dies in them, the queues in which they wait, and the sweeps that make
+ * runs of what is dead.
  *
  * Layer: heap, above the blocks. Threads: under the lock of the heap; where a function takes a thread, the owner only.
  */
@@ -53,8 +53,8 @@ void cb_small_revive(struct cb_heap *heap, struct cb_block *block, size_t granul
 bool cb_small_drop_if_empty(struct cb_heap *heap, struct cb_block *block);
 
 /*
- * Looks at a block that has no run any more: back to the page allocator when it is empty; to the queue when enough of it
- * is dead; otherwise it waits until more of it dies.
+ * Looks at a block that has no run any more: back to the page allocator when it is empty; to the queue when enough of
+ * it is dead; otherwise it waits until more of it dies.
  */
 void cb_small_settle(struct cb_heap *heap, struct cb_block *block);
 

@@ -21,8 +21,10 @@ struct cb_space_facts {
     size_t parked;            /* bytes that its bins may hold: the floor of cb_reserve_bins_share */
 };
 
-/* In the small space runs are short, so that the bins are asked again soon: their objects were in use lately, and what is
- * behind the end of a run was not. */
+/*
+ * In the small space runs are short, so that the bins are asked again soon: their objects were in use lately, and what
+ * is behind the end of a run was not.
+ */
 static const struct cb_space_facts cb_space_facts[CB_SPACES] = {
     [CB_SMALL] = {.least = 1,
                   .end = CB_BLOCK_GRANULES - 1,

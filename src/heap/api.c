@@ -95,8 +95,16 @@ static bool good_enough(size_t old, size_t new) {
     return old - new <= old / CB_KEPT_PART; /* where `new` is more, the difference is more than anything */
 }
 
+/*
+ * The size, in any unit, that an object gets which grows to another place. In small steps it will grow again: with room
+ * for the next ones it moves less often, and leaves fewer holes that are too short for itself.
+ */
+static size_t with_room(size_t old, size_t size) {
+    return size - old <= old / CB_GROWN_PART ? size + size / CB_GROWN_PART : size;
+}
+
 static void *realloc_by_copy(void *ptr, size_t old, size_t size) {
-    void *to = CB_NAME(malloc)(size);
+    void *to = CB_NAME(malloc)(with_room(old, size));
     if (to != NULL) {
         memcpy(to, ptr, old < size ? old : size);
         CB_NAME(free)(ptr);
@@ -151,8 +159,9 @@ static CB_NOINLINE void *realloc_slow(void *ptr, size_t size) {
     return realloc_by_copy(ptr, old, size);
 }
 
-/* A small object of an own block grows, to another place, of so many granules. */
+/* A small object of an own block grows, to another place, of so many granules at least. */
 static CB_NOINLINE void *move_small(void *ptr, size_t old, size_t new) {
+    new = cb_lower(with_room(old, new), CB_SMALL_GRANULES);
     void *to = cb_fast_alloc(&cb_thread, new - 1);
     if (CB_UNLIKELY(to == NULL)) {
         to = cb_malloc_slow(new << CB_GRANULE_SHIFT);

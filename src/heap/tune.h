@@ -128,6 +128,9 @@
 /* Objects that shrink by no more than a part stay where they are. */
 #define CB_KEPT_PART 4
 
+/* Objects up to CB_MEDIUM_MAX that move to grow by no more than a part get as much more (experiments, "growing"). */
+#define CB_GROWN_PART 8
+
 /*
  * From this size on the system is asked whether it has as much (doc/memory.md): a system call for each new largest
  * size.

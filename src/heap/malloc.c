@@ -159,18 +159,8 @@ CB_EXPORT void CB_NAME(free)(void *ptr) {
     free_to_bin(t, ptr, granule);
 }
 
-/* Full bins, blocks that are not in cb_owner_cache, and what is not ours to free. */
-CB_NOINLINE void cb_free_slow(void *ptr) {
-    uintptr_t p = (uintptr_t)ptr;
-    struct cb_heap *heap = cb_thread.heap;
-    if (p == 0) {
-        return;
-    }
-    if (heap == NULL || !cb_range_owns(p) ||
-        atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) != heap) {
-        cb_free_not_own(ptr);
-        return;
-    }
+/* Of an own block: its bin is full, or the block is not in cb_owner_cache. */
+static CB_NOINLINE void free_own_slow(struct cb_heap *heap, uintptr_t p) {
     if (CB_UNLIKELY(cb_thread.tag != heap->tag)) {
         cb_heap_watched(&cb_thread);
     }
@@ -187,13 +177,24 @@ CB_NOINLINE void cb_free_slow(void *ptr) {
     }
 }
 
-/* Neither on top nor in an own block. */
-CB_NOINLINE void cb_free_not_own(void *ptr) {
+/* Full bins, blocks that are not in cb_owner_cache, and what is not ours to free. */
+CB_NOINLINE void cb_free_slow(void *ptr) {
     uintptr_t p = (uintptr_t)ptr;
-    if (!cb_range_owns(p)) {
-        cb_foreign_free(ptr);
+    struct cb_heap *heap = cb_thread.heap;
+    if (p == 0) {
         return;
     }
+    if (!cb_range_owns(p)) {
+        cb_foreign_free(ptr);
+    } else if (heap != NULL && atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed) == heap) {
+        free_own_slow(heap, p);
+    } else {
+        cb_free_not_own(p);
+    }
+}
+
+/* Neither on top nor in an own block. */
+CB_NOINLINE void cb_free_not_own(uintptr_t p) {
     cb_fork_repair_if_child();
     struct cb_heap *owner = atomic_load_explicit(&cb_block_of(p)->owner, memory_order_relaxed);
     if (owner == NULL) {
@@ -202,8 +203,13 @@ CB_NOINLINE void cb_free_not_own(void *ptr) {
         }
         return;
     }
-    const uint8_t *m = cb_map_of_object(p);
-    size_t byte = m != NULL ? cb_map_get(m) : CB_NONE;
+    /* A byte of a live small object is in no map of the medium space (map.h): mostly the block need not be asked. */
+    uint8_t *m = cb_map_at(p);
+    size_t byte = cb_map_get(m);
+    if (byte - CB_BIN_BEGIN >= CB_SMALL_GRANULES || p % CB_GRANULE != 0) {
+        m = cb_map_of_object(p);
+        byte = m != NULL ? cb_map_get(m) : CB_NONE;
+    }
     if ((byte & CB_STATE) != CB_LIVE) {
         cb_misuse_pointer("free", p);
         return;
@@ -214,7 +220,7 @@ CB_NOINLINE void cb_free_not_own(void *ptr) {
         }
         return;
     }
-    if (!cb_remote_free(owner, p, (uint8_t)byte)) {
+    if (!cb_remote_free(owner, p, m, (uint8_t)byte)) {
         cb_misuse_pointer("free", p); /* another thread frees it at the same moment */
     }
 }

@@ -168,17 +168,18 @@ static uint32_t collect_from(const struct cb_heap *owner) {
     return cb_heap_is_sparse(owner) ? 1 : (uint32_t)cb_higher(share, CB_STEP >> CB_UNIT_SHIFT);
 }
 
-/*
- * Sees to it that the owner finds the object at p, of so many granules, whose byte is claimed. It may be gone
- * already.
- */
-static void announce(struct cb_heap *owner, struct cb_block *block, uintptr_t p, size_t granules) {
+/* The bit of the unit that an object begins in. */
+static uint64_t unit_bit(uintptr_t p) {
     size_t unit = (p & (CB_BLOCK_SIZE - 1)) >> CB_UNIT_SHIFT;
-    uint64_t bit = (uint64_t)1 << (unit < LAST_BIT ? unit : LAST_BIT);
-    /* seq_cst: partner of the fence in open_block; mostly it spares the cache line a write */
-    if ((atomic_load_explicit(&block->remote, memory_order_seq_cst) & bit) != 0) {
-        return;
-    }
+    return (uint64_t)1 << (unit < LAST_BIT ? unit : LAST_BIT);
+}
+
+/*
+ * Sets the bit, which was not set, so that the owner finds an object of so many granules, which may be gone already.
+ * True: the answer of cb_remote_free, which ends with this call.
+ */
+static CB_NOINLINE bool announce(struct cb_heap *owner, struct cb_block *block, uint64_t bit,
+                                 size_t granules) {
     /* release: partner of the acquire in open_block; acquire: of the releases in close_block and cb_block_take */
     uint64_t before = atomic_fetch_or_explicit(&block->remote, bit, memory_order_acq_rel);
     if (before == CB_REMOTE_OPEN) {
@@ -193,45 +194,55 @@ static void announce(struct cb_heap *owner, struct cb_block *block, uintptr_t p,
             collect_for(owner, block, pending);
         }
     }
+    return true;
 }
 
 /*
- * Nobody runs the heap: the object dies now. False when that is not so, or somebody else has the lock. A heap is
- * adopted under its lock, so its next thread frees nothing meanwhile.
+ * Claims the object whose map byte is at m, and sees to it that the owner, who is in this state, finds it. False when
+ * it is not live any more.
  */
-static bool free_of_parked(struct cb_heap *owner, struct cb_block *block, uintptr_t p, uint8_t byte,
-                           bool *was_live) {
-    if (!cb_lock_try(&owner->lock)) {
+static inline bool hand_over(struct cb_heap *owner, uint32_t state, uintptr_t p, uint8_t *m, uint8_t byte) {
+    struct cb_block *block = cb_block_of(p);
+    size_t granules = byte != CB_LIVE ? byte & CB_LENGTH : cb_map_medium_granules(m);
+    uint64_t bit = unit_bit(p);
+    if (!cb_map_claim(m, byte)) {
         return false;
     }
+    /* seq_cst: partner of the fence in open_block; mostly it spares the cache line a write */
+    if ((atomic_load_explicit(&block->remote, memory_order_seq_cst) & bit) != 0 || state == CB_HEAP_FROZEN) {
+        return true;
+    }
+    return announce(owner, block, bit, granules);
+}
+
+/*
+ * Nobody runs the heap: the object dies now. When that is not so, or somebody else has the lock, it is handed over. A
+ * heap is adopted under its lock, so its next thread frees nothing meanwhile.
+ */
+static CB_NOINLINE bool free_of_parked(struct cb_heap *owner, uintptr_t p, uint8_t *m, uint8_t byte) {
+    if (!cb_lock_try(&owner->lock)) {
+        return hand_over(owner, CB_HEAP_PARKED, p, m, byte);
+    }
+    struct cb_block *block = cb_block_of(p);
+    bool was_live = false;
     bool done = !cb_block_has_run(owner, block) &&
                 atomic_load_explicit(&owner->state, memory_order_relaxed) == CB_HEAP_PARKED;
     if (done) {
-        *was_live = cb_map_claim(cb_map_of_object(p), byte);
-        if (*was_live) {
+        was_live = cb_map_claim(m, byte);
+        if (was_live) {
             cb_count(&owner->collected, 1);
             cb_space_die_object(owner, block, p >> CB_GRANULE_SHIFT);
         }
     }
     cb_heap_unlock(owner);
-    return done;
+    return done ? was_live : hand_over(owner, CB_HEAP_PARKED, p, m, byte);
 }
 
-bool cb_remote_free(struct cb_heap *owner, uintptr_t p, uint8_t byte) {
-    struct cb_block *block = cb_block_of(p);
+bool cb_remote_free(struct cb_heap *owner, uintptr_t p, uint8_t *m, uint8_t byte) {
     /* relaxed: a guess; the lock tells */
     uint32_t state = atomic_load_explicit(&owner->state, memory_order_relaxed);
-    bool was_live;
-    if (state == CB_HEAP_PARKED && free_of_parked(owner, block, p, byte, &was_live)) {
-        return was_live;
+    if (CB_UNLIKELY(state == CB_HEAP_PARKED)) {
+        return free_of_parked(owner, p, m, byte);
     }
-    uint8_t *m = cb_map_of_object(p);
-    size_t granules = cb_map_granules_in(block, m);
-    if (!cb_map_claim(m, byte)) {
-        return false;
-    }
-    if (state != CB_HEAP_FROZEN) {
-        announce(owner, block, p, granules);
-    }
-    return true;
+    return hand_over(owner, state, p, m, byte);
 }

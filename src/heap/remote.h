@@ -19,10 +19,10 @@
 #include "heap/types.h"
 
 /*
- * Any thread: frees the object at p of a block of `owner`, whose map byte was `byte`, that of a live object. False
- * when the object is not live any more; nothing has changed then.
+ * Any thread: frees the object at p of a block of `owner`, whose map byte, at m, was `byte`, that of a live object.
+ * False when the object is not live any more; nothing has changed then.
  */
-bool cb_remote_free(struct cb_heap *owner, uintptr_t p, uint8_t byte);
+bool cb_remote_free(struct cb_heap *owner, uintptr_t p, uint8_t *m, uint8_t byte);
 
 /* Owner: takes in what other threads freed. Takes the heap's lock. */
 void cb_remote_take_in(struct cb_heap *heap);

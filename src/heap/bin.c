@@ -15,8 +15,8 @@
 #include <string.h>
 
 /* In granules: so much has died in bins for it to be a drain, and so much may be parked in one, and in one bin. */
-#define DRAIN_FROM CB_TO_GRANULES(CB_DRAIN)
-#define DRAIN_MOST CB_TO_GRANULES(CB_DRAIN / 2)
+#define DRAIN_FROM CB_TO_GRANULES(CB_BIN_BYTES / 2)
+#define DRAIN_MOST CB_TO_GRANULES(CB_BIN_BYTES / 4)
 #define DRAIN_BIN CB_TO_GRANULES(CB_STEP)
 
 /*
@@ -105,7 +105,7 @@ static void begin(struct cb_heap *heap, unsigned index) {
 
 /* Granules that the bins of a space may hold. */
 static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
-    struct cb_reserve_bins of = {.floor = space == CB_SMALL ? CB_PARKED_SMALL : CB_PARKED_MEDIUM,
+    struct cb_reserve_bins of = {.floor = space == CB_SMALL ? CB_BIN_BYTES : CB_BIN_BYTES / 2,
                                  .in_use = cb_heap_in_use(heap) << CB_GRANULE_SHIFT,
                                  .used = heap->used << CB_GRANULE_SHIFT,
                                  .used_most = heap->used_most << CB_GRANULE_SHIFT,
@@ -126,7 +126,7 @@ static size_t parked(const struct cb_heap *heap, enum cb_space_kind space) {
 
 /* The same, as it was when it was last counted, some calls ago, less what has died since. */
 static size_t parked_about(struct cb_heap *heap, enum cb_space_kind space) {
-    if (space == CB_SMALL && heap->parked_calls++ % CB_COUNT_PARKED != 0) {
+    if (space == CB_SMALL && heap->parked_calls++ % CB_SELDOM != 0) {
         return heap->parked_small;
     }
     size_t now = parked(heap, space);

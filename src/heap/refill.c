@@ -23,14 +23,13 @@
 #include "heap/scan.h"
 
 /*
- * Bytes that become a run at a time: short ones in the small space, so that the bins are asked again soon.
- * Their objects were in use lately; what is behind the end of a run was not. Every SMALL_STEPS of them that
- * come from a fresh part a sweep is tried first, as before each step in the medium space.
+ * A page becomes a run at a time in the small space, so that the bins are asked again soon: their objects were in use
+ * lately, what is behind the end of a run was not. Every SMALL_STEPS of them that come from a fresh part a sweep is tried
+ * first, as before each step of CB_STEP in the medium space.
  */
-#define SMALL_STEPS (CB_STEP / CB_STEP_SMALL)
-#define STRETCH_MOST CB_TO_GRANULES(CB_STEP_SMALL) /* of a longer stretch, the first dead runs will do */
-
-#define PAGE CB_UNIT_GRANULES /* in an object's alignment */
+#define PAGE CB_UNIT_GRANULES
+#define SMALL_STEPS (CB_TO_GRANULES(CB_STEP) / PAGE)
+#define STRETCH_MOST PAGE /* of a longer stretch, the first dead runs will do */
 
 /* So many granules at a multiple of `align` granules, which is 1 in the small space. */
 struct request {
@@ -43,8 +42,7 @@ struct request {
  * place would be touched by nobody, but count as if it were.
  */
 static size_t step_for(const struct request *wanted) {
-    size_t step = wanted->space == CB_SMALL ? CB_STEP_SMALL : wanted->align <= PAGE ? CB_STEP : 0;
-    step >>= CB_GRANULE_SHIFT;
+    size_t step = wanted->space == CB_SMALL ? PAGE : wanted->align <= PAGE ? CB_TO_GRANULES(CB_STEP) : 0;
     return step > wanted->granules ? step : wanted->granules;
 }
 

@@ -105,7 +105,7 @@ static void begin(struct cb_heap *heap, unsigned index) {
 
 /* Granules that the bins of a space may hold. */
 static size_t budget(const struct cb_heap *heap, enum cb_space_kind space) {
-    struct cb_reserve_bins of = {.floor = space == CB_SMALL ? CB_BIN_BYTES : CB_BIN_BYTES / 2,
+    struct cb_reserve_bins of = {.floor = space == CB_SMALL ? CB_BIN_BYTES : CB_BIN_BYTES / 5 * 2,
                                  .in_use = cb_heap_in_use(heap) << CB_GRANULE_SHIFT,
                                  .used = heap->used << CB_GRANULE_SHIFT,
                                  .used_most = heap->used_most << CB_GRANULE_SHIFT,

@@ -27,7 +27,7 @@ size_t cb_reserve_heap_share(size_t resident, bool in_long);
 
 /* ... and of the bins of a space of a heap. */
 struct cb_reserve_bins {
-    size_t floor; /* CB_BIN_BYTES, or half of it */
+    size_t floor; /* CB_BIN_BYTES, or two fifths of it */
     size_t in_use, used,
         used_most; /* bytes of the heap: live or parked; in runs and objects; the most ever in use */
     bool draining; /* the program frees, and does not allocate */

@@ -244,11 +244,11 @@ struct cb_heap {
     size_t purge_orders; /* pages of so many blocks are being given back: see cb_purge_order */
     unsigned watched;    /* frees that came by the slow path for it: see cb_heap_watch */
     size_t held; /* bytes of dead pages beyond the heap's share, as they were last reported; others read it */
-    size_t unused; /* the same, and bytes of its blocks that have been given back, as last reported */
-    unsigned bin_hand[CB_SPACES];                /* the bin that was last made to shrink */
-    unsigned to_empty[CB_SPACES];                /* bins that are still to be emptied in a drain */
-    struct cb_block *all;                        /* every block of the heap ... */
-    size_t blocks;                               /* ... and how many there are */
+    size_t unused;                /* the same, and bytes of its blocks that have been given back */
+    unsigned bin_hand[CB_SPACES]; /* the bin that was last made to shrink */
+    unsigned to_empty[CB_SPACES]; /* bins that are still to be emptied in a drain */
+    struct cb_block *all;         /* every block of the heap ... */
+    size_t blocks;                /* ... and how many there are */
     struct cb_block *queue[CB_BLOCK_QUEUES + 1]; /* blocks of the small space: see cb_block.queue */
     uint64_t holes;                              /* bit per length of holes that a block waits with */
     uint16_t passed[CB_SMALL_GRANULES + 1]; /* granules in holes that the sweep has left, by their length */

@@ -220,7 +220,9 @@ class Cliff(Workload):
 
 class Wave(Workload):
     """Waves of objects that are freed and asked for again. Page faults are the same in each round: one round tells. The
-    system calls are counted in a run of their own, of fewer waves, where strace is installed and may be used."""
+    system calls are counted in a run of their own, of fewer waves, where strace is installed and may be used. That is
+    many times slower, and what is kept fades with time: where the pattern has no pauses, the clock stands nearly still
+    then (slowclock.c)."""
 
     rounds = 1
     CALLS = ("brk", "mmap", "munmap", "mremap", "madvise", "process_madvise")
@@ -230,7 +232,7 @@ class Wave(Workload):
         super().__init__("wave/" + name, "wave", what, 7.0 if not args.quick else 4.0)
         self.program = [str(args.build / "bench" / "bench_waves"), "--json"]
         self.pattern, self.count = "--only=" + name, "--waves=5" if args.quick else "--waves=20"
-        self.counts = args.data / "calls"
+        self.counts, self.slow_clock = args.data / "calls", args.build / "bench" / "libslowclock.so"
 
     def measure(self, allocator):
         sample = json.loads(run([*self.program, self.pattern, self.count], 240, allocator.environment()))
@@ -238,18 +240,21 @@ class Wave(Workload):
         notes = sample["notes"]
         if shutil.which("strace") and notes["s_pause"] < 1:
             if allocator.name not in Wave.at_start:
-                Wave.at_start[allocator.name] = self.calls(allocator, "--list")
-            before, after = Wave.at_start[allocator.name], self.calls(allocator, self.pattern, "--waves=5", "--quiet=0")
+                Wave.at_start[allocator.name] = self.calls(allocator, True, "--list")
+            before = Wave.at_start[allocator.name]
+            after = self.calls(allocator, notes["s_pause"] == 0, self.pattern, "--waves=5", "--quiet=0")
             if before is not None and after is not None:
                 waves = notes["count_all_waves"] / notes["count_waves"] * 5
                 sample["figures"]["calls_wave"] = round((after - before) / waves, 2)
         return sample
 
-    def calls(self, allocator, *options):
-        """How many of CALLS the program makes, threads and all; None where it cannot be traced."""
+    def calls(self, allocator, slow, *options):
+        """How many of CALLS the program makes, threads and all, by a slow clock or the true one; None where it cannot
+        be traced."""
         self.counts.parent.mkdir(parents=True, exist_ok=True)
         self.counts.unlink(missing_ok=True)
-        preload = ["-E", "LD_PRELOAD=" + allocator.library] if allocator.library else []
+        libraries = [allocator.library or "", str(self.slow_clock) if slow else ""]
+        preload = ["-E", "LD_PRELOAD=" + ":".join(filter(None, libraries))]
         environment = allocator.environment()
         environment.pop("LD_PRELOAD", None)
         try:
@@ -583,7 +588,7 @@ def build(args):
         subprocess.run(["meson", "setup", str(args.build)], cwd=ROOT, check=True, stdout=sys.stderr)
     known = output("ninja", "-C", str(args.build), "-t", "targets", "all")
     wanted = [t for t in ("bench/launcher", "bench/bench_malloc", "bench/bench_drain", "bench/bench_cliffs",
-                          "bench/bench_waves", "bench/bench_arena", "preload/libcutback_preload.so",
+                          "bench/bench_waves", "bench/libslowclock.so", "bench/bench_arena", "preload/libcutback_preload.so",
                           "replay/cutback-replay")
               if re.search(rf"^{re.escape(t)}:", known, re.M)]
     for target in wanted:

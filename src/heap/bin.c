@@ -15,8 +15,8 @@
 #include <string.h>
 
 /* In granules: so much has died in bins for it to be a drain, and so much may be parked in one, and in one bin. */
-#define DRAIN_FROM CB_TO_GRANULES(CB_DRAIN)
-#define DRAIN_MOST CB_TO_GRANULES(CB_DRAIN / 2)
+#define DRAIN_FROM CB_TO_GRANULES(CB_BIN_BYTES / 2)
+#define DRAIN_MOST CB_TO_GRANULES(CB_BIN_BYTES / 4)
 #define DRAIN_BIN CB_TO_GRANULES(CB_STEP)
 
 /*
@@ -95,7 +95,7 @@ static size_t limit_of(const struct cb_heap *heap, enum cb_space_kind space) {
  * they were last counted, some calls ago, less what has died since.
  */
 static size_t parked(struct cb_heap *heap, enum cb_space_kind space) {
-    if (space == CB_SMALL && heap->parked_calls++ % CB_COUNT_PARKED == 0) {
+    if (space == CB_SMALL && heap->parked_calls++ % CB_SELDOM == 0) {
         heap->parked[CB_SMALL] = 0;
         for (unsigned i = CB_BIN_BEGIN; i < CB_BIN_BEGIN + CB_SMALL_GRANULES; i++) {
             heap->parked[CB_SMALL] += cb_bin_count(heap, i) * cb_bin_granules(i);

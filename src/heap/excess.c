@@ -10,6 +10,9 @@
 #include "heap/range.h"
 #include "heap/reserve.h"
 
+/* Bytes that go back in one call, if so much may: more than of blocks, for these pages lie side by side. */
+#define STEP (4 * CB_WORK)
+
 static struct {
     size_t given;       /* bytes given back to us since some of them were last purged */
     bool purging;       /* more was dirty than may stay, and has not come down far enough yet */
@@ -80,7 +83,7 @@ static size_t purge_oldest(size_t too_much) {
     }
     struct cb_extent was = cb_extent_take_out(cb_extents.oldest);
     size_t size = was.dirty.to - was.dirty.from;
-    size_t part = cb_align_up(cb_higher(too_much, CB_PURGE_STEP), cb_page_size);
+    size_t part = cb_align_up(cb_higher(too_much, STEP), cb_page_size);
     /* Nobody knows where in it the dirty pages are. Where few are, all of it goes. */
     bool dense = was.dirty.bytes >= size - size / 4;
     uintptr_t from = dense && size - size / 8 > part ? was.dirty.to - part : was.dirty.from;
@@ -111,12 +114,9 @@ static size_t purge_to(size_t keep) {
  * all of that is zero but for what is left of blocks that nobody owns. An extent a call; it looks as if it were in use
  * meanwhile. True when there was one.
  */
-#define TABLE_PART 4
-#define TABLE_BLOCKS 32                 /* that there were at least */
-#define TABLE_EXTENT ((size_t)32 << 20) /* bytes that an extent has at least */
-
 static bool table_is_due(void) {
-    return excess.blocks < excess.blocks_most / TABLE_PART && excess.blocks_most >= TABLE_BLOCKS;
+    return excess.blocks < excess.blocks_most / CB_KEPT_PART &&
+           excess.blocks_most >= CB_TABLE / CB_BLOCK_SIZE;
 }
 
 static bool has_table(const struct cb_extent *e, uintptr_t unused) {
@@ -125,7 +125,7 @@ static bool has_table(const struct cb_extent *e, uintptr_t unused) {
 }
 
 static bool purge_table(void) {
-    struct cb_extent *e = table_is_due() ? cb_extent_search(TABLE_EXTENT, has_table, 0) : NULL;
+    struct cb_extent *e = table_is_due() ? cb_extent_search(CB_TABLE, has_table, 0) : NULL;
     if (e == NULL) {
         excess.blocks_most = table_is_due() ? excess.blocks : excess.blocks_most;
         return false;
@@ -158,7 +158,7 @@ void cb_excess_note_given(size_t dirty) {
  */
 static size_t take_share(void) {
     uint64_t now = cb_os_milliseconds(), passed = now - excess.purged_at;
-    size_t most = excess.given + CB_PURGE_STEP + CB_PURGE_PER_MS * cb_lower(passed, CB_PERIOD / 3);
+    size_t most = excess.given + STEP + CB_WORK / 2 * cb_lower(passed, CB_PERIOD / 3);
     excess.purged_at = now;
     excess.given = 0;
     return most;
@@ -171,7 +171,7 @@ static void purge_excess(void) {
         excess.purging = false;
         return;
     }
-    size_t goal = keep - cb_lower(keep / 8, CB_PURGE_STEP); /* some more, so that it is seldom */
+    size_t goal = keep - cb_lower(keep / 8, STEP); /* some more, so that it is seldom */
     size_t most = take_share(), down_to = cb_extents.dirty > most ? cb_extents.dirty - most : 0;
     bool over = cb_extents.dirty > goal;
     size_t got = purge_to(cb_higher(goal, down_to));

@@ -239,8 +239,8 @@ static bool grows_by_half(size_t old, size_t size) {
  * copies, room is as far as CB_MOVE, if that is not too far.
  */
 static size_t size_with_room(size_t old, size_t size) {
-    size_t copied = cb_lower(CB_ROOM_TIMES * old, cb_higher(CB_MOVE, CB_ROOM_TIMES_LEAST * old));
-    return grows_by_half(old, size) ? size : old < CB_MOVE ? copied : CB_ROOM_TIMES_MOVED * old;
+    size_t doubled = 2 * old, copied = cb_lower(CB_ROOM_TIMES * old, cb_higher(CB_MOVE, doubled));
+    return grows_by_half(old, size) ? size : old < CB_MOVE ? copied : doubled;
 }
 
 /*
@@ -273,7 +273,7 @@ static struct place find_place(uintptr_t p, size_t old, size_t size) {
 static bool may_move(const struct cb_large *node, size_t size) {
     return size >= CB_MOVE && node->pieces < CB_PIECES_MAX && size / cb_page_size <= UINT32_MAX &&
            (atomic_load_explicit(&moved_count, memory_order_relaxed) + node->pieces < CB_MOVED_MOST ||
-            size >= cb_range_total() / CB_GROWTH_PART);
+            size >= cb_range_total() / CB_PART);
 }
 
 /*

@@ -44,7 +44,7 @@ static size_t least_growth(size_t size, size_t align, size_t need) {
 static bool grow(size_t size, size_t align) {
     size_t total = cb_range_total();
     size_t need = cb_align_up(size + align, CB_RANGE_STEP);
-    size_t wanted = cb_align_up(total / CB_GROWTH_PART + CB_GROWTH, CB_RANGE_STEP);
+    size_t wanted = cb_align_up(total / CB_PART + CB_GROWTH, CB_RANGE_STEP);
     if (need < size) {
         return false;
     }

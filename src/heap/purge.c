@@ -40,15 +40,13 @@ static uint64_t units_of_page(void) {
 }
 
 /*
- * When pages without live objects go back: stretches of LONG_UNITS and more when more pages are dead than the heap's
+ * When pages without live objects go back: stretches of four and more when more pages are dead than the heap's
  * share of such; shorter ones, which cost as many calls and may well get longer, when there are more than its larger
- * share, and then half of them, of the emptiest blocks first. The reserve lets the same stay besides for both.
+ * share, and then half of them. The reserve lets the same stay besides for both. Pages of the first class of blocks go
+ * first.
  */
-#define LONG_UNITS 4
-
-/* Classes of blocks, in the order in which their pages go back. */
-enum { HAS_LONG, HALF_DEAD, QUARTER_DEAD, EIGHTH_DEAD, LESS_DEAD };
-_Static_assert(LESS_DEAD + 1 == CB_PURGE_CLASSES, "a list for each class");
+enum { HAS_LONG, HAS_SHORT };
+_Static_assert(HAS_SHORT + 1 == CB_PURGE_CLASSES, "a list for each class");
 
 /* Units of the heap's blocks that may be resident. */
 static size_t resident_units(const struct cb_heap *heap) {
@@ -63,24 +61,19 @@ static size_t share_units(const struct cb_heap *heap, bool in_long) {
 static void report(struct cb_heap *heap) {
     size_t dead = heap->dead_pages, share = share_units(heap, false);
     bool counts = cb_options.purge != CB_PURGE_NEVER && dead >= heap->purge_from && dead > share;
-    cb_reserve_report(&heap->held, counts ? (dead - share) << CB_UNIT_SHIFT : 0);
-    cb_reserve_report_given(&heap->given, heap->purged_pages << CB_UNIT_SHIFT);
+    size_t held = counts ? dead - share : 0;
+    cb_reserve_report(&heap->held, held << CB_UNIT_SHIFT);
+    cb_reserve_report_unused(&heap->unused, (held + heap->purged_pages) << CB_UNIT_SHIFT);
 }
 
-/* The units of stretches of at least LONG_UNITS. */
+/* The units of stretches of at least four. */
 static uint64_t in_long_stretches(uint64_t units) {
     uint64_t pairs = units & units >> 1, fours = pairs & pairs >> 2; /* the first of four */
     return fours | fours << 1 | fours << 2 | fours << 3;
 }
 
 static unsigned class_of(uint64_t dead) {
-    int count = __builtin_popcountll(dead);
-    return count == 0                     ? CB_PURGE_CLASSES
-           : in_long_stretches(dead) != 0 ? HAS_LONG
-           : count >= 32                  ? HALF_DEAD
-           : count >= 16                  ? QUARTER_DEAD
-           : count >= 8                   ? EIGHTH_DEAD
-                                          : LESS_DEAD;
+    return dead == 0 ? CB_PURGE_CLASSES : in_long_stretches(dead) != 0 ? HAS_LONG : HAS_SHORT;
 }
 
 static void set_class(struct cb_heap *heap, struct cb_block *block, unsigned class) {
@@ -121,7 +114,7 @@ void cb_purge_forget(struct cb_heap *heap, struct cb_block *block) {
     set_class(heap, block, CB_PURGE_CLASSES);
     cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(block->dead_pages));
     heap->purged_pages -= (size_t)__builtin_popcountll(block->purged_pages);
-    if ((heap->held | heap->given) != 0) {
+    if ((heap->held | heap->unused) != 0) {
         report(heap);
     }
 }
@@ -145,7 +138,7 @@ bool cb_purge_is_due(struct cb_heap *heap) {
     }
     size_t room = cb_reserve_room(heap->held) >> CB_UNIT_SHIFT, share = share_units(heap, false),
            share_long = share_units(heap, true);
-    size_t kept = room - cb_lower(room / 8, CB_PURGE_STEP >> CB_UNIT_SHIFT);
+    size_t kept = room - cb_lower(room / 8, CB_WORK >> CB_UNIT_SHIFT);
     if (heap->purge_goal == 0 && dead > share + room) {
         heap->purge_goal = share / 2 + kept;
     } else if (dead <= heap->purge_goal) {
@@ -317,7 +310,7 @@ void cb_purge_revive(struct cb_heap *heap, struct cb_block *block, uintptr_t p, 
     block->purged_pages &= ~touched;
     block->untouched &= ~touched;
     classify(heap, block);
-    if ((heap->held | heap->given) != 0) {
+    if ((heap->held | heap->unused) != 0) {
         report(heap);
     }
     cb_reserve_fetched(again << CB_UNIT_SHIFT);

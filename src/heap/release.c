@@ -95,8 +95,8 @@ static bool may_give(struct cb_heap *heap) {
 }
 
 void cb_release_of_sleeping(size_t milliseconds) {
-    size_t share = (CB_WORK + CB_PURGE_PER_MS * milliseconds) >> CB_UNIT_SHIFT;
-    for (unsigned looks = CB_LOOKS; looks != 0 && share != 0 && cb_reserve_is_over(); looks--) {
+    size_t share = (CB_WORK + CB_WORK / 2 * milliseconds) >> CB_UNIT_SHIFT;
+    for (unsigned looks = CB_HEAPS; looks != 0 && share != 0 && cb_reserve_is_over(); looks--) {
         struct cb_heap *heap = next_heap();
         if (may_give(heap)) {
             share -= cb_lower(share, release_due(heap, share));
@@ -104,17 +104,15 @@ void cb_release_of_sleeping(size_t milliseconds) {
     }
 }
 
-#define WATCH_EACH 8 /* of so many frees that come by here, one asks what time it is */
-
 void cb_heap_watch(struct cb_heap *heap) {
     if (heap == cb_thread.heap) {
         cb_thread.tag = CB_NO_TAG;
     }
 }
 
-void cb_heap_watched(struct cb_thread *t) {
+void cb_heap_look(struct cb_thread *t) {
     struct cb_heap *heap = t->heap;
-    size_t passed = heap->watched++ % WATCH_EACH == 0 ? cb_reserve_look() : 0;
+    size_t passed = cb_reserve_look();
     if (passed != 0 && cb_fork_lock(heap)) {
         cb_heap_unlock(heap);
         cb_release_of_sleeping(passed);

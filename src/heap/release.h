@@ -36,14 +36,21 @@ bool cb_heap_is_asleep(struct cb_heap *heap);
 /*
  * Most of the memory, or of this heap, is held and not used, and time is what lets it go; but a program that does little
  * may not come by any slow path for long. So each free of this thread that is not on top does, as long as that is so:
- * without its tag the thread finds no block to be its own at once. cb_heap_watched is what each of these frees calls.
+ * without its tag the thread finds no block to be its own at once. Each of these frees calls cb_heap_watched, and one
+ * of CB_SELDOM looks at the time, and whether it is still so.
  */
 void cb_heap_watch(struct cb_heap *heap);
-void cb_heap_watched(struct cb_thread *t);
+void cb_heap_look(struct cb_thread *t);
+
+static inline void cb_heap_watched(struct cb_thread *t) {
+    if (t->heap->watched++ % CB_SELDOM == 0) {
+        cb_heap_look(t);
+    }
+}
 
 static inline bool cb_heap_is_idle(const struct cb_heap *heap) {
     size_t held = __atomic_load_n(&heap->held, __ATOMIC_RELAXED);
-    return cb_reserve_is_idle() || (held > CB_PURGE_STEP && CB_TO_GRANULES(held) > cb_heap_in_use(heap));
+    return cb_reserve_is_idle() || (held > CB_WORK && CB_TO_GRANULES(held) > cb_heap_in_use(heap));
 }
 
 /* Drops the lock of a heap in whose blocks something may have died. */

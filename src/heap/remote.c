@@ -22,7 +22,7 @@
  * Units pending from which on others let them die; less where there are many heaps, or where little lives in the
  * owner's blocks and each object may keep a page, or a block.
  */
-#define COLLECT_FROM (CB_COLLECT >> CB_UNIT_SHIFT)
+#define COLLECT_FROM (2 * CB_WORK >> CB_UNIT_SHIFT)
 #define AWAKE_FROM (COLLECT_FROM / 4) /* units pending from which on it does not matter */
 #define LAST_BIT 62                   /* the last two units of a block share it */
 
@@ -164,7 +164,7 @@ static void collect_for(struct cb_heap *owner, const struct cb_block *block, uin
 /* Units that may be pending. */
 static uint32_t collect_from(const struct cb_heap *owner) {
     size_t heaps = cb_reserve_heaps();
-    size_t share = heaps <= CB_SHARE_HEAPS ? COLLECT_FROM : COLLECT_FROM * CB_SHARE_HEAPS / heaps;
+    size_t share = heaps <= CB_HEAPS ? COLLECT_FROM : COLLECT_FROM * CB_HEAPS / heaps;
     return cb_heap_is_sparse(owner) ? 1 : (uint32_t)cb_higher(share, CB_STEP >> CB_UNIT_SHIFT);
 }
 

@@ -6,8 +6,8 @@
  * To give a page back is right if nobody wants it again, and a mistake if somebody does: it costs a part of a system
  * call and a page fault. Nobody knows beforehand, as with skis that one rents or buys. So memory goes back at once
  * the first time; where that was a mistake, as much may stay the next time. That is the regret, in bytes:
- *   - It rises by the bytes that are fetched from the system, as far as as many went back in this period or the last,
- *     up to the most that was in use lately and an eighth.
+ *   - It rises by the bytes that are fetched from the system, as far as as many went back in this period or the last, and
+ *     an eighth of them, up to the most that was in use lately and an eighth.
  *   - It falls by a quarter of the bytes that go back all the same.
  *   - It falls with time: each period by half of the bytes that were held throughout it, and so were of no use; and
  *     by an eighth of what might have been held throughout it, and was not.
@@ -32,8 +32,8 @@ static struct {
     _Atomic size_t regret_then; /* ... and when this period began */
     _Atomic size_t missed;      /* given back in this period, and not fetched again ... */
     _Atomic size_t missed_then; /* ... and in the one before */
-    _Atomic size_t given;       /* back, of pages in blocks */
-    _Atomic size_t in_use;      /* in extents, those pages included ... */
+    _Atomic size_t unused;      /* of blocks: held by heaps, or given back */
+    _Atomic size_t in_use;      /* in extents, those included ... */
     _Atomic size_t most_in_use; /* ... the most of it in this period ... */
     _Atomic size_t most_then;   /* ... and in those before, less a quarter for each that has passed */
     _Atomic size_t elapsed;     /* milliseconds of this period */
@@ -78,20 +78,20 @@ size_t cb_reserve_heaps(void) {
 }
 
 static size_t part_of(size_t bytes, size_t part) {
-    return bytes / (cb_options.purge == CB_PURGE_LAZY ? CB_SHARE_PART_LAZY : part);
+    return bytes / (cb_options.purge == CB_PURGE_LAZY ? CB_KEPT_PART : part);
 }
 
 size_t cb_reserve_pages_share(size_t in_use) {
-    return cb_options_reserve() / 2 + part_of(in_use, CB_SHARE_PART);
+    return cb_options_reserve() / 2 + part_of(in_use, CB_PART);
 }
 
 size_t cb_reserve_floor(void) {
     size_t heaps = cb_reserve_heaps(), floor = cb_options_reserve() / 4;
-    return heaps <= CB_SHARE_HEAPS ? floor : floor / heaps * CB_SHARE_HEAPS;
+    return heaps <= CB_HEAPS ? floor : floor / heaps * CB_HEAPS;
 }
 
 size_t cb_reserve_heap_share(size_t resident, bool in_long) {
-    return cb_reserve_floor() + part_of(resident, in_long ? CB_SHARE_PART : CB_SHARE_PART_SCATTERED);
+    return cb_reserve_floor() + part_of(resident, in_long ? CB_PART : CB_SPARSE_PART);
 }
 
 /*
@@ -100,10 +100,10 @@ size_t cb_reserve_heap_share(size_t resident, bool in_long) {
  * the floor is most of the speed.
  */
 size_t cb_reserve_bins_share(const struct cb_reserve_bins *of) {
-    size_t floor = of->used_most > CB_PARKED_BIG ? of->floor / CB_PARKED_PART : of->floor;
-    size_t share = floor + of->in_use / CB_PARKED_PART; /* what is parked counts as in use: close enough */
+    size_t floor = of->used_most / CB_PART > of->floor ? of->floor / CB_PART : of->floor;
+    size_t share = floor + of->in_use / CB_PART; /* what is parked counts as in use: close enough */
     if (of->draining) {
-        share = cb_lower(share, CB_DRAIN / 2);
+        share = cb_lower(share, CB_BIN_BYTES / 4);
     }
     if (of->in_use < of->used / 2) {
         share = share * (of->in_use * 512 / of->used) / 256;
@@ -126,10 +126,10 @@ void cb_reserve_report(size_t *part, size_t held) {
     }
 }
 
-void cb_reserve_report_given(size_t *part, size_t given) {
-    if (given != *part) {
-        atomic_fetch_add_explicit(&reserve.given, given - *part, memory_order_relaxed);
-        *part = given;
+void cb_reserve_report_unused(size_t *part, size_t unused) {
+    if (unused != *part) {
+        atomic_fetch_add_explicit(&reserve.unused, unused - *part, memory_order_relaxed);
+        *part = unused;
     }
 }
 
@@ -144,7 +144,7 @@ bool cb_reserve_is_over(void) {
 
 bool cb_reserve_is_idle(void) {
     size_t held = get(&reserve.held);
-    return held > CB_PURGE_STEP && 2 * held + get(&reserve.given) > get(&reserve.in_use);
+    return held > CB_WORK && held + get(&reserve.unused) > get(&reserve.in_use);
 }
 
 static size_t regret_most(void) {
@@ -172,7 +172,7 @@ void cb_reserve_fetched(size_t bytes) {
     again += reduce(&reserve.missed, bytes - again);
     if (again != 0) {
         atomic_fetch_add_explicit(&reserve.again, again, memory_order_relaxed);
-        raise(&reserve.regret, again, regret_most());
+        raise(&reserve.regret, again + again / 8, regret_most());
     }
 }
 
@@ -222,7 +222,7 @@ void cb_reserve_read(struct cb_reserve_figures *figures) {
 
 void cb_reserve_after_fork(void) {
     set(&reserve.held, 0);
-    set(&reserve.given, 0);
+    set(&reserve.unused, 0);
     set(&reserve.low, 0);
     set(&reserve.high, 0);
 }

@@ -27,7 +27,7 @@ size_t cb_reserve_heap_share(size_t resident, bool in_long);
 
 /* ... and of the bins of a space of a heap. */
 struct cb_reserve_bins {
-    size_t floor; /* CB_PARKED_SMALL or CB_PARKED_MEDIUM */
+    size_t floor; /* CB_BIN_BYTES, or two fifths of it */
     size_t in_use, used,
         used_most; /* bytes of the heap: live or parked; in runs and objects; the most ever in use */
     bool draining; /* the program frees, and does not allocate */
@@ -37,8 +37,11 @@ size_t cb_reserve_bins_share(const struct cb_reserve_bins *of);
 /* A holder, which has reported *part, has `held` bytes beyond its share now. Under the lock that guards *part. */
 void cb_reserve_report(size_t *part, size_t held);
 
-/* A heap, which has reported *part, has so many bytes of its blocks given back now. Under the same lock. */
-void cb_reserve_report_given(size_t *part, size_t given);
+/*
+ * Of the blocks of a heap, which has reported *part, so many bytes are held beyond its share, or have been given back.
+ * Under the same lock.
+ */
+void cb_reserve_report_unused(size_t *part, size_t unused);
 
 /* Bytes that a holder which has reported `part` may keep beyond its share. */
 size_t cb_reserve_room(size_t part);

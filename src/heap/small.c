@@ -11,7 +11,7 @@
 
 /* Granules in the longest holes of a block, for it to wait for objects that fit them. */
 #define HOLES_LEAST CB_UNIT_GRANULES
-#define STRETCH_MOST CB_TO_GRANULES(CB_STEP_SMALL) /* of a longer stretch, the first dead runs will do */
+#define STRETCH_MOST CB_UNIT_GRANULES /* of a longer stretch, the first dead runs will do */
 
 static void unqueue(struct cb_heap *heap, struct cb_block *block) {
     if (block->queue == 0) {

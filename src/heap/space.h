@@ -22,20 +22,20 @@ struct cb_space_facts {
 };
 
 /*
- * In the small space runs are short, so that the bins are asked again soon: their objects were in use lately, and what
+ * In the small space runs are a page, so that the bins are asked again soon: their objects were in use lately, and what
  * is behind the end of a run was not.
  */
 static const struct cb_space_facts cb_space_facts[CB_SPACES] = {
     [CB_SMALL] = {.least = 1,
                   .end = CB_BLOCK_GRANULES - 1,
-                  .step = CB_TO_GRANULES(CB_STEP_SMALL),
-                  .steps = CB_STEP / CB_STEP_SMALL,
+                  .step = CB_UNIT_GRANULES,
+                  .steps = CB_TO_GRANULES(CB_STEP) / CB_UNIT_GRANULES,
                   .bin_begin = CB_BIN_BEGIN,
                   .bins = CB_SMALL_GRANULES,
                   .slots_before = 0,
                   .bin_most = CB_BIN_MOST,
                   .bin_sparse = 1,
-                  .parked = CB_PARKED_SMALL},
+                  .parked = CB_BIN_BYTES},
     [CB_MEDIUM] = {.least = CB_MEDIUM_LEAST,
                    .end = CB_BLOCK_GRANULES - CB_QUAD_GRANULES,
                    .step = CB_TO_GRANULES(CB_STEP),
@@ -45,7 +45,7 @@ static const struct cb_space_facts cb_space_facts[CB_SPACES] = {
                    .slots_before = CB_SMALL_GRANULES,
                    .bin_most = CB_BIN_MOST_MEDIUM,
                    .bin_sparse = 0,
-                   .parked = CB_PARKED_MEDIUM}};
+                   .parked = CB_BIN_BYTES / 5 * 2}};
 
 /* The space of objects of so many granules. */
 static inline enum cb_space_kind cb_space_for(size_t granules) {

@@ -104,7 +104,7 @@ static void after_fork(void) {
     heaps.warm = heaps.cold = NULL;
     for (struct cb_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
         bool changing = cb_lock_is_held(&heap->lock);
-        heap->held = heap->given = 0;
+        heap->held = heap->unused = 0;
         heap->torn = heap->torn || changing;
         if (changing || state_of(heap) == CB_HEAP_RUNNING) {
             set_state(heap, CB_HEAP_FROZEN);

@@ -92,7 +92,7 @@
 #define CB_HOLES_UNIT 64                                /* granules */
 #define CB_RUN_LEAST (CB_MEDIUM_LEAST >> CB_QUAD_SHIFT) /* quads of a dead run that is in a list */
 #define CB_RUN_LISTS 128
-#define CB_PURGE_CLASSES 5
+#define CB_PURGE_CLASSES 2
 #define CB_OWNER_CACHE ((size_t)1 << 16) /* entries of cb_owner_cache */
 #define CB_TAG_SHIFT 50 /* a block's number is below 1 << CB_TAG_SHIFT, whatever the address */
 #define CB_TAGS ((uint64_t)1 << (64 - CB_TAG_SHIFT))
@@ -243,7 +243,7 @@ struct cb_heap {
     size_t purge_orders; /* pages of so many blocks are being given back: see cb_purge_order */
     unsigned watched;    /* frees that came by the slow path for it: see cb_heap_watch */
     size_t held; /* bytes of dead pages beyond the heap's share, as they were last reported; others read it */
-    size_t given;                 /* bytes of its blocks that have been given back, in the same way */
+    size_t unused;                /* the same, and bytes of its blocks that have been given back */
     unsigned bin_hand[CB_SPACES]; /* the bin that is next to shrink, of its space */
     unsigned to_empty[CB_SPACES]; /* bins that are still to be emptied in a drain */
     struct cb_block *all;         /* every block of the heap ... */

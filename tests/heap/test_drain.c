@@ -152,7 +152,7 @@ static void long_stretches_go_before_short_ones(void **state) {
     free_rest(count);
     fill(count, SIZE);
     free_pages(count, 30, 5); /* no more than in the end, five at a time */
-    assert_in_range(heap->dead_pages, 0, 16384 / 64 + 64);
+    assert_in_range(heap->dead_pages, 0, 16384 / CB_PART + 64);
     assert_true(heap->purged_pages > 2000);
     free_rest(count);
 }

@@ -15,7 +15,7 @@ enum {
     LONGS = 4000,
     SURVIVOR = 5 * 16,
     LONGEST = 60 * 16,
-    RUN = 2048 / 16,
+    RUN = CB_UNIT_GRANULES,
     GROWTH = 4096 /* granules */
 };
 

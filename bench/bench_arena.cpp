@@ -48,6 +48,9 @@ namespace {
 
 constexpr size_t kMemory = 4 << 20, kAlign = 8;
 
+// What stands between a loop and an allocator is expanded for each of them: gcc would call it for some and not for others.
+#define EXPANDED [[gnu::always_inline]] inline
+
 unsigned char *memory() {
     static auto *p = own_memory<unsigned char>(kMemory);
     return p;
@@ -59,19 +62,19 @@ unsigned char *memory() {
 template <class Kind, class Mark, auto Alloc, auto Free, auto Realloc, auto MarkSet, auto Reset, auto Used>
 class Region {
   public:
-    void *alloc(size_t size) {
+    EXPANDED void *alloc(size_t size) {
         return Alloc(&region_, size, kAlign);
     }
-    void free(void *p, size_t size) {
+    EXPANDED void free(void *p, size_t size) {
         Free(&region_, p, size);
     }
-    void *grow(void *p, size_t from, size_t to) {
+    EXPANDED void *grow(void *p, size_t from, size_t to) {
         return Realloc(&region_, p, from, to, kAlign);
     }
-    void enter() {
+    EXPANDED void enter() {
         mark_ = MarkSet(&region_);
     }
-    void leave() {
+    EXPANDED void leave() {
         Reset(&region_, mark_);
     }
     size_t held() {
@@ -129,7 +132,7 @@ class Chain : public ChainRegion {
 
 template <bool Top> class Bump {
   public:
-    void *alloc(size_t size) {
+    EXPANDED void *alloc(size_t size) {
         size_t at = (cursor_ + (kAlign - 1)) & ~(kAlign - 1);
         if (size > kMemory - at) {
             return nullptr;
@@ -137,12 +140,12 @@ template <bool Top> class Bump {
         cursor_ = at + size;
         return base_ + at;
     }
-    void free(void *p, size_t size) {
+    EXPANDED void free(void *p, size_t size) {
         if (Top && static_cast<unsigned char *>(p) + size == base_ + cursor_) {
             cursor_ = static_cast<size_t>(static_cast<unsigned char *>(p) - base_);
         }
     }
-    void *grow(void *p, size_t from, size_t to) {
+    EXPANDED void *grow(void *p, size_t from, size_t to) {
         if (static_cast<unsigned char *>(p) + from == base_ + cursor_ && to - from <= kMemory - cursor_) {
             cursor_ += to - from;
             return p;
@@ -151,10 +154,10 @@ template <bool Top> class Bump {
         memcpy(q, p, from);
         return q;
     }
-    void enter() {
+    EXPANDED void enter() {
         mark_ = cursor_;
     }
-    void leave() {
+    EXPANDED void leave() {
         cursor_ = mark_;
     }
     void reset() {
@@ -192,24 +195,24 @@ class Obstack {
     }
     Obstack(const Obstack &) = delete;
     Obstack &operator=(const Obstack &) = delete;
-    void *alloc(size_t size) {
+    EXPANDED void *alloc(size_t size) {
         return obstack_alloc(&stack_, size);
     }
-    void free(void *p, size_t size) {
+    EXPANDED void free(void *p, size_t size) {
         if (static_cast<char *>(p) + ((size + kAlign - 1) & ~(kAlign - 1)) == obstack_next_free(&stack_)) {
             obstack_free(&stack_, p);
         }
     }
     // Growing without moving is what obstacks do best, but only for an object not finished yet: its base is
     // the bottom of the stack here.
-    void *grow(void *, size_t from, size_t to) {
+    EXPANDED void *grow(void *, size_t from, size_t to) {
         obstack_blank(&stack_, static_cast<int>(to - from));
         return obstack_base(&stack_);
     }
-    void enter() {
+    EXPANDED void enter() {
         mark_ = obstack_alloc(&stack_, 0);
     }
-    void leave() {
+    EXPANDED void leave() {
         obstack_free(&stack_, mark_);
     }
     void reset() {
@@ -243,22 +246,22 @@ class CutbackPmr {
     CutbackPmr() {
         cutback_init(&arena_, memory(), kMemory, ring_, 256);
     }
-    void *alloc(size_t size) {
+    EXPANDED void *alloc(size_t size) {
         return resource_->allocate(size, kAlign);
     }
-    void free(void *p, size_t size) {
+    EXPANDED void free(void *p, size_t size) {
         resource_->deallocate(p, size, kAlign);
     }
-    void *grow(void *p, size_t from, size_t to) {
+    EXPANDED void *grow(void *p, size_t from, size_t to) {
         void *q = alloc(to);
         memcpy(q, p, from);
         free(p, from);
         return q;
     }
-    void enter() {
+    EXPANDED void enter() {
         mark_ = cutback_mark_set(&arena_);
     }
-    void leave() {
+    EXPANDED void leave() {
         cutback_reset(&arena_, mark_);
     }
     void reset() {
@@ -297,21 +300,21 @@ class Counted final : public std::pmr::memory_resource {
 
 class Pool {
   public:
-    void *alloc(size_t size) {
+    EXPANDED void *alloc(size_t size) {
         return resource_->allocate(size, kAlign);
     }
-    void free(void *p, size_t size) {
+    EXPANDED void free(void *p, size_t size) {
         resource_->deallocate(p, size, kAlign);
     }
-    void *grow(void *p, size_t from, size_t to) {
+    EXPANDED void *grow(void *p, size_t from, size_t to) {
         void *q = alloc(to);
         memcpy(q, p, from);
         free(p, from);
         return q;
     }
     // As for monotonic.
-    void enter() {}
-    void leave() {
+    EXPANDED void enter() {}
+    EXPANDED void leave() {
         pool_.release();
     }
     void reset() {
@@ -329,21 +332,21 @@ class Pool {
 
 class Monotonic {
   public:
-    void *alloc(size_t size) {
+    EXPANDED void *alloc(size_t size) {
         return resource_->allocate(size, kAlign);
     }
-    void free(void *p, size_t size) {
+    EXPANDED void free(void *p, size_t size) {
         resource_->deallocate(p, size, kAlign);
     }
-    void *grow(void *p, size_t from, size_t to) {
+    EXPANDED void *grow(void *p, size_t from, size_t to) {
         void *q = alloc(to);
         memcpy(q, p, from);
         free(p, from);
         return q;
     }
     // Scopes do not nest in one resource: a scope here is a release of all.
-    void enter() {}
-    void leave() {
+    EXPANDED void enter() {}
+    EXPANDED void leave() {
         pool_.release();
     }
     void reset() {
@@ -374,20 +377,20 @@ class Apr {
     }
     Apr(const Apr &) = delete;
     Apr &operator=(const Apr &) = delete;
-    void *alloc(size_t size) {
+    EXPANDED void *alloc(size_t size) {
         asked_ += (size + 7) & ~size_t(7);
         return apr_palloc(pool_, size);
     }
-    void free(void *, size_t) {}
-    void *grow(void *p, size_t from, size_t to) {
+    EXPANDED void free(void *, size_t) {}
+    EXPANDED void *grow(void *p, size_t from, size_t to) {
         void *q = alloc(to);
         memcpy(q, p, from);
         return q;
     }
-    void enter() {
+    EXPANDED void enter() {
         apr_pool_create_ex(&pool_, root_, nullptr, allocator_);
     }
-    void leave() {
+    EXPANDED void leave() {
         apr_pool_destroy(pool_);
         pool_ = root_;
     }
@@ -415,19 +418,19 @@ class Talloc {
     }
     Talloc(const Talloc &) = delete;
     Talloc &operator=(const Talloc &) = delete;
-    void *alloc(size_t size) {
+    EXPANDED void *alloc(size_t size) {
         return talloc_size(context_, size);
     }
-    void free(void *p, size_t) {
+    EXPANDED void free(void *p, size_t) {
         talloc_free(p);
     }
-    void *grow(void *p, size_t, size_t to) {
+    EXPANDED void *grow(void *p, size_t, size_t to) {
         return talloc_realloc_size(context_, p, to);
     }
-    void enter() {
+    EXPANDED void enter() {
         context_ = talloc_new(root_);
     }
-    void leave() {
+    EXPANDED void leave() {
         talloc_free(context_);
         context_ = root_;
     }
@@ -461,7 +464,7 @@ const uint32_t *sizes() {
     return table;
 }
 
-template <class A> void *make(A &allocator, size_t size) {
+template <class A> EXPANDED void *make(A &allocator, size_t size) {
     void *p = allocator.alloc(size);
     if (__builtin_expect(p == nullptr, 0)) {
         out_of_memory();

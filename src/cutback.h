@@ -65,17 +65,23 @@ extern "C" {
 
 /*
  * The functions of the fast path are defined in this header, and as symbols in the library as well: for calls
- * that the compiler does not expand, for pointers to them, and for other languages. With CUTBACK_CALLS defined
+ * that the compiler does not expand, for pointers to them, and for other languages. Where a program is compiled for
+ * speed, gcc and clang expand each call, whatever they think of its size. With CUTBACK_CALLS defined
  * before, the header defines none: all are calls. That is shorter, and it is for static analysis: gcc then knows
  * which function frees what cutback_alloc returns, and warns of free(), which it does not do for functions that
  * it may expand. (Blocks need not be freed one by one: switch its warning of leaks off.)
  */
+#if defined(__GNUC__) && defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__)
+#define CUTBACK_EXPANDED __attribute__((always_inline))
+#else
+#define CUTBACK_EXPANDED
+#endif
 #if defined(CUTBACK_CALLS) || defined(CUTBACK_MINIMAL)
 #define CUTBACK_INLINE
 #elif defined(__GNUC_GNU_INLINE__) && !defined(__cplusplus)
-#define CUTBACK_INLINE extern inline __attribute__((gnu_inline))
+#define CUTBACK_INLINE extern inline __attribute__((gnu_inline)) CUTBACK_EXPANDED
 #else
-#define CUTBACK_INLINE inline
+#define CUTBACK_INLINE inline CUTBACK_EXPANDED
 #endif
 
 /*
@@ -352,7 +358,8 @@ CUTBACK_API CUTBACK_USED CUTBACK_SIZED(2, 3)
  * another block, and the scope may be cut back while that one is in use.
  *
  * Invalidates `ptr`. O(1) amortised on top, O(log d) for the block that is d blocks below it, O(log slots) for
- * a forgotten one (plus O(log depth) for a block that is older than the innermost scope).
+ * a forgotten one (plus O(log depth) for a block that is older than the innermost scope). In a library compiled for
+ * size: O(d), O(slots) for a forgotten one, plus O(depth).
  */
 CUTBACK_API CUTBACK_INLINE void cutback_free(cutback_arena *arena, void *ptr, size_t size);
 

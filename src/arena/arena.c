@@ -27,12 +27,12 @@ static bool cb_arena_acceptable(const void *memory, size_t capacity, const cutba
 
 void cb_arena_set_state(cutback_arena *arena) {
     arena->state = CB_ARENA_FAST;
-    if (arena->slots == 0 || arena->buckets != 0 || cb_hook_active())
+    if (!cb_ring_fast(arena) || arena->slots == 0 || arena->buckets != 0 || cb_hook_active())
         arena->state = CB_ARENA_SLOW;
     if (cb_scope_bottom(arena) + arena->capacity >= CB_RING_WIDE)
         arena->state = CB_ARENA_WIDE;
-    arena->end = arena->state == CB_ARENA_FAST ? arena->limit : 0;
-    arena->shallow = arena->state == CB_ARENA_FAST ? CUTBACK_SCOPES : 0;
+    arena->end = cb_ring_fast(arena) ? arena->limit : 0;
+    arena->shallow = cb_ring_fast(arena) ? CUTBACK_SCOPES : 0;
 }
 
 /* Makes an arena whose memory and ring are acceptable ready for use. */
@@ -112,7 +112,7 @@ void *cutback_cold_alloc(cutback_arena *arena, size_t size, size_t align) {
         return cb_arena_fail(arena);
     size_t lapped = arena->lapped;
     cb_ring_push(arena, cb_span_of(start, start + size));
-    if (arena->state != CB_ARENA_FAST)
+    if (!cb_ring_fast(arena))
         arena->floor = arena->slot;
     else if (arena->lapped != lapped)
         arena->floor = arena->ring;

@@ -55,7 +55,7 @@ static void cb_arena_raise_floor(cutback_arena *arena, const cutback_scope *scop
 
 /* Whether the innermost scope is one that these functions are for. */
 static bool cb_arena_usual(const cutback_arena *arena) {
-    return arena->state == CB_ARENA_FAST && arena->depth <= CUTBACK_SCOPES;
+    return cb_ring_fast(arena) && arena->depth <= CUTBACK_SCOPES;
 }
 
 /* Whether a forgotten block may be counted as dead, and nothing else: it is of the innermost scope, and not the last live

@@ -24,7 +24,7 @@ cutback_mark cutback_cold_mark(cutback_arena *arena) {
         scope->first = cb_ring_blocks(arena);
         scope->dead = 0;
         scope->floor = SIZE_MAX;
-        if (arena->state == CB_ARENA_FAST)
+        if (cb_ring_fast(arena))
             scope->floor = arena->lapped + (size_t)(arena->floor - arena->ring);
         arena->floor = arena->slot;
     } else if (ready) {

@@ -16,7 +16,7 @@
  * The slots of blocks `lapped` to the newest are ring[0] up to `slot`: this lap. The rest of the ring, from
  * `slot` on, is of the lap before: blocks lapped - length + (slot - ring) to lapped - 1. Of these, the first
  * ones may have been overwritten in this lap, by blocks that have gone again; the others are known (cb_ring_first
- * tells how many). Nothing is counted for that when a block is pushed or popped:
+ * tells how many). Nothing is counted for that when a block is pushed or popped, but in a library compiled for size:
  *   R4  every slot that was written in this lap says an end at or above that of block lapped - 1, every older
  *       one an end below it.
  * That end must not change in this lap; whoever changes it calls cb_ring_unlap first.
@@ -43,6 +43,24 @@ enum {
     CB_ARENA_SLOW, /* every call is a cold one: a memory checker looks on, or there is no ring */
     CB_ARENA_WIDE, /* as well, and offsets from the base take more than 32 bits: a block has two slots */
 };
+
+/* Whether the arena may take the fast path. In a library that is compiled for size (-Os) none does: what has to be known
+ * for it, and the cases beside it, are most of the code. */
+static inline bool cb_ring_fast(const cutback_arena *arena) {
+#if defined(__OPTIMIZE_SIZE__)
+    (void)arena;
+    return false;
+#else
+    return arena->state == CB_ARENA_FAST;
+#endif
+}
+
+/* Expanded, but for a library that is compiled for size. */
+#if defined(__OPTIMIZE_SIZE__) && defined(__GNUC__)
+#define CB_RING_SMALL static __attribute__((noinline, unused))
+#else
+#define CB_RING_SMALL static inline
+#endif
 
 /* Where a block starts and ends, as offsets from the base. */
 struct cb_span {
@@ -99,12 +117,12 @@ static inline size_t cb_ring_position(const cutback_arena *arena) {
 }
 
 /* Blocks below the cursor. */
-static inline size_t cb_ring_blocks(const cutback_arena *arena) {
+CB_RING_SMALL size_t cb_ring_blocks(const cutback_arena *arena) {
     return arena->lapped + (arena->length != 0 ? cb_ring_position(arena) : 0);
 }
 
 /* The slot of block k, which is of this lap or the one before. */
-static inline cutback_slot *cb_ring_slot(const cutback_arena *arena, size_t k) {
+CB_RING_SMALL cutback_slot *cb_ring_slot(const cutback_arena *arena, size_t k) {
     size_t position = k - arena->lapped + (k < arena->lapped ? arena->length : 0);
     return &arena->ring[position << cb_ring_wide(arena)];
 }
@@ -141,6 +159,10 @@ static inline void cb_ring_kill(cutback_arena *arena, size_t k) {
 
 /* Adds a block on top. Any block may be the first of a lap. */
 static inline void cb_ring_push(cutback_arena *arena, struct cb_span span) {
+#if defined(__OPTIMIZE_SIZE__)
+    if (cb_ring_blocks(arena) - arena->forgotten == arena->length)
+        arena->forgotten++; /* the oldest that is known; or, without a ring, this one */
+#endif
     if (arena->length == 0) {
         arena->lapped++;
     } else {
@@ -161,7 +183,8 @@ static inline void cb_ring_push(cutback_arena *arena, struct cb_span span) {
 
 /* ---- which blocks are known ---- */
 
-/* The oldest block that the ring knows; the number of blocks if it knows none. O(log length). */
+/* The oldest block that the ring knows; the number of blocks if it knows none. O(log length). Compiled for size, it is
+ * counted with each push. */
 size_t cb_ring_first(const cutback_arena *arena);
 
 /* Goes back to the lap before if nothing of this one is left, and something of that one is known. */
@@ -172,7 +195,8 @@ void cb_ring_cut(cutback_arena *arena, size_t blocks, struct cb_span top);
 
 /*
  * The newest of blocks low to high - 1 that begins at or below `place`. Block `low` does; all are of one lap
- * and known. The last eight are looked at first, then twice as many, and so on.
+ * and known. The last eight are looked at first, then twice as many, and so on; compiled for size, one after the other,
+ * and all that are known will do.
  */
 size_t cb_ring_find(const cutback_arena *arena, size_t low, size_t high, size_t place);
 

@@ -43,7 +43,7 @@ static inline size_t cb_scope_reserve(const cutback_arena *arena, size_t depth) 
 }
 
 /* The record of an open scope. It is as writable as the arena really is, like what strchr returns. */
-static inline cutback_scope *cb_scope_at(const cutback_arena *arena, size_t index) {
+CB_RING_SMALL cutback_scope *cb_scope_at(const cutback_arena *arena, size_t index) {
     if (index <= CUTBACK_SCOPES)
         return (cutback_scope *)&arena->scopes[index];
     return (cutback_scope *)(void *)((unsigned char *)arena->memory + arena->capacity -
@@ -83,7 +83,7 @@ static inline bool cb_scope_open(const cutback_arena *arena, cutback_mark mark) 
 
 /* Makes `depth` the number of open scopes: one more, to be filled in, or fewer. False if there is no room for
  * it. */
-static inline bool cb_scope_set_depth(cutback_arena *arena, size_t depth) {
+CB_RING_SMALL bool cb_scope_set_depth(cutback_arena *arena, size_t depth) {
     size_t reserve = cb_scope_reserve(arena, depth);
     size_t end = cb_scope_bottom(arena) + arena->capacity;
     if (reserve > end - cb_ring_cursor(arena))
@@ -95,7 +95,7 @@ static inline bool cb_scope_set_depth(cutback_arena *arena, size_t depth) {
         cb_hook_hide(cb_scope_byte(arena, arena->limit), limit - arena->limit);
     arena->depth = depth;
     arena->limit = limit;
-    arena->end = arena->state == CB_ARENA_FAST ? limit : 0;
+    arena->end = cb_ring_fast(arena) ? limit : 0;
     return true;
 }
 

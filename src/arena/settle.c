@@ -12,6 +12,11 @@
 static size_t cb_arena_scope_of(const cutback_arena *arena, size_t start) {
     size_t low = 0;
     size_t high = arena->depth;
+#if defined(__OPTIMIZE_SIZE__)
+    while (start < cb_scope_start(cb_scope_at(arena, high)))
+        high--;
+    low = high;
+#else
     if (start >= cb_scope_start(cb_scope_at(arena, high)))
         return high;
     while (high - low > 1) { /* scope low starts at or below the block, scope high above it */
@@ -21,6 +26,7 @@ static size_t cb_arena_scope_of(const cutback_arena *arena, size_t start) {
         else
             high = middle;
     }
+#endif
     return low;
 }
 
@@ -28,15 +34,19 @@ static size_t cb_arena_scope_of(const cutback_arena *arena, size_t start) {
  * into *horizon where the part of the memory begins that the ring knows. */
 static size_t cb_arena_find(const cutback_arena *arena, size_t start, size_t *horizon) {
     size_t blocks = cb_ring_blocks(arena);
+    size_t end = blocks;
+#if !defined(__OPTIMIZE_SIZE__)
     size_t low = cb_arena_max(arena->lapped, arena->forgotten);
     if (low < blocks && arena->length != 0) {
         *horizon = cb_ring_before(arena, low);
         if (start >= *horizon)
             return cb_ring_find(arena, low, blocks, start);
     }
+    end = arena->lapped;
+#endif
     size_t first = cb_ring_first(arena);
     *horizon = first < blocks ? cb_ring_before(arena, first) : cb_ring_cursor(arena);
-    return start >= *horizon ? cb_ring_find(arena, first, arena->lapped, start) : SIZE_MAX;
+    return start >= *horizon ? cb_ring_find(arena, first, end, start) : SIZE_MAX;
 }
 
 /* Whether block `number`, known and in the scope, was freed. If it is the last before a mark, the record of that
@@ -75,7 +85,7 @@ void cb_arena_set_floor(cutback_arena *arena) {
     const cutback_scope *scope = cb_scope_innermost(arena);
     size_t blocks = cb_ring_blocks(arena);
     size_t floor = cb_arena_max(scope->first, cb_arena_max(arena->lapped, arena->forgotten));
-    if (arena->state != CB_ARENA_FAST) {
+    if (!cb_ring_fast(arena)) {
         arena->floor = arena->slot;
         return;
     }
@@ -127,8 +137,10 @@ static void cb_arena_free_outer(cutback_arena *arena, struct cb_arena_block bloc
             cb_ring_kill(arena, block.number);
         }
     }
-    floor = cb_arena_max(inner->floor, cb_arena_max(floor, scope->first + scope->dead + 1));
-    inner->floor = floor <= inner->first ? floor : SIZE_MAX;
+    if (cb_ring_fast(arena)) {
+        floor = cb_arena_max(inner->floor, cb_arena_max(floor, scope->first + scope->dead + 1));
+        inner->floor = floor <= inner->first ? floor : SIZE_MAX;
+    }
 }
 
 /* Frees a block of the innermost scope. */
@@ -149,7 +161,7 @@ static void cb_arena_free_inner(cutback_arena *arena, struct cb_arena_block bloc
         cb_ring_kill(arena, block.number);
         floor = block.number + 2;
     }
-    if (arena->state == CB_ARENA_FAST) {
+    if (cb_ring_fast(arena)) {
         floor = cb_arena_max(floor, scope->first + scope->dead + 1);
         if (floor > arena->lapped + (size_t)(arena->floor - arena->ring))
             arena->floor = arena->ring + (floor - arena->lapped);

@@ -52,6 +52,12 @@ static inline size_t fixture_known(const cutback_arena *arena) {
     return arena->known;
 }
 
+/* A mark that says that it is the arena's, and is not. */
+static inline cutback_mark fixture_forged(const cutback_arena *arena) {
+    (void)arena;
+    return (cutback_mark){1, 1};
+}
+
 static inline const char *cb_arena_check(const cutback_arena *arena) {
     return arena->known <= arena->slots && arena->cursor <= arena->end ? NULL : "out of bounds";
 }
@@ -63,6 +69,10 @@ static inline unsigned char *fixture_memory(const cutback_arena *arena) {
 /* Blocks that the ring remembers. */
 static inline size_t fixture_known(const cutback_arena *arena) {
     return cb_ring_blocks(arena) - cb_ring_first(arena);
+}
+
+static inline cutback_mark fixture_forged(const cutback_arena *arena) {
+    return (cutback_mark){arena, 0, 0};
 }
 #endif
 

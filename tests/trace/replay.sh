@@ -154,15 +154,38 @@ page=${CUTBACK_MANUAL:?the manual page}
 for option in $("$replay" --help | sed -nE 's/^  (-., )?(--[a-z]+).*/\2/p'); do
     grep -qE "Fl -${option#--}( |$)" "$page" || wrong "$option is not in the manual page"
 done
-if command -v man >/dev/null && man --version 2>/dev/null | grep -q '^man [0-9]'; then
-    MANWIDTH=80 man --warnings -l "$page" >out 2>err
-    tried="man --warnings"
-    quiet
-fi
-if command -v mandoc >/dev/null; then
-    mandoc -Tlint "$page" 2>&1 | grep -vE 'mandoc\.db|referenced manual not found' >err
-    tried="mandoc -Tlint"
-    quiet
-fi
+
+echo "completion"
+# complete_words WORD...: what is offered for the last of them; bash takes --dump=text for three words.
+complete_words() {
+    COMP_WORDS=(cutback-replay "$@")
+    COMP_CWORD=$#
+    COMPREPLY=()
+    _cutback_replay "$replay" "${!#}" cutback-replay
+    printf '%s\n' "${COMPREPLY[@]}" | sort -u | tr '\n' ' '
+}
+# shellcheck source=/dev/null
+. "${CUTBACK_COMPLETION:?the completion of bash}"
+[ "$(complete_words --)" = "$("$replay" --help | sed -nE 's/^  (-., )?(--[a-z]+).*/\2/p' | sort -u | tr '\n' ' ')" ] || wrong "options: $(complete_words --)"
+while IFS=: read -r words offered; do
+    # shellcheck disable=SC2086 # words
+    [ "$(complete_words $words)" = "$offered" ] || wrong "$words is completed as: $(complete_words $words)"
+done <<END
+--shr:--shrink 
+--dump =:json text 
+--advise = j:json 
+--check a:all 
+-c e:ends 
+--check =:all ends none 
+--malloc jem:jemalloc 
+--malloc = ./two.t:./two.trace 
+--malloc glibc two.t:two.trace 
+--dump two.t:two.trace 
+--shrink two.t:two.trace 
+--test mktem:mktemp 
+END
+for name in $(sed -nE 's/^    \{"([a-z]+)",( \{".*|)$/\1/p' "$CUTBACK_SOURCE/launcher/mallocs.c"); do
+    [ "$(complete_words --malloc "$name")" = "$name " ] || wrong "$name is not completed"
+done
 
 done_testing

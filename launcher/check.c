@@ -441,13 +441,31 @@ void cb_check_print(const struct cb_findings *findings, const char *name, const 
     }
 }
 
-void cb_check_refuse(const char *name, const char *path, const char *library) {
+/* The first that speaks against the program; NULL: nothing does. */
+static const char *reason_against(const char *path, const char *library) {
     struct cb_findings findings = {.count = 0};
     cb_check_program(&findings, path);
-    cb_check_surroundings(&findings, library);
+    if (library != NULL) {
+        cb_check_surroundings(&findings, library);
+    }
     for (size_t i = 0; i < findings.count; i++) {
         if (findings.items[i].against) {
-            cb_die(CB_STATUS_FAILS, "%s will not work on cutback: %s", name, findings.items[i].text);
+            return findings.items[i].text;
         }
+    }
+    return NULL;
+}
+
+void cb_check_refuse(const char *name, const char *path, const char *library) {
+    const char *reason = reason_against(path, library);
+    if (reason != NULL) {
+        cb_die(CB_STATUS_FAILS, "%s will not work on cutback: %s", name, reason);
+    }
+}
+
+void cb_check_warn(const char *name, const char *path) {
+    const char *reason = reason_against(path, NULL);
+    if (reason != NULL) {
+        cb_say("%s runs without cutback, and tells nothing of itself: %s", name, reason);
     }
 }

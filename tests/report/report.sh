@@ -74,6 +74,8 @@ if [ -e /dev/full ]; then
     try 125 "$quick" --report /dev/full "$workload" single
     told '/dev/full cannot be written to'
 fi
+# a pipe that nobody reads, before or after the program has ended
+try 125 bash -c '"$0" --report /dev/stdout "$1" single 2>err | :; exit ${PIPESTATUS[0]}' "$quick" "$workload"
 left_nothing
 
 echo "programs that cannot be recorded, and wrong usage"

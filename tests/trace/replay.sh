@@ -100,6 +100,13 @@ fi
 try 125 "$replay" --malloc glibc --shrink x single.trace
 told 'does not fail'
 [ ! -e x ] && [ ! -e x.part ] || wrong "files are left"
+echo text >text-file
+for out in text-file . /no/such/folder/x single.trace; do
+    try 125 "$replay" --test 'exit 1' --shrink $out single.trace
+    own_line
+done
+told 'single.trace is the trace itself'
+[ "$(cat text-file)" = text ] || wrong "a file that is no trace was written over"
 
 echo "what cannot be read"
 head -c 5000 kill.trace >short.trace
@@ -129,13 +136,17 @@ own_line
 echo "wrong usage"
 for options in '' 'a b' '--dump=xml x' '--check=some x' '--dump --shrink y x' '--dump -m glibc x' '--test true x' '--advise=xml x' '--advise --advise=json x' '--advise --dump x' '--advise -m glibc x' \
     '--json --dump x' '--json --advise x' '-z x' '--rounds x' \
-    '--malloc' '--shrink y --test true -m glibc x'; do
+    '--malloc' '--shrink y --test true -m glibc x' '--json=2 x' '--nonsense x'; do
     # shellcheck disable=SC2086 # words
     try 2 "$replay" $options
     own_line
 done
 try 127 "$replay" --malloc nosuchmalloc single.trace
 own_line
+told 'no malloc is known as nosuchmalloc, but glibc, cutback, jemalloc'
+try 127 "$replay" --malloc ./nosuch.so single.trace
+own_line
+told './nosuch.so: No such file'
 try 127 "$replay" --malloc /bin/true single.trace
 own_line
 try 0 "$replay" --help
@@ -145,7 +156,7 @@ said cutback-replay
 if [ -e /dev/full ]; then
     for how in --check=ends --json --dump --dump=json --advise --advise=json --help; do
         "$replay" $how single.trace >/dev/full 2>err
-        [ $? = 125 ] || wrong "$how: a full disk goes unnoticed"
+        [ $? = 125 ] && tried=$how && own_line || wrong "$how: a full disk goes unnoticed"
     done
 fi
 

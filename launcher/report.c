@@ -98,7 +98,8 @@ static int file_in_memory(const char *name) {
 
 static bool can_draw(const char *python, char *drawer) {
     int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
-    char *words[] = {"python3", drawer, "--can-draw", NULL};
+    char *words[] = {(char *)python, drawer, "--can-draw",
+                     NULL}; /* by its path, which says what packages it has */
     struct cb_outcome outcome = cb_child_run(python, words, (struct cb_streams){nowhere, nowhere, nowhere});
     close(nowhere);
     if (outcome.interrupted != 0) {
@@ -203,7 +204,7 @@ static char **words_for(const struct cb_report *report, const struct cb_outcome 
         given++;
     }
     char **words = cb_obtain((WORDS_BEFORE_PROGRAM + given + 1) * sizeof *words);
-    words[count++] = "python3";
+    words[count++] = report->python;
     words[count++] = report->drawer;
     words[count++] = "--replay";
     words[count++] = report->replay;

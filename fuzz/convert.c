@@ -5,9 +5,9 @@
  *     fuzz_convert INPUT TRACE     runs the input, and writes the calls that it makes
  *     fuzz_convert TRACE INPUT     the other way; which of the two, the first bytes of the file say
  *
- * A trace that ends where the heap has failed has the call that failed at its end. In an input are not: calls that failed,
- * that ask for figures, or that are of objects which the trace does not know; sizes above 32 KiB are those of the next
- * page at most; objects beyond what the model of the heap can hold are left out, and counted.
+ * Where the heap fails, the trace ends with the call that failed. An input has no calls that failed, that ask for
+ * figures, or that are of objects which the trace does not know. A size above 32 KiB is rounded up within its page.
+ * Objects that the model of the heap has no room for are left out, and their calls counted.
  *
  * Exit status: 0; 1: it cannot be converted, and a line says why; 2: wrong usage.
  *
@@ -404,7 +404,8 @@ static void make_script(const char *path) {
     }
     if (script.left_out > 0) {
         (void)fprintf(
-            stderr, "fuzz_convert: %zu calls are left out: the model has room for %d objects and %zu bytes\n",
+            stderr,
+            "fuzz_convert: calls that are left out: %zu (the model has room for %d objects and %zu bytes)\n",
             script.left_out, MODEL_OBJECTS - 1, LIVE_MOST);
     }
 }

@@ -6,6 +6,7 @@
     bench/run.py --only malloc/random       the workloads whose name matches, all allocators
     bench/run.py --only cliff/              where some allocator is slow or large by orders of magnitude
     bench/run.py --only wave/               memory that is freed and asked for again at once
+    bench/run.py --only trace/              recorded programs, whose calls are made again
     bench/run.py --only program/cc1 --alloc cutback,mimalloc --rounds 3
     bench/run.py mine=/path/libmine.so      one more allocator
     bench/run.py --cost FILE                the costs that tools/cost --json FILE counted, in the report as well

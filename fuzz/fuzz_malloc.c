@@ -15,7 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MOST_STEPS = 400, CHECK_EACH = 16 };
+enum { CHECK_EACH = 16 };
 
 static void demand(const char *fault, size_t step) {
     if (fault != NULL) {
@@ -27,7 +27,7 @@ static void demand(const char *fault, size_t step) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct model model;
     size_t steps = size / MODEL_STEP;
-    steps = steps < MOST_STEPS ? steps : MOST_STEPS;
+    steps = steps < MODEL_STEPS ? steps : MODEL_STEPS;
     model_start(&model);
     model.inject = true;
     model.stand_in = true;

@@ -28,6 +28,7 @@ enum {
     MODEL_OBJECTS = 512,
     MODEL_HELPERS = 8,
     MODEL_STEP = 8,     /* bytes of a script per step */
+    MODEL_STEPS = 4096, /* of an input of the fuzzer at most */
     MODEL_BULK = 256,   /* objects that one step may allocate at most */
     MODEL_EDGE = 96,    /* so many bytes at either end of an object are written and checked, */
     MODEL_STRIDE = 2039 /* and between them one in so many */
@@ -69,6 +70,7 @@ struct model_helper {
     struct model *model;
     pthread_t thread; /* only while `helping` */
     bool helping;
+    unsigned starts;        /* how often it has begun */
     struct model_call *job; /* guarded by the model's lock, as is `quit`; NULL: nothing to do */
     bool quit;
     pthread_cond_t changed; /* job or quit */
@@ -86,6 +88,9 @@ struct model {
     unsigned order[MODEL_BULK], ordered; /* the objects made last, newest at the end, for LIFO frees */
     unsigned short_for;                  /* so many more steps memory is short: see model_arm */
     uint32_t luck;                       /* which calls of the system are refused meanwhile */
+    /* Unless NULL: told of each call of the heap, before and when it is made; helper: NULL, or who makes it. */
+    void (*note)(const struct model *model, const struct model_call *call, const struct model_helper *helper,
+                 bool made);
 
     pthread_mutex_t lock;
     struct model_helper helper[MODEL_HELPERS];
@@ -226,6 +231,7 @@ static inline void model_ask_helper(struct model *model, struct model_helper *he
 
 static inline void model_start_helper(struct model *model, struct model_helper *helper) {
     helper->helping = pthread_create(&helper->thread, NULL, model_help, helper) == 0;
+    helper->starts += helper->helping;
     if (helper->helping && model->stand_in) {
         struct model_call begin = {.what = MODEL_CHECK};
         model_ask_helper(model, helper, &begin);
@@ -239,12 +245,21 @@ static inline const char *model_call(struct model *model, struct model_call *cal
     if (helper != NULL && !helper->helping) {
         model_start_helper(model, helper);
     }
-    if (helper == NULL || !helper->helping) {
+    if (helper != NULL && !helper->helping) {
+        helper = NULL;
+    }
+    if (model->note != NULL) {
+        model->note(model, call, helper, false);
+    }
+    if (helper == NULL) {
         model_make_checked_call(model, call);
     } else if (model->stand_in) {
         model_stand_in(model, helper, call);
     } else {
         model_ask_helper(model, helper, call);
+    }
+    if (model->note != NULL) {
+        model->note(model, call, helper, true);
     }
     return call->fault;
 }

@@ -6,7 +6,6 @@
 #include "arguments.h"
 
 #include "environment.h"
-#include "record.h"
 #include "say.h"
 
 #include "heap/options.h"
@@ -72,7 +71,26 @@ _Noreturn static void answer(enum identifier which) {
     } else {
         puts("cutback-run " CB_VERSION);
     }
-    exit(fflush(stdout) == 0 && ferror(stdout) == 0 ? 0 : CB_STATUS_OURS);
+    exit(cb_finish(0));
+}
+
+/* Tells what is wrong with the value of --option. */
+_Noreturn static void refuse_option(const char *text) {
+    size_t length = strcspn(text, "=");
+    bool known = false;
+#define IS_NAME(name, ...) known |= length == sizeof #name - 1 && strncmp(text, #name, length) == 0;
+    CB_OPTIONS(IS_NAME, IS_NAME, IS_NAME, IS_NAME, IS_NAME)
+#undef IS_NAME
+    if (length == 0 || text[length] == '\0') {
+        cb_die(CB_STATUS_USAGE, "--option wants NAME=VALUE, not %s", text);
+    } else if (!known) {
+        cb_die(CB_STATUS_USAGE, "cutback has no option %.*s (cutback-run --help lists them)", (int)length,
+               text);
+    } else if (strchr(text, ',') != NULL) {
+        cb_die(CB_STATUS_USAGE, "an --option for each, and no comma in it: %s", text);
+    }
+    cb_die(CB_STATUS_USAGE, "%.*s has no such value: %s (man 7 cutback says which)", (int)length, text,
+           text + length + 1);
 }
 
 static unsigned read_rounds(const char *text) {
@@ -157,8 +175,7 @@ static void read_one(struct cb_arguments *arguments, int which, const char *valu
         break;
     case ARGUMENT_OPTION:
         if (!cb_environment_option(value)) {
-            cb_die(CB_STATUS_USAGE,
-                   "cutback has no such option, or not this value for it: %s (see man cutback-run)", value);
+            refuse_option(value);
         }
         break;
     case ARGUMENT_STATS:
@@ -178,9 +195,13 @@ static void read_one(struct cb_arguments *arguments, int which, const char *valu
 /* The words that getopt_long refuses are told in its place: it would tell them under argv[0]. */
 _Noreturn static void refuse(int how, char **words) {
     const char *word = optopt > 0 && optopt < FIRST ? cb_text("-%c", optopt) : words[optind - 1];
+    if (how == '?' && optopt > FIRST) {
+        cb_die(CB_STATUS_USAGE, "%.*s takes no value (see cutback-run --help)", (int)strcspn(word, "="),
+               word);
+    }
     cb_die(CB_STATUS_USAGE,
            how == ':' ? "%s wants a value (see cutback-run --help)"
-                      : "there is no option %s, or it takes no value (see cutback-run --help)",
+                      : "there is no option %s (see cutback-run --help)",
            word);
 }
 
@@ -237,9 +258,6 @@ struct cb_arguments cb_arguments_read(int count, char **words) {
     }
     if (arguments.stats_file != NULL) {
         set_stats_file(arguments.stats_file);
-    }
-    if (arguments.record != NULL) {
-        cb_record_prepare(arguments.record);
     }
     return arguments;
 }

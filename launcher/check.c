@@ -169,11 +169,48 @@ static struct symbols read_symbols(const struct cb_elf *elf) {
     return symbols;
 }
 
+/* Its own calls stay within it, whoever comes before it. */
+static bool is_symbolic(const struct cb_elf *elf) {
+    return cb_elf_dynamic_flag(elf, DT_SYMBOLIC, 0) || cb_elf_dynamic_flag(elf, DT_FLAGS, DF_SYMBOLIC);
+}
+
+/* A library with a malloc, under the usual name or another, or that asks one by name. */
+static void check_malloc_of_library(struct cb_findings *findings, const struct cb_needed *needed,
+                                    const struct symbols *symbols) {
+    char *which = cb_text("%s, %s%s%s", needed->name, needed->path, needed->by != NULL ? ", needed by " : "",
+                          needed->by != NULL ? needed->by : "");
+    if (symbols->defines_malloc && is_symbolic(&needed->elf)) {
+        cb_findings_remark(
+            findings,
+            "a library has a malloc of its own and is bound to it (%s): what it allocates, the "
+            "program cannot free: link that library without -Bsymbolic",
+            which);
+    } else if (symbols->defines_malloc) {
+        cb_findings_remark(
+            findings, "it is linked with another malloc (%s): cutback comes before it, and it is left unused",
+            which);
+    } else if (symbols->defines != NULL) {
+        cb_findings_remark(
+            findings,
+            "a library has %s built in, under names of its own such as %s (%s): what asks that for "
+            "memory does not run on cutback; build it with the system's malloc",
+            symbols->defines_owner, symbols->defines, which);
+    } else if (symbols->calls_owner != NULL) {
+        cb_findings_remark(
+            findings,
+            "a library asks %s by name for memory, by %s (%s), which free would not know: build it "
+            "with the system's malloc",
+            symbols->calls_owner, symbols->calls, which);
+    }
+    free(which);
+}
+
 /* A library other than libc: a sanitizer, a malloc, cutback itself, or of no interest. */
 static void check_library(const struct cb_needed *needed, void *context) {
     struct cb_findings *findings = context;
     if (needed->path == NULL) {
-        cb_findings_against(findings, "the library %s, which it needs, is not found: see ldd", needed->name);
+        cb_findings_against(findings, "the library %s, which %s needs, is not found: see ldd", needed->name,
+                            needed->by != NULL ? needed->by : "it");
         return;
     }
     if (strncmp(needed->name, "libc.so.", 8) == 0 || strncmp(needed->name, "ld-linux", 8) == 0) {
@@ -190,12 +227,8 @@ static void check_library(const struct cb_needed *needed, void *context) {
         cb_findings_against(findings,
                             "%s has a malloc of its own (%s), and must have it: build the program without it",
                             symbols.sanitizer, needed->name);
-    } else if (symbols.defines_malloc) {
-        cb_findings_remark(
-            findings,
-            "it is linked with another malloc (%s, %s): cutback comes before it, and it is left "
-            "unused",
-            needed->name, needed->path);
+    } else {
+        check_malloc_of_library(findings, needed, &symbols);
     }
 }
 
@@ -408,13 +441,31 @@ void cb_check_print(const struct cb_findings *findings, const char *name, const 
     }
 }
 
-void cb_check_refuse(const char *name, const char *path, const char *library) {
+/* The first that speaks against the program; NULL: nothing does. */
+static const char *reason_against(const char *path, const char *library) {
     struct cb_findings findings = {.count = 0};
     cb_check_program(&findings, path);
-    cb_check_surroundings(&findings, library);
+    if (library != NULL) {
+        cb_check_surroundings(&findings, library);
+    }
     for (size_t i = 0; i < findings.count; i++) {
         if (findings.items[i].against) {
-            cb_die(CB_STATUS_FAILS, "%s will not work on cutback: %s", name, findings.items[i].text);
+            return findings.items[i].text;
         }
+    }
+    return NULL;
+}
+
+void cb_check_refuse(const char *name, const char *path, const char *library) {
+    const char *reason = reason_against(path, library);
+    if (reason != NULL) {
+        cb_die(CB_STATUS_FAILS, "%s will not work on cutback: %s", name, reason);
+    }
+}
+
+void cb_check_warn(const char *name, const char *path) {
+    const char *reason = reason_against(path, NULL);
+    if (reason != NULL) {
+        cb_say("%s runs without cutback, and tells nothing of itself: %s", name, reason);
     }
 }

@@ -39,8 +39,14 @@ void cb_check_surroundings(struct cb_findings *findings, const char *library);
 int cb_check_trial(void);
 #define CB_TRIAL_ARGUMENT "--trial-of-the-library"
 
-/* Where a program of this name cannot work on cutback, says why, and ends the launcher. */
+/*
+ * Where a program of this name cannot work on cutback, says why, and ends the launcher. The surroundings are looked at
+ * unless the library is NULL.
+ */
 void cb_check_refuse(const char *name, const char *path, const char *library);
+
+/* Where it cannot, for what the executable says, tells why, and goes on. */
+void cb_check_warn(const char *name, const char *path);
 
 /* Prints what was found of a program of this name. */
 void cb_check_print(const struct cb_findings *findings, const char *name, const char *path);

@@ -18,7 +18,7 @@ _cutback_run() {
             ((i++))
             break
             ;;
-        -n) ((i++)) ;;
+        -n | =) ((i++)) ;; # bash takes --stats=json for three words
         --*) grep -qE -e "^${COMP_WORDS[i]} [A-Z]" <<<"$options" && ((i++)) ;;
         *) break ;;
         esac
@@ -31,9 +31,12 @@ _cutback_run() {
         fi
         return
     fi
+    if [ "${COMP_WORDS[COMP_CWORD]}" = = ] || [ "${COMP_WORDS[COMP_CWORD - 1]}" = = ]; then
+        [[ " ${COMP_WORDS[*]:COMP_CWORD - 2:3}" != *' --stats ='* ]] || _cutback_run_reply -W 'text json' -- "${word#=}"
+        return
+    fi
     if ((i == COMP_CWORD)); then
         case $word in
-        --stats=*) _cutback_run_reply -W 'text json' -- "${word#--stats=}" ;;
         -*) _cutback_run_reply -W "${options// [A-Z]/}" -- "$word" ;;
         *) _cutback_run_reply -c -- "$word" ;;
         esac

@@ -241,6 +241,16 @@ const char *cb_elf_dynamic_string(const struct cb_elf *elf, int64_t tag, size_t 
     return NULL;
 }
 
+bool cb_elf_dynamic_flag(const struct cb_elf *elf, int64_t tag, uint64_t bits) {
+    ElfW(Dyn) entry;
+    for (uint64_t i = 0; dynamic_entry(elf, i, &entry); i++) {
+        if (entry.d_tag == tag && (bits == 0 || (entry.d_un.d_val & bits) != 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool find_section(const struct cb_elf *elf, uint32_t type, ElfW(Shdr) * to) {
     for (uint64_t i = 0; section(elf, i, to); i++) {
         if (to->sh_type == type) {

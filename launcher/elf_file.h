@@ -60,6 +60,9 @@ void cb_elf_close(struct cb_elf *elf);
  */
 const char *cb_elf_dynamic_string(const struct cb_elf *elf, int64_t tag, size_t n);
 
+/* Whether the dynamic section has an entry of this tag with one of these bits, or at all where there are none. */
+bool cb_elf_dynamic_flag(const struct cb_elf *elf, int64_t tag, uint64_t bits);
+
 enum cb_elf_table { CB_ELF_DYNAMIC_SYMBOLS, CB_ELF_ALL_SYMBOLS };
 
 /*

@@ -1,95 +1,36 @@
 /*
  * libraries.c: the search. See libraries.h.
  *
- * Layer: launcher, above elf_file. Threads: one.
+ * Layer: launcher, above cache and elf_file. Threads: one.
  */
 #include "libraries.h"
 
+#include "cache.h"
 #include "say.h"
 
+#include <dlfcn.h>
 #include <elf.h>
-#include <glob.h>
-#include <stdio.h>
+#include <gnu/libc-version.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define INCLUDES 8        /* how deep files of ld.so.conf include each other */
 #define NEEDED_MOST 1024u /* libraries that one program may need */
+#define NOBODY SIZE_MAX
 
-struct list {
-    char **items;
+/* The program, and then each library that is needed, in the order in which ld.so comes to them. */
+struct object {
+    char *name;           /* as it is asked for */
+    char *path;           /* NULL: not found */
+    char *soname, *rpath; /* NULL: none, or the path is NULL */
+    size_t by;            /* index of the first that needs it; of the program NOBODY */
+};
+
+struct walk {
+    struct object *objects;
     size_t count;
 };
 
-static void add(struct list *list, char *item) {
-    char **items = reallocarray(list->items, list->count + 1, sizeof *items);
-    if (items == NULL) {
-        cb_die(CB_STATUS_OURS, "out of memory");
-    }
-    items[list->count++] = item;
-    list->items = items;
-}
-
-static bool has(const struct list *list, const char *item) {
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->items[i], item) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* ---- The system's folders ---- */
-
-static void read_configuration(struct list *folders, const char *path, unsigned depth);
-
-static void include(struct list *folders, const char *pattern, unsigned depth) {
-    glob_t found;
-    char *whole = pattern[0] == '/' ? cb_text("%s", pattern) : cb_text("/etc/%s", pattern);
-    if (glob(whole, 0, NULL, &found) == 0) {
-        for (size_t i = 0; i < found.gl_pathc; i++) {
-            read_configuration(folders, found.gl_pathv[i], depth + 1);
-        }
-        globfree(&found);
-    }
-    free(whole);
-}
-
-static void read_configuration(struct list *folders, const char *path, unsigned depth) {
-    FILE *file = depth < INCLUDES ? fopen(path, "re") : NULL;
-    char *line = NULL;
-    size_t room = 0;
-    while (file != NULL && getline(&line, &room, file) >= 0) {
-        line[strcspn(line, "#\n")] = '\0';
-        char *rest = line, *word = strtok_r(line, " \t", &rest);
-        if (word != NULL && strcmp(word, "include") == 0) {
-            while ((word = strtok_r(NULL, " \t", &rest)) != NULL) {
-                include(folders, word, depth);
-            }
-        } else if (word != NULL && word[0] == '/') {
-            add(folders, cb_text("%s", word));
-        }
-    }
-    free(line);
-    if (file != NULL) {
-        fclose(file);
-    }
-}
-
-static const struct list *system_folders(void) {
-    static struct list folders;
-    static const char *const usual[] = {"/lib64",   "/usr/lib64",     "/lib",
-                                        "/usr/lib", "/usr/local/lib", "/usr/local/lib64"};
-    if (folders.count == 0) {
-        read_configuration(&folders, "/etc/ld.so.conf", 0);
-        for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
-            add(&folders, cb_text("%s", usual[i]));
-        }
-    }
-    return &folders;
-}
-
-/* ---- One library ---- */
+/* ---- One file ---- */
 
 static char *try_path(char *path) {
     struct cb_elf elf;
@@ -104,31 +45,100 @@ static char *try_path(char *path) {
     return NULL;
 }
 
-char *cb_libraries_find(const char *name) {
-    const struct list *folders = system_folders();
+/* ---- The system's folders ---- */
+
+/* The folder of the C library, as ld.so has it for $LIB: lib/x86_64-linux-gnu, or lib64. */
+static const char *library_folder(void) {
+    static char *folder;
+    Dl_info info;
+    if (folder == NULL) {
+        bool known = dladdr((void *)gnu_get_libc_version, &info) != 0 && info.dli_fname != NULL;
+        const char *path = known ? info.dli_fname : "", *slash = strrchr(path, '/');
+        path += strncmp(path, "/usr/", 5) == 0 ? 5 : path[0] == '/';
+        folder = slash > path ? cb_text("%.*s", (int)(slash - path), path) : cb_text("lib");
+    }
+    return folder;
+}
+
+static char *find_in_cache(const char *name) {
+    static struct cb_elf file; /* it is none; mapped once */
+    static bool opened;
+    if (!opened) {
+        opened = true;
+        cb_elf_open(&file, "/etc/ld.so.cache");
+    }
     char *path = NULL;
-    for (size_t i = 0; i < folders->count && path == NULL; i++) {
-        path = try_path(cb_text("%s/%s", folders->items[i], name));
+    const char *listed;
+    for (size_t n = 0; path == NULL && (listed = cb_cache_find(file.bytes, file.size, name, n)) != NULL;
+         n++) {
+        path = try_path(cb_text("%s", listed));
     }
     return path;
 }
 
-/* One folder of a path list, with $ORIGIN put in; empty stands for the current one. */
-static char *expand(const char *folder, size_t length, const char *origin) {
-    static const char *const names[] = {"$ORIGIN", "${ORIGIN}"};
-    for (size_t i = 0; i < 2; i++) {
-        size_t skip = strlen(names[i]);
-        if (length >= skip && strncmp(folder, names[i], skip) == 0) {
-            const char *slash = strrchr(origin, '/');
-            return cb_text("%.*s%.*s", slash != NULL ? (int)(slash - origin) : 1,
-                           slash != NULL ? origin : ".", (int)(length - skip), folder + skip);
-        }
+/* Where ld.so looks last, for every program. */
+static char *find_in_system(const char *name) {
+    static const char *const folders[] = {"/lib64", "/usr/lib64", "/lib", "/usr/lib"};
+    char *path = find_in_cache(name);
+    for (int i = 0; i < 2 && path == NULL; i++) {
+        path = try_path(cb_text("%s/%s/%s", i == 0 ? "" : "/usr", library_folder(), name));
     }
-    return length == 0 ? cb_text(".") : cb_text("%.*s", (int)length, folder);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders && path == NULL; i++) {
+        path = try_path(cb_text("%s/%s", folders[i], name));
+    }
+    return path;
 }
 
-static char *find_in_list(const char *name, const char *folders, const char *separators, const char *origin) {
-    char *path = NULL;
+char *cb_libraries_find(const char *name) {
+    char *path = find_in_system(name);
+    return path != NULL ? path : try_path(cb_text("/usr/local/lib/%s", name));
+}
+
+/* ---- Lists of folders ---- */
+
+/* Appends so many bytes. */
+static char *extended(char *text, const char *more, size_t length) {
+    char *longer = cb_text("%s%.*s", text, (int)length, more);
+    free(text);
+    return longer;
+}
+
+/* The value of $NAME or ${NAME} at `at`, and how many bytes that takes; NULL: it is no name of ld.so's. */
+static const char *value_of(const char *at, size_t left, const char *origin, size_t *length) {
+    const struct { const char *name, *value; } names[] = {{"ORIGIN", origin}, {"LIB", library_folder()}};
+    bool braces = left > 1 && at[1] == '{';
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t size = strlen(names[i].name), start = braces ? 2 : 1;
+        if (left >= start + size + braces && strncmp(at + start, names[i].name, size) == 0 &&
+            (!braces || at[start + size] == '}')) {
+            *length = start + size + braces;
+            return names[i].value;
+        }
+    }
+    return NULL;
+}
+
+/* One folder of a list, or the path of a library, with these names put in; empty stands for the current folder. */
+static char *expand(const char *folder, size_t length, const char *origin) {
+    char *text = cb_text("%s", length == 0 ? "." : "");
+    for (size_t at = 0; at < length;) {
+        size_t taken = 1;
+        const char *value = folder[at] == '$' ? value_of(folder + at, length - at, origin, &taken) : NULL;
+        text = value != NULL ? extended(text, value, strlen(value)) : extended(text, folder + at, 1);
+        at += taken;
+    }
+    return text;
+}
+
+/* The folder of a file. */
+static char *folder_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? cb_text(".") : cb_text("%.*s", slash > path ? (int)(slash - path) : 1, path);
+}
+
+static char *find_in_list(const char *name, const char *folders, const char *separators,
+                          const char *by_path) {
+    char *path = NULL, *origin = folder_of(by_path);
     for (const char *at = folders; at != NULL && path == NULL;) {
         size_t length = strcspn(at, separators);
         char *folder = expand(at, length, origin);
@@ -136,78 +146,115 @@ static char *find_in_list(const char *name, const char *folders, const char *sep
         free(folder);
         at = at[length] != '\0' ? at + length + 1 : NULL;
     }
+    free(origin);
     return path;
 }
 
-/* Who asks: the folders that are its own are looked at, and before them those of the program. */
-static char *find_for(const char *name, const struct cb_elf *by, const char *by_path,
-                      const struct cb_elf *program, const char *program_path) {
-    if (strchr(name, '/') != NULL) {
-        return try_path(expand(name, strlen(name), by_path));
-    }
-    const char *own = cb_elf_dynamic_string(by, DT_RUNPATH, 0);
+/* ---- One library ---- */
+
+/* By the DT_RPATH of who asks, of who has asked for that, and so on up to the program. */
+static char *find_by_rpath(const struct walk *walk, const char *name, size_t by) {
     char *path = NULL;
-    if (own == NULL) {
-        path = find_in_list(name, cb_elf_dynamic_string(by, DT_RPATH, 0), ":", by_path);
-        if (path == NULL) {
-            path = find_in_list(name, cb_elf_dynamic_string(program, DT_RPATH, 0), ":", program_path);
-        }
+    for (size_t i = by; i != NOBODY && path == NULL; i = walk->objects[i].by) {
+        path = find_in_list(name, walk->objects[i].rpath, ":", walk->objects[i].path);
+    }
+    return path;
+}
+
+static char *find_for(const struct walk *walk, const char *name, const struct cb_elf *elf, size_t by) {
+    const char *by_path = walk->objects[by].path, *asked = getenv("LD_LIBRARY_PATH");
+    const char *runpath = cb_elf_dynamic_string(elf, DT_RUNPATH, 0);
+    if (strchr(name, '/') != NULL) {
+        char *origin = folder_of(by_path), *path = try_path(expand(name, strlen(name), origin));
+        free(origin);
+        return path;
+    }
+    char *path = runpath == NULL ? find_by_rpath(walk, name, by) : NULL;
+    if (path == NULL && asked != NULL && asked[0] != '\0') {
+        path = find_in_list(name, asked, ":;", walk->objects[0].path);
     }
     if (path == NULL) {
-        const char *asked = getenv("LD_LIBRARY_PATH");
-        path = asked != NULL && asked[0] != '\0' ? find_in_list(name, asked, ":;", by_path) : NULL;
+        path = find_in_list(name, runpath, ":", by_path);
     }
-    if (path == NULL) {
-        path = find_in_list(name, own, ":", by_path);
-    }
-    return path != NULL ? path : cb_libraries_find(name);
+    return path != NULL ? path : find_in_system(name);
 }
 
 /* ---- All that a program needs ---- */
 
-struct walk {
-    struct list names, paths; /* of equal length; a path may be NULL */
-    const struct cb_elf *program;
-    const char *program_path;
-};
+static char *kept_string(const struct cb_elf *elf, int64_t tag) {
+    const char *text = cb_elf_dynamic_string(elf, tag, 0);
+    return text != NULL ? cb_text("%s", text) : NULL;
+}
 
-static void add_needed_by(struct walk *walk, const struct cb_elf *by, const char *by_path) {
+/* Takes over name and path. */
+static void add(struct walk *walk, char *name, char *path, size_t by) {
+    struct cb_elf elf;
+    struct object object = {.name = name, .path = path, .by = by};
+    struct object *objects = reallocarray(walk->objects, walk->count + 1, sizeof *objects);
+    if (objects == NULL) {
+        cb_die(CB_STATUS_OURS, "out of memory");
+    }
+    if (path != NULL && cb_elf_open(&elf, path)) {
+        bool has_runpath =
+            cb_elf_dynamic_string(&elf, DT_RUNPATH, 0) != NULL; /* then the other does not count */
+        object.soname = kept_string(&elf, DT_SONAME);
+        object.rpath = has_runpath ? NULL : kept_string(&elf, DT_RPATH);
+        cb_elf_close(&elf);
+    }
+    objects[walk->count++] = object;
+    walk->objects = objects;
+}
+
+/* A library is also known by the name that it gives itself, under whatever other it was found. */
+static bool is_known(const struct walk *walk, const char *name) {
+    for (size_t i = 1; i < walk->count; i++) {
+        const struct object *object = &walk->objects[i];
+        if (strcmp(object->name, name) == 0 ||
+            (object->soname != NULL && strcmp(object->soname, name) == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_needed_by(struct walk *walk, const struct cb_elf *elf, size_t by) {
     const char *name;
-    for (size_t n = 0; (name = cb_elf_dynamic_string(by, DT_NEEDED, n)) != NULL; n++) {
-        if (walk->names.count < NEEDED_MOST && !has(&walk->names, name)) {
-            add(&walk->paths, find_for(name, by, by_path, walk->program, walk->program_path));
-            add(&walk->names, cb_text("%s", name));
+    for (size_t n = 0; (name = cb_elf_dynamic_string(elf, DT_NEEDED, n)) != NULL; n++) {
+        if (walk->count <= NEEDED_MOST && !is_known(walk, name)) {
+            add(walk, cb_text("%s", name), find_for(walk, name, elf, by), by);
         }
     }
 }
 
-static void release(struct list *list) {
-    for (size_t i = 0; i < list->count; i++) {
-        free(list->items[i]);
+static void release(struct walk *walk) {
+    for (size_t i = 0; i < walk->count; i++) {
+        free(walk->objects[i].name);
+        free(walk->objects[i].path);
+        free(walk->objects[i].soname);
+        free(walk->objects[i].rpath);
     }
-    free(list->items);
+    free(walk->objects);
 }
 
 void cb_libraries_each_needed(const char *program, void (*visit)(const struct cb_needed *, void *),
                               void *context) {
-    struct cb_elf elf;
-    if (!cb_elf_open(&elf, program)) {
-        return;
-    }
-    struct walk walk = {.program = &elf, .program_path = program};
-    add_needed_by(&walk, &elf, program);
-    for (size_t i = 0; i < walk.names.count; i++) {
-        struct cb_needed needed = {.name = walk.names.items[i], .path = walk.paths.items[i]};
-        if (needed.path != NULL && cb_elf_open(&needed.elf, needed.path)) {
-            add_needed_by(&walk, &needed.elf, needed.path);
-            visit(&needed, context);
-            cb_elf_close(&needed.elf);
-        } else {
-            needed.path = NULL;
+    struct walk walk = {.count = 0};
+    add(&walk, cb_text("%s", program), cb_text("%s", program), NOBODY);
+    for (size_t i = 0; i < walk.count; i++) {
+        struct object object = walk.objects[i]; /* the array may move */
+        struct cb_needed needed = {.name = object.name, .path = object.path};
+        needed.by = i > 0 && object.by > 0 ? walk.objects[object.by].name : NULL;
+        bool opened = needed.path != NULL && cb_elf_open(&needed.elf, needed.path);
+        if (opened) {
+            add_needed_by(&walk, &needed.elf, i);
+        }
+        if (i > 0) {
+            needed.path = opened ? needed.path : NULL;
             visit(&needed, context);
         }
+        if (opened) {
+            cb_elf_close(&needed.elf);
+        }
     }
-    release(&walk.names);
-    release(&walk.paths);
-    cb_elf_close(&elf);
+    release(&walk);
 }

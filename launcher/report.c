@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,13 +38,20 @@ static bool is_page(int file) {
 
 /* Where there is no such file, one is made and removed, so that the program does not run for nothing. */
 static void open_page(struct cb_report *report) {
-    bool was_there = access(report->out, F_OK) == 0;
-    report->file = open(report->out, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+    struct stat status;
+    bool was_there = stat(report->out, &status) == 0;
+    bool is_file = !was_there || S_ISREG(status.st_mode);
+    int how = is_file ? O_RDWR
+                      : O_WRONLY | O_NONBLOCK; /* of a pipe the only reader is another's, or there is none */
+    report->file = open(report->out, how | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
     if (report->file < 0 && was_there && errno == EACCES) {
         report->file = open(report->out, O_WRONLY | O_CLOEXEC | O_NOCTTY);
     }
     if (report->file < 0) {
         cb_die(CB_STATUS_OURS, "--report: %s cannot be written to: %s", report->out, strerror(errno));
+    }
+    if (!is_file) {
+        (void)fcntl(report->file, F_SETFL, 0);
     }
     if (!is_page(report->file)) {
         cb_die(CB_STATUS_OURS, "--report: %s is there, and is no page: it is not written over", report->out);
@@ -90,7 +98,8 @@ static int file_in_memory(const char *name) {
 
 static bool can_draw(const char *python, char *drawer) {
     int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
-    char *words[] = {"python3", drawer, "--can-draw", NULL};
+    char *words[] = {(char *)python, drawer, "--can-draw",
+                     NULL}; /* by its path, which says what packages it has */
     struct cb_outcome outcome = cb_child_run(python, words, (struct cb_streams){nowhere, nowhere, nowhere});
     close(nowhere);
     if (outcome.interrupted != 0) {
@@ -195,7 +204,7 @@ static char **words_for(const struct cb_report *report, const struct cb_outcome 
         given++;
     }
     char **words = cb_obtain((WORDS_BEFORE_PROGRAM + given + 1) * sizeof *words);
-    words[count++] = "python3";
+    words[count++] = report->python;
     words[count++] = report->drawer;
     words[count++] = "--replay";
     words[count++] = report->replay;
@@ -225,6 +234,7 @@ bool cb_report_make(struct cb_report *report, const struct cb_outcome *run, char
     struct cb_outcome outcome = cb_child_run(report->python, words, (struct cb_streams){nowhere, page, -1});
     free(words);
     bool good = cb_child_succeeded(&outcome);
+    signal(SIGPIPE, SIG_IGN); /* a pipe that nobody reads: told as any file that cannot be written to */
     if (outcome.interrupted != 0) {
         cb_report_close(report);
         cb_say("interrupted: there is no report");

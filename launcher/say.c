@@ -32,6 +32,14 @@ void cb_die(enum cb_status status, const char *format, ...) {
     exit((int)status);
 }
 
+int cb_finish(int status) {
+    if (fflush(stdout) == 0 && ferror(stdout) == 0) {
+        return status;
+    }
+    cb_say("standard output cannot be written to");
+    return CB_STATUS_OURS;
+}
+
 void *cb_obtain(size_t bytes) {
     void *memory = malloc(bytes);
     if (memory == NULL) {

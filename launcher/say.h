@@ -28,6 +28,9 @@ __attribute__((format(printf, 1, 2))) void cb_say(const char *format, ...);
 /* Says it, and ends the launcher with this status. */
 _Noreturn __attribute__((format(printf, 2, 3))) void cb_die(enum cb_status status, const char *format, ...);
 
+/* The status, unless what was printed did not get through: that is told, and is CB_STATUS_OURS. */
+int cb_finish(int status);
+
 /* malloc and printf into new memory; the launcher ends where there is none. The caller frees. */
 void *cb_obtain(size_t bytes);
 __attribute__((format(printf, 1, 2))) char *cb_text(const char *format, ...);

@@ -71,7 +71,7 @@ _Noreturn static void answer(int which) {
     } else {
         puts("cutback-replay " CB_VERSION);
     }
-    exit(fflush(stdout) == 0 && ferror(stdout) == 0 ? 0 : CB_STATUS_OURS);
+    exit(cb_finish(0));
 }
 
 static void read_format(const char *name, const char *value, bool *text, bool *json) {
@@ -149,9 +149,13 @@ static struct arguments read_arguments(int count, char **words) {
             const char *word = optopt > 0 && optopt < OPTION_DUMP && words[optind - 1][1] != '-'
                                    ? cb_text("-%c", optopt)
                                    : words[optind - 1];
+            if (which == '?' && optopt > OPTION_DUMP) {
+                cb_die(CB_STATUS_USAGE, "%.*s takes no value (see cutback-replay --help)",
+                       (int)strcspn(word, "="), word);
+            }
             cb_die(CB_STATUS_USAGE,
                    which == ':' ? "%s wants a value (see cutback-replay --help)"
-                                : "there is no option %s, or it takes no value (see cutback-replay --help)",
+                                : "there is no option %s (see cutback-replay --help)",
                    word);
         }
         read_one(&arguments, which, optarg);
@@ -181,11 +185,26 @@ static enum cb_check check_of(const char *word) {
 
 /* ---- Under another malloc ---- */
 
+_Noreturn static void refuse_malloc(const char *name, int error) {
+    char *known = cb_text("%s, %s", CB_MALLOC_GLIBC, CB_MALLOC_CUTBACK);
+    if (strchr(name, '/') != NULL) {
+        cb_die(CB_STATUS_MISSING, "%s: %s", name, strerror(error));
+    }
+    for (size_t i = 0; i < cb_malloc_others(); i++) {
+        if (strcmp(name, cb_malloc_other(i)) == 0) {
+            cb_die(CB_STATUS_MISSING, "no malloc of this name is installed: %s", name);
+        }
+        known = cb_text("%s, %s", known, cb_malloc_other(i));
+    }
+    cb_die(CB_STATUS_MISSING, "no malloc is known as %s, but %s, and LIBRARY.so by a path with a slash", name,
+           known);
+}
+
 /* Starts this program anew with that malloc preloaded, and without the option. */
 _Noreturn static void become_under(const struct arguments *arguments) {
     char *library = cb_malloc_find(arguments->malloc);
     if (library == NULL && strcmp(arguments->malloc, CB_MALLOC_GLIBC) != 0) {
-        cb_die(CB_STATUS_MISSING, "no malloc of this name is installed: %s", arguments->malloc);
+        refuse_malloc(arguments->malloc, errno);
     }
     if (library != NULL && !cb_environment_is_malloc(library)) {
         cb_die(CB_STATUS_MISSING, "%s is no library that defines malloc", library);
@@ -303,10 +322,7 @@ static int replay(const struct arguments *arguments) {
     } else {
         print_result(&plan, &result, reader.header->lost);
     }
-    if (fflush(stdout) != 0 || ferror(stdout) != 0) {
-        cb_die(CB_STATUS_OURS, "standard output cannot be written to");
-    }
-    return 0;
+    return cb_finish(0);
 }
 
 static int shrink(const struct arguments *arguments) {

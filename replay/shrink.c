@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -212,8 +213,34 @@ static bool shrink_all(struct shrinking *all) {
     return outcome != BROKEN;
 }
 
+/* Nothing is written over but another trace. */
+static bool may_write(const struct cb_shrink *shrink) {
+    struct stat from, to;
+    char start[CB_TRACE_MAGIC_BYTES] = "";
+    int file = open(shrink->out, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0 && errno == ENOENT) {
+        return true;
+    }
+    bool good = file >= 0 && read(file, start, sizeof start) == (ssize_t)sizeof start &&
+                memcmp(start, CB_TRACE_MAGIC, sizeof start) == 0;
+    bool same = good && fstat(file, &to) == 0 && stat(shrink->trace, &from) == 0 &&
+                from.st_dev == to.st_dev && from.st_ino == to.st_ino;
+    if (file >= 0) {
+        close(file);
+    }
+    if (!good) {
+        cb_complain("--shrink: %s is there, and is no trace: it is not written over", shrink->out);
+    } else if (same) {
+        cb_complain("--shrink: %s is the trace itself: name another file", shrink->out);
+    }
+    return good && !same;
+}
+
 int cb_shrink(const struct cb_shrink *shrink) {
     struct shrinking all = {.shrink = shrink};
+    if (!may_write(shrink)) {
+        return CB_UNREADABLE;
+    }
     if (snprintf(all.part, sizeof all.part, "%s.part", shrink->out) >= (int)sizeof all.part) {
         cb_complain("%s: the name is too long", shrink->out);
         return CB_UNREADABLE;

@@ -4,12 +4,14 @@
  * Layer: debug. Threads: any; takes no lock. The thread that makes an object, or has claimed it to free it, is the
  * only one to change its record; claims are by compare-and-swap. Each record becomes valid, or another, by one word.
  *
- * The table is the heap's addresses over again: 16 bytes for each line of 64. No two objects begin in the same line,
- * since at least two red zones lie between their addresses. What the heap does not use, and what large objects cover,
- * is never touched. A leaf holds the lines of 1 MiB; a node, 8192 leaves; both are mapped when they are needed.
+ * The table is the heap's addresses over again: 16 bytes for each line of 64, and 8 where no traces are kept. No two
+ * objects begin in the same line, since at least two red zones lie between their addresses. What the heap does not use,
+ * and what large objects cover, is never touched. A leaf holds the lines of 1 MiB; a node, 8192 leaves; both are mapped
+ * when they are needed.
  */
 #include "debug/types.h"
 
+#include "heap/options.h"
 #include "os/os.h"
 
 #define LINE ((uintptr_t)64)
@@ -26,12 +28,11 @@ _Static_assert(2 * CB_RED >= LINE, "two objects do not begin in one line");
 
 /*
  * The word of a record, from the lowest bit: state 2, shut 1, guarded 1, granule of the line 2, unused 2, binary
- * logarithm of the alignment 6, unused 2, size 48. 0: none.
+ * logarithm of the alignment 6, unused 2, size 48. 0: none. Release where it begins to be one, acquire by who reads it.
+ * The word behind it has the numbers of the traces, where the object was allocated in the lower half, and where it was
+ * freed in the upper; relaxed: they are for people.
  */
-struct entry {
-    _Atomic uint64_t word;             /* release where it begins to be one, acquire by who reads it */
-    _Atomic uint32_t allocated, freed; /* relaxed: numbers of traces, for people */
-};
+typedef _Atomic uint64_t atomic_word;
 
 enum { STATE = 3, SHUT = 4, GUARDED = 8 };
 #define GRANULE_SHIFT 4
@@ -39,8 +40,8 @@ enum { STATE = 3, SHUT = 4, GUARDED = 8 };
 #define SIZE_SHIFT 16
 
 struct leaf {
-    _Atomic uint64_t written; /* a bit for each part; relaxed: set before a record is there */
-    struct entry entry[LINES];
+    _Atomic uint64_t written;    /* a bit for each part; relaxed: set before a record is there */
+    atomic_word word[2 * LINES]; /* of line n at n << traced; the rest is never touched */
 };
 
 struct node {
@@ -48,6 +49,17 @@ struct node {
 };
 
 static struct node *_Atomic nodes[NODES]; /* as the leaves */
+
+/*
+ * 1: traces are kept, and a record is two words; 0: they are not, and it is one. Decided once, before the first leaf is
+ * there; relaxed: who finds a leaf sees it, by the release and acquire of the leaf.
+ */
+#define UNDECIDED 2u
+static _Atomic unsigned traced = UNDECIDED;
+
+static inline unsigned is_traced(void) {
+    return atomic_load_explicit(&traced, memory_order_relaxed);
+}
 
 /* ---- Finding ---- */
 
@@ -70,9 +82,13 @@ static bool is_of(uint64_t word, uintptr_t address) {
     return word != 0 && (word & granule_bits(LINE - 1)) == granule_bits(address) && address % CB_GRANULE == 0;
 }
 
-static struct entry *entry_at(uintptr_t address) {
+static atomic_word *entry_in(struct leaf *leaf, size_t line) {
+    return &leaf->word[line << is_traced()];
+}
+
+static atomic_word *entry_at(uintptr_t address) {
     struct leaf *leaf = leaf_at(address);
-    return leaf != NULL ? &leaf->entry[address / LINE % LINES] : NULL;
+    return leaf != NULL ? entry_in(leaf, address / LINE % LINES) : NULL;
 }
 
 /* The memory that was mapped for the place; NULL: none. Another thread may be faster. */
@@ -90,9 +106,12 @@ static void *map_once(void *_Atomic *place, size_t bytes) {
 }
 
 CB_NOINLINE static struct leaf *leaf_for(uintptr_t address) {
+    unsigned undecided = UNDECIDED;
     if (address >> ADDRESS_SHIFT != 0) {
         return NULL;
     }
+    atomic_compare_exchange_strong_explicit(&traced, &undecided, cb_options.traces, memory_order_relaxed,
+                                            memory_order_relaxed);
     struct node *_Atomic *in = &nodes[address >> NODE_SHIFT];
     struct node *node = atomic_load_explicit(in, memory_order_acquire);
     if (node == NULL) {
@@ -112,12 +131,13 @@ static uint64_t pack(const struct cb_record *record) {
            record->state;
 }
 
-static void unpack(const struct entry *entry, uint64_t word, uintptr_t address, struct cb_record *record) {
+static void unpack(const atomic_word *entry, uint64_t word, uintptr_t address, struct cb_record *record) {
+    uint64_t traces = is_traced() ? atomic_load_explicit(&entry[1], memory_order_relaxed) : 0;
     *record = (struct cb_record){
         .address = address,
         .size = word >> SIZE_SHIFT,
-        .allocated = atomic_load_explicit(&entry->allocated, memory_order_relaxed),
-        .freed = atomic_load_explicit(&entry->freed, memory_order_relaxed),
+        .allocated = (uint32_t)traces,
+        .freed = (uint32_t)(traces >> 32),
         .align_shift = word >> ALIGN_SHIFT & 0x3f,
         .state = word & STATE,
         .guarded = (word & GUARDED) != 0,
@@ -141,17 +161,18 @@ bool cb_table_insert(const struct cb_record *record) {
     if (CB_UNLIKELY((atomic_load_explicit(&leaf->written, memory_order_relaxed) & bit) == 0)) {
         atomic_fetch_or_explicit(&leaf->written, bit, memory_order_relaxed);
     }
-    struct entry *entry = &leaf->entry[line];
-    atomic_store_explicit(&entry->allocated, record->allocated, memory_order_relaxed);
-    atomic_store_explicit(&entry->freed, 0, memory_order_relaxed);
+    atomic_word *entry = entry_in(leaf, line);
+    if (is_traced()) {
+        atomic_store_explicit(&entry[1], record->allocated, memory_order_relaxed);
+    }
     /* release: publishes the traces to who finds the word */
-    atomic_store_explicit(&entry->word, pack(record), memory_order_release);
+    atomic_store_explicit(entry, pack(record), memory_order_release);
     return true;
 }
 
 bool cb_table_find(uintptr_t address, struct cb_record *record) {
-    struct entry *entry = entry_at(address);
-    uint64_t word = entry != NULL ? atomic_load_explicit(&entry->word, memory_order_acquire) : 0;
+    atomic_word *entry = entry_at(address);
+    uint64_t word = entry != NULL ? atomic_load_explicit(entry, memory_order_acquire) : 0;
     if (!is_of(word, address)) {
         return false;
     }
@@ -160,12 +181,11 @@ bool cb_table_find(uintptr_t address, struct cb_record *record) {
 }
 
 bool cb_table_claim(uintptr_t address, struct cb_record *record) {
-    struct entry *entry = entry_at(address);
-    uint64_t word = entry != NULL ? atomic_load_explicit(&entry->word, memory_order_acquire) : 0;
+    atomic_word *entry = entry_at(address);
+    uint64_t word = entry != NULL ? atomic_load_explicit(entry, memory_order_acquire) : 0;
     /* acquire: partner of the release in cb_table_insert */
     while (is_of(word, address) && (word & STATE) == CB_RECORD_LIVE &&
-           !atomic_compare_exchange_weak_explicit(&entry->word, &word,
-                                                  (word & ~(uint64_t)STATE) | CB_RECORD_FREEING,
+           !atomic_compare_exchange_weak_explicit(entry, &word, (word & ~(uint64_t)STATE) | CB_RECORD_FREEING,
                                                   memory_order_acquire, memory_order_acquire)) {
     }
     if (!is_of(word, address)) {
@@ -176,17 +196,21 @@ bool cb_table_claim(uintptr_t address, struct cb_record *record) {
 }
 
 void cb_table_set_freed(uintptr_t address, uint32_t trace) {
-    atomic_store_explicit(&entry_at(address)->freed, trace, memory_order_relaxed);
+    if (is_traced()) {
+        atomic_word *traces = entry_at(address) + 1; /* nobody else writes it */
+        uint64_t allocated = (uint32_t)atomic_load_explicit(traces, memory_order_relaxed);
+        atomic_store_explicit(traces, (uint64_t)trace << 32 | allocated, memory_order_relaxed);
+    }
 }
 
 void cb_table_set(const struct cb_record *record) {
     /* release: as cb_table_insert */
-    atomic_store_explicit(&entry_at(record->address)->word, pack(record), memory_order_release);
+    atomic_store_explicit(entry_at(record->address), pack(record), memory_order_release);
 }
 
 void cb_table_erase(uintptr_t address) {
     /* release: the last that its thread does with the record, before the memory is another object's */
-    atomic_store_explicit(&entry_at(address)->word, 0, memory_order_release);
+    atomic_store_explicit(entry_at(address), 0, memory_order_release);
 }
 
 void cb_table_prefetch(uintptr_t address) {
@@ -196,7 +220,7 @@ void cb_table_prefetch(uintptr_t address) {
 /* ---- All records ---- */
 
 /* The first address from this one on, in a leaf, of which there may be a record; the end of the leaf: none. */
-static bool next_in_leaf(const struct leaf *leaf, uintptr_t *at, struct cb_record *record) {
+static bool next_in_leaf(struct leaf *leaf, uintptr_t *at, struct cb_record *record) {
     uint64_t written = atomic_load_explicit(&leaf->written, memory_order_relaxed);
     size_t line = *at / LINE % LINES;
     while (line < LINES) {
@@ -204,8 +228,8 @@ static bool next_in_leaf(const struct leaf *leaf, uintptr_t *at, struct cb_recor
             line = (line / LINES_OF_PART + 1) * LINES_OF_PART;
             continue;
         }
-        const struct entry *entry = &leaf->entry[line++];
-        uint64_t word = atomic_load_explicit(&entry->word, memory_order_acquire);
+        const atomic_word *entry = entry_in(leaf, line++);
+        uint64_t word = atomic_load_explicit(entry, memory_order_acquire);
         if (word != 0) {
             uintptr_t start = (*at & ~(((uintptr_t)1 << LEAF_SHIFT) - 1)) + (line - 1) * LINE;
             *at = start + LINE;
@@ -223,7 +247,7 @@ static uintptr_t beyond(uintptr_t at, unsigned shift) {
 
 bool cb_table_next(uintptr_t *at, struct cb_record *record) {
     while (*at >> ADDRESS_SHIFT == 0) {
-        const struct leaf *leaf = leaf_at(*at);
+        struct leaf *leaf = leaf_at(*at);
         if (atomic_load_explicit(&nodes[*at >> NODE_SHIFT], memory_order_relaxed) == NULL) {
             *at = beyond(*at, NODE_SHIFT);
             continue;

@@ -22,6 +22,7 @@ FILES = """
     LIB/cmake/cutback/cutback-config.cmake LIB/cmake/cutback/cutback-config-version.cmake
     bin/cutback-run bin/cutback-replay share/man/man1/cutback-run.1 share/man/man1/cutback-replay.1
     share/man/man3/cutback.3 share/man/man7/cutback.7 share/bash-completion/completions/cutback-run
+    share/bash-completion/completions/cutback-replay
     libcutback_preload.so-gdb.py libcutback_preload_debug.so-gdb.py
 """.split()
 PIE = {"shared": (["-fPIE", "-pie"], ["-fno-pie", "-no-pie"]), "archive": (["-fPIE", "-pie"], ["-fno-pie", "-no-pie"]),

@@ -28,6 +28,7 @@ static inline size_t elf_exercise(const void *bytes, size_t size) {
         for (size_t n = 0; n < 64 && (text = cb_elf_dynamic_string(&elf, tags[i], n)) != NULL; n++) {
             sum += strlen(text);
         }
+        sum += cb_elf_dynamic_flag(&elf, tags[i], i);
     }
     cb_elf_symbols(&elf, CB_ELF_DYNAMIC_SYMBOLS, elf_exercise_symbol, &sum);
     cb_elf_symbols(&elf, CB_ELF_ALL_SYMBOLS, elf_exercise_symbol, &sum);

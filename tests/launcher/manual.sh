@@ -1,5 +1,5 @@
 #!/bin/bash
-# The manual page, --help and the completion of bash name the same options; the page is in order.
+# The manual page, --help and the completion of bash name the same options.
 # shellcheck source=tests/launcher/common.sh
 . "$(dirname "$0")/common.sh"
 page=${CUTBACK_MANUAL:?the manual page}
@@ -28,18 +28,6 @@ done
 # All lines of --help fit a terminal.
 [ "$("$run" --help | awk 'length > 80')" = '' ] || wrong "--help has long lines"
 
-if command -v man >/dev/null && man --version 2>/dev/null | grep -q '^man [0-9]'; then
-    MANWIDTH=80 man --warnings -l "$page" >out 2>err
-    tried="man --warnings"
-    quiet
-fi
-if command -v mandoc >/dev/null; then
-    # it may have no index of the pages that this one refers to, which is no fault of this one; nor are ours installed
-    mandoc -Tlint "$page" 2>&1 | grep -v -e 'mandoc\.db' -e 'not found: Xr cutback' >err
-    tried="mandoc -Tlint"
-    quiet
-fi
-
 # ---- Completion ----
 
 # complete_words WORD...: what is offered for the last of them.
@@ -61,7 +49,12 @@ complete_words -- mktem | grep -qx mktemp || wrong "a program is not completed a
 : >some-file
 [ "$(complete_words --json some)" = some-file ] || wrong "a file is not completed"
 [ "$(complete_words --stats --stats-file some)" = some-file ] || wrong "a file for statistics is not completed"
-[ "$(complete_words --stats=j)" = json ] || wrong "--stats=j is completed as: $(complete_words --stats=j)"
+# bash takes --stats=j for three words
+for words in '--stats = j' '--option purge=now --stats = j' '--option purge = now --stats = j'; do
+    # shellcheck disable=SC2086 # words
+    [ "$(complete_words $words)" = json ] || wrong "$words is completed as: $(complete_words $words)"
+done
+complete_words --stats = json mktem | grep -qx mktemp || wrong "a program is not completed after --stats=json"
 [ "$(complete_words cat some)" = some-file ] || wrong "an argument of the program is not completed"
 [ "$(complete_words cat --)" = '' ] || wrong "options are offered after the program: $(complete_words cat --)"
 

@@ -3,13 +3,11 @@
 
     options.py FOLDER-OF-SOURCES CUTBACK-RUN
 
-Names, their order, the values and the default of each, the signals; that the page is in order, if man and mandoc are there to say.
+Names, their order, the values and the default of each, the signals.
 The tables of README.md and doc/ are compared with the header by tests/readme/readme.py.
 """
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,13 +72,6 @@ def of_help():
     return re.search(r"^Options of cutback.*?:\n(.*?)\n\n", out, re.M | re.S)[1].split()
 
 
-def quiet(command, ignored="(?!)"):
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "MANWIDTH": "80", "LC_ALL": "C"})
-    said = done.stderr if command[0] == "man" else done.stdout + done.stderr
-    said = [line for line in said.splitlines() if not re.search(ignored, line)]
-    demand(not said, f"{' '.join(map(str, command))}: " + "\n".join(said))
-
-
 header, page = of_header(), of_page()
 demand(len(header) >= 10, f"only these options are in the header: {header}")
 for ours, what, others in ((header, "options.h", page), (page, "cutback.7", header)):
@@ -89,8 +80,4 @@ for ours, what, others in ((header, "options.h", page), (page, "cutback.7", head
 demand(header == page, "the order is not the same")
 signals()
 demand(of_help() == [name for name, _, _ in header], f"--help has {of_help()}")
-if shutil.which("man"):
-    quiet(["man", "--warnings", "-l", PAGE])
-if shutil.which("mandoc"):
-    quiet(["mandoc", "-Tlint", PAGE], r"mandoc\.db|not found: Xr cutback")
 sys.exit(1 if failures else 0)

@@ -65,10 +65,19 @@ told '"program":"true"'
 try 125 "$run" --stats --stats-file /no/such/folder/file true
 one_line
 told '/no/such/folder/file cannot be written to'
-for option in stat=1 stats=maybe stats =1 '' reserve=1X purge=now,stats=1; do
+while IFS=: read -r option text; do
     try 2 "$run" --option "$option" true
     one_line
-done
+    told "$text"
+done <<'END'
+stat=1:cutback has no option stat
+stats=maybe:stats has no such value: maybe
+stats:--option wants NAME=VALUE, not stats
+=1:--option wants NAME=VALUE
+:--option wants NAME=VALUE
+reserve=1X:reserve has no such value: 1X
+purge=now,stats=1:an --option for each
+END
 
 echo "--help and --version"
 try 0 "$run" --help
@@ -76,12 +85,31 @@ said 'usage: cutback-run [OPTIONS] [--] PROGRAM [ARGS...]'
 quiet
 try 0 "$run" --version
 grep -qxE 'cutback-run [0-9]+\.[0-9]+\.[0-9]+' out || wrong "version: $(cat out)"
-try 125 sh -c '"$1" --help >/dev/full' sh "$run"
+for stream in '>/dev/full' '>&-'; do
+    try 125 sh -c '"$1" --help '"$stream" sh "$run"
+    one_line
+    try 125 sh -c '"$1" --check true '"$stream" sh "$run"
+    one_line
+done
+try 0 sh -c '"$1" sh -c "for i in 0 1 2 3; do test -e /proc/\$\$/fd/\$i && echo \$i; done; :" <&- 2>&-' sh "$run"
+[ "$(tr -d '\n' <out)" = 1 ] || wrong "of closed streams these are open in the program: $(tr '\n' ' ' <out)"
 
 echo "wrong usage"
 try 2 "$run"
 one_line
 told 'which program?'
+try 2 "$run" --nonsense true
+told 'there is no option --nonsense'
+try 2 "$run" --check=1 true
+told '--check takes no value'
+try 2 "$run" --report
+told '--report wants a value'
+try 127 "$run" --stats json true
+one_line
+told 'json: not found in PATH (--stats=json?)'
+try 127 "$run" --compare 3 true
+one_line
+told '3: not found in PATH (-n 3?)'
 for words in --nonsense -x --check=1 --rounds '--rounds 0 --compare true' '--rounds 1001 --compare true' '-n 3x --compare true' \
     '-n -1 --compare true' '-n 3 true' '--json x true' '--prepare x true' '--check --compare true' --option --check \
     '--stats=xml true' '--stats= true' '--stats-file x true' '--stats --stats-file' '--stats --stats-file a,b true' \
@@ -115,6 +143,17 @@ told 'interpreter'
 printf '\177ELF and then nonsense' >broken && chmod +x broken
 try 126 "$run" ./broken
 one_line
+
+echo "programs that cutback cannot be in"
+if echo 'int main(void) { return 0; }' | ${CC:-gcc} -x c - -static -o static 2>/dev/null; then
+    try 0 "$run" ./static
+    quiet
+    try 0 "$run" --stats ./static
+    one_line
+    told 'runs without cutback, and tells nothing of itself: it is linked statically'
+    try 0 "$run" --stats --only static ./static
+    quiet
+fi
 
 echo "folders that ld.so does not take, and none"
 mkdir -p 'a folder/launcher' 'a folder/preload' elsewhere

@@ -74,7 +74,24 @@ if [ -e /dev/full ]; then
     try 125 "$quick" --report /dev/full "$workload" single
     told '/dev/full cannot be written to'
 fi
+# a pipe that nobody reads, before or after the program has ended
+try 125 bash -c '"$0" --report /dev/stdout "$1" single 2>err | :; exit ${PIPESTATUS[0]}' "$quick" "$workload"
 left_nothing
+
+if [ -x /usr/bin/python3 ]; then
+    echo "the system's python draws where the first of PATH has no matplotlib"
+    tree system <<'END'
+import sys
+if sys.prefix != "/usr":
+    sys.exit(1)
+if sys.argv[1] != "--can-draw":
+    print("<!DOCTYPE html>")
+END
+    mkdir -p venv/bin && ln -s /usr/bin/python3 venv/bin/ && echo 'home = /usr/bin' >venv/pyvenv.cfg
+    try 0 env PATH="$PWD/venv/bin:$PATH" system/launcher/cutback-run --report page.html "$workload" single
+    told 'the report is in page.html'
+    rm -f page.html
+fi
 
 echo "programs that cannot be recorded, and wrong usage"
 try 127 "$quick" --report page.html no-such-program

@@ -22,17 +22,7 @@
 
 /* ---- in the started program ---- */
 
-static char database[64];
-
-/* Opens a file of the program's own, which gets the lowest free descriptor. */
-static int open_database(void) {
-    snprintf(database, sizeof database, "/tmp/cutback-reports-%d.db", (int)getpid());
-    int file = open(database, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    CHECK(file >= 0 && write(file, CONTENT, sizeof CONTENT - 1) == sizeof CONTENT - 1);
-    return file;
-}
-
-/* A regular file, deleted at once. */
+/* A regular file, which gets the lowest free descriptor; deleted at once, however the process ends. */
 static int open_file(void) {
     char path[] = "/tmp/cutback-reports-XXXXXX";
     int file = mkostemp(path, O_CLOEXEC);
@@ -40,11 +30,17 @@ static int open_file(void) {
     return file;
 }
 
+/* A file of the program's own. */
+static int open_database(void) {
+    int file = open_file();
+    CHECK(write(file, CONTENT, sizeof CONTENT - 1) == sizeof CONTENT - 1);
+    return file;
+}
+
 /* Ends the process, with a status of its own when something was written into the file. */
 static _Noreturn void end_if_untouched(int file) {
     char text[200] = {0};
     ssize_t length = pread(file, text, sizeof text - 1, 0);
-    unlink(database);
     _exit(length == sizeof CONTENT - 1 && memcmp(text, CONTENT, sizeof CONTENT - 1) == 0 ? 0 : 7);
 }
 
@@ -133,7 +129,6 @@ static void inode_reused(void) {
     int file = open_database();
     CHECK(file == STDERR_FILENO && fstat(file, &new) == 0);
     if (new.st_ino != old.st_ino || new.st_dev != old.st_dev) {
-        unlink(database);
         _exit(9);
     }
     free_twice();

@@ -118,6 +118,16 @@ one_line
 [ "$(cat text)" = text ] || wrong "a file that is no trace was written over"
 try 125 "$run" --record nowhere/x "$workload" single
 one_line
+cp again.trace kept.trace
+try 127 "$run" --record kept.trace ./no-such-program
+one_line
+cmp -s again.trace kept.trace || wrong "an older trace is gone, though nothing was recorded"
+if echo 'int main(void) { return 0; }' | ${CC:-gcc} -x c - -static -o static 2>/dev/null; then
+    try 1 "$run" --record kept.trace ./static
+    one_line
+    told 'will not work on cutback: it is linked statically'
+    cmp -s again.trace kept.trace || wrong "an older trace is gone, though nothing was recorded"
+fi
 try 2 "$run" --record 'a,b' "$workload" single
 one_line
 try 2 "$run" --record x --debug "$workload" single

@@ -100,6 +100,13 @@ fi
 try 125 "$replay" --malloc glibc --shrink x single.trace
 told 'does not fail'
 [ ! -e x ] && [ ! -e x.part ] || wrong "files are left"
+echo text >text-file
+for out in text-file . /no/such/folder/x single.trace; do
+    try 125 "$replay" --test 'exit 1' --shrink $out single.trace
+    own_line
+done
+told 'single.trace is the trace itself'
+[ "$(cat text-file)" = text ] || wrong "a file that is no trace was written over"
 
 echo "what cannot be read"
 head -c 5000 kill.trace >short.trace
@@ -129,13 +136,17 @@ own_line
 echo "wrong usage"
 for options in '' 'a b' '--dump=xml x' '--check=some x' '--dump --shrink y x' '--dump -m glibc x' '--test true x' '--advise=xml x' '--advise --advise=json x' '--advise --dump x' '--advise -m glibc x' \
     '--json --dump x' '--json --advise x' '-z x' '--rounds x' \
-    '--malloc' '--shrink y --test true -m glibc x'; do
+    '--malloc' '--shrink y --test true -m glibc x' '--json=2 x' '--nonsense x'; do
     # shellcheck disable=SC2086 # words
     try 2 "$replay" $options
     own_line
 done
 try 127 "$replay" --malloc nosuchmalloc single.trace
 own_line
+told 'no malloc is known as nosuchmalloc, but glibc, cutback, jemalloc'
+try 127 "$replay" --malloc ./nosuch.so single.trace
+own_line
+told './nosuch.so: No such file'
 try 127 "$replay" --malloc /bin/true single.trace
 own_line
 try 0 "$replay" --help
@@ -145,7 +156,7 @@ said cutback-replay
 if [ -e /dev/full ]; then
     for how in --check=ends --json --dump --dump=json --advise --advise=json --help; do
         "$replay" $how single.trace >/dev/full 2>err
-        [ $? = 125 ] || wrong "$how: a full disk goes unnoticed"
+        [ $? = 125 ] && tried=$how && own_line || wrong "$how: a full disk goes unnoticed"
     done
 fi
 
@@ -154,15 +165,38 @@ page=${CUTBACK_MANUAL:?the manual page}
 for option in $("$replay" --help | sed -nE 's/^  (-., )?(--[a-z]+).*/\2/p'); do
     grep -qE "Fl -${option#--}( |$)" "$page" || wrong "$option is not in the manual page"
 done
-if command -v man >/dev/null && man --version 2>/dev/null | grep -q '^man [0-9]'; then
-    MANWIDTH=80 man --warnings -l "$page" >out 2>err
-    tried="man --warnings"
-    quiet
-fi
-if command -v mandoc >/dev/null; then
-    mandoc -Tlint "$page" 2>&1 | grep -vE 'mandoc\.db|referenced manual not found' >err
-    tried="mandoc -Tlint"
-    quiet
-fi
+
+echo "completion"
+# complete_words WORD...: what is offered for the last of them; bash takes --dump=text for three words.
+complete_words() {
+    COMP_WORDS=(cutback-replay "$@")
+    COMP_CWORD=$#
+    COMPREPLY=()
+    _cutback_replay "$replay" "${!#}" cutback-replay
+    printf '%s\n' "${COMPREPLY[@]}" | sort -u | tr '\n' ' '
+}
+# shellcheck source=/dev/null
+. "${CUTBACK_COMPLETION:?the completion of bash}"
+[ "$(complete_words --)" = "$("$replay" --help | sed -nE 's/^  (-., )?(--[a-z]+).*/\2/p' | sort -u | tr '\n' ' ')" ] || wrong "options: $(complete_words --)"
+while IFS=: read -r words offered; do
+    # shellcheck disable=SC2086 # words
+    [ "$(complete_words $words)" = "$offered" ] || wrong "$words is completed as: $(complete_words $words)"
+done <<END
+--shr:--shrink 
+--dump =:json text 
+--advise = j:json 
+--check a:all 
+-c e:ends 
+--check =:all ends none 
+--malloc jem:jemalloc 
+--malloc = ./two.t:./two.trace 
+--malloc glibc two.t:two.trace 
+--dump two.t:two.trace 
+--shrink two.t:two.trace 
+--test mktem:mktemp 
+END
+for name in $(sed -nE 's/^    \{"([a-z]+)",( \{".*|)$/\1/p' "$CUTBACK_SOURCE/launcher/mallocs.c"); do
+    [ "$(complete_words --malloc "$name")" = "$name " ] || wrong "$name is not completed"
+done
 
 done_testing

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""meson dist is complete; what it packs builds as a subproject, with programs that use it, into the same bytes as here.
+"""meson dist is complete; what it packs builds as a subproject, with programs that use it, and by itself, into the same
+bytes as here: the libraries, and the programs of bin/.
 
     dist.py SOURCE-FOLDER BUILD-FOLDER CC CXX
 
@@ -19,6 +20,10 @@ SOURCE, BUILD = (Path(a).resolve() for a in sys.argv[1:3])
 COMPILERS = {"CC": sys.argv[3], "CXX": sys.argv[4]}
 USUAL = {"buildtype": "release", "debug": False, "optimization": "3", "b_lto": False, "b_ndebug": "false",
          "b_coverage": False, "c_args": [], "c_link_args": [], "default_library": "both"}
+
+LIBRARIES = ["src/libcutback.a", "src/libcutback.so", "src/libcutback_malloc.a", "src/libcutback_malloc.so",
+             "preload/libcutback_preload.so"]
+PROGRAMS = ["launcher/cutback-run", "replay/cutback-replay"]
 
 
 def git(*words):
@@ -51,6 +56,13 @@ def consume(build, what, shared):
             tree.fail(f"{program}, {what}: {wrong or 'linked in the other way'}")
 
 
+def alike(elsewhere, files):
+    for file in files:
+        if (elsewhere / file).read_bytes() != (BUILD / file).read_bytes():
+            tree.fail(f"{file} has other bytes when it is built elsewhere")
+    print(f"the same bytes: {' '.join(files)}")
+
+
 def main(scratch):
     tree.need("git")
     if not (SOURCE / ".git").exists() or git("rev-parse", "HEAD").returncode != 0:
@@ -72,11 +84,12 @@ def main(scratch):
     if git("status", "--porcelain").stdout or not usual_options():
         print("bytes are not compared: changes are not committed, or the options are not the usual ones")
     else:
-        for library in ("src/libcutback.a", "src/libcutback.so", "src/libcutback_malloc.a", "src/libcutback_malloc.so",
-                        "preload/libcutback_preload.so"):
-            if (build / "subprojects" / "cutback" / library).read_bytes() != (BUILD / library).read_bytes():
-                tree.fail(f"{library} has other bytes when it is built elsewhere")
-        print("the libraries have the same bytes")
+        alike(build / "subprojects" / "cutback", LIBRARIES)
+        elsewhere = scratch / "elsewhere"
+        tree.done("meson", "setup", "-Dtests=disabled", "-Dbench=disabled", elsewhere, project / "subprojects" / "cutback",
+                  env=env)
+        tree.done("ninja", "-C", elsewhere, *PROGRAMS, env=env)
+        alike(elsewhere, PROGRAMS)
 
     tree.done("meson", "configure", build, "-Dcutback:default_library=shared", "-Db_lto=true", env=env)
     programs = ["arena-c", "arena-cc", "malloc-c", "malloc-cc"]

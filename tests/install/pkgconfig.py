@@ -9,6 +9,7 @@ not, with link-time optimisation or not. No program is told a link option but th
 
 import itertools
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import tree
@@ -43,7 +44,12 @@ def everything_is_there(prefix, libraries):
         # A malloc with a version of its own would not take the place of libc's.
         if ("Version definition section" in dynamic) != (name == "libcutback.so"):
             tree.fail(f"{name}: symbols of libcutback have versions, those of malloc must have none")
+    packaged = [line for file in (SOURCE / "debian").glob("*.install") for line in file.read_text().split()]
     for path in filter(Path.is_file, prefix.rglob("*")):
+        name = f"usr/{path.relative_to(prefix)}"
+        if libraries.name.endswith("-gnu") and not name.endswith("-gdb.py") and not any(
+                fnmatch(name, pattern) or fnmatch(name, f"{pattern}/*") for pattern in packaged):
+            tree.fail(f"{name} is in no package of debian/*.install")
         if any(str(folder).encode() in path.read_bytes() for folder in (SOURCE, BUILD)):
             tree.fail(f"{path.relative_to(prefix)} depends on the folder in which it was built")
 

@@ -117,6 +117,40 @@ def tool_rr():
     expect(run("rr", "replay", "-a", "recorded"), r"^done$", 1)
 
 
+def tool_systemd():
+    """The unit of doc/containers.md, by systemd itself: a user's instance, in a name space where /run is its own."""
+    systemd = Path("/lib/systemd/systemd")
+    if not systemd.exists():
+        raise Skip("systemd is not installed")
+    space = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    works(*space, "mount", "-t", "tmpfs", "none", "/run")
+    page = (SOURCE / "doc" / "containers.md").read_text()
+    unit = page.split("# systemctl edit SERVICE\n")[1].split("```")[0]
+    folder = SCRATCH / "config" / "systemd" / "user"
+    folder.mkdir(parents=True)
+    (folder / "sorting.service").write_text(unit.replace("/usr/local/lib/libcutback_preload.so", str(preload())) + f"""
+Environment=CUTBACK_OPTIONS=stats=1
+Type=oneshot
+ExecStart={shutil.which("sort")} --version
+NoNewPrivileges=yes
+MemoryDenyWriteExecute=yes
+SystemCallFilter=@system-service
+StandardOutput=file:{SCRATCH}/out
+StandardError=file:{SCRATCH}/err
+ExecStopPost={shutil.which("touch")} {SCRATCH}/ended
+[Unit]
+SuccessAction=exit-force
+FailureAction=exit-force
+""")
+    start = ("mount -t tmpfs none /run && mkdir -p /run/systemd/system /run/user && "
+             f"XDG_RUNTIME_DIR=/run/user XDG_CONFIG_HOME={SCRATCH}/config exec {systemd} --user --unit=sorting.service")
+    said = run(*space, "sh", "-c", f"timeout -s KILL 20 sh -c '{start}'", status=None)
+    if not (SCRATCH / "ended").exists():
+        raise Skip(f"systemd does not start here: {said}")
+    expect((SCRATCH / "out").read_text(), r"^sort ", 1)
+    expect((SCRATCH / "err").read_text(), r"^cutback: .*returned to the system", 1)
+
+
 def sanitized(compiler, sanitizer):
     need(compiler)
     flags = [f"-fsanitize={sanitizer}", f"-I{SOURCE / 'src'}"]

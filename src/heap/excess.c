@@ -208,8 +208,8 @@ size_t cb_excess_purge(size_t keep) {
     return got;
 }
 
-bool cb_excess_purge_part(uintptr_t start, size_t size) {
-    return purge_system(start, size, size);
+bool cb_excess_purge_part(uintptr_t start, size_t size, size_t counted) {
+    return purge_system(start, size, counted);
 }
 
 struct cb_excess_purged cb_excess_purged(void) {

@@ -29,8 +29,8 @@ void cb_excess_release(void);
 /* Purges free extents until no more than `keep` bytes in them are dirty. Returns the bytes given back. */
 size_t cb_excess_purge(size_t keep);
 
-/* Purges a part of a block on behalf of its owner, and counts it. */
-bool cb_excess_purge_part(uintptr_t start, size_t size);
+/* Purges a part of a block on behalf of its owner, of which `counted` bytes have not been given back before. */
+bool cb_excess_purge_part(uintptr_t start, size_t size, size_t counted);
 
 /* Bytes that have been given back to the system, ever, blocks included, and the calls that it took. */
 struct cb_excess_purged {

@@ -265,7 +265,8 @@ static struct place find_place(uintptr_t p, size_t old, size_t size) {
     }
     if (place.at != 0 && place.room != 0 && dirty.bytes != 0 && dirty.to > place.at + size) {
         uintptr_t from = dirty.from > place.at + size ? dirty.from : place.at + size;
-        place.unclean = cb_options.purge == CB_PURGE_NEVER || !cb_excess_purge_part(from, dirty.to - from);
+        size_t clear = dirty.to - from;
+        place.unclean = cb_options.purge == CB_PURGE_NEVER || !cb_excess_purge_part(from, clear, clear);
     }
     return place;
 }

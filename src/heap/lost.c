@@ -84,8 +84,8 @@ static void purge(struct cb_block *block, uint64_t live) {
             block->purged_pages |= page << to;
         }
         if (to > from) {
-            cb_excess_purge_part(cb_block_start(block) + (from << CB_UNIT_SHIFT), (to - from)
-                                                                                      << CB_UNIT_SHIFT);
+            size_t size = (to - from) << CB_UNIT_SHIFT;
+            cb_excess_purge_part(cb_block_start(block) + (from << CB_UNIT_SHIFT), size, size);
         }
     }
 }

@@ -159,6 +159,23 @@ static uint64_t first_units(uint64_t units, size_t most) {
     return units;
 }
 
+/* The bits of `over` that are next to one of `from`, above it, or to another such bit. */
+static uint64_t reached_up(uint64_t from, uint64_t over) {
+    for (unsigned step = 1; step < 64; step *= 2) {
+        from |= over & from << step;
+        over &= over << step;
+    }
+    return from;
+}
+
+static uint64_t reached_down(uint64_t from, uint64_t over) {
+    for (unsigned step = 1; step < 64; step *= 2) {
+        from |= over & from >> step;
+        over &= over >> step;
+    }
+    return from;
+}
+
 bool cb_purge_order(struct cb_heap *heap, size_t most, bool all, struct cb_purge_order *order) {
     unsigned end = all || heap->purge_goal != 0 ? CB_PURGE_CLASSES : HAS_LONG + 1;
     for (unsigned class = HAS_LONG; class < end; class ++) {
@@ -167,7 +184,9 @@ bool cb_purge_order(struct cb_heap *heap, size_t most, bool all, struct cb_purge
             uint64_t dead = block->dead_pages & ~block->purging;
             order->block = block;
             order->units = first_units(class == HAS_LONG ? in_long_stretches(dead) : dead, most);
-            block->purging |= order->units;
+            uint64_t purged = block->purged_pages & ~block->purging;
+            order->between = purged & reached_up(order->units, purged) & reached_down(order->units, purged);
+            block->purging |= order->units | order->between;
             heap->purge_orders += order->units != 0;
             classify(heap, block);
             return order->units != 0;
@@ -179,15 +198,16 @@ bool cb_purge_order(struct cb_heap *heap, size_t most, bool all, struct cb_purge
 }
 
 uint64_t cb_purge_run(const struct cb_purge_order *order) {
-    uint64_t left = order->units;
+    uint64_t left = order->units | order->between;
     uintptr_t start = cb_block_start(order->block);
     while (left != 0) {
         unsigned first = (unsigned)__builtin_ctzll(left);
         uint64_t above = ~(left >> first);
         unsigned count = above != 0 ? (unsigned)__builtin_ctzll(above) : 64;
         uint64_t bits = (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
-        if (!cb_excess_purge_part(start + ((uintptr_t)first << CB_UNIT_SHIFT),
-                                  (size_t)count << CB_UNIT_SHIFT)) {
+        size_t pages = (size_t)__builtin_popcountll(bits & order->units);
+        if (!cb_excess_purge_part(start + ((uintptr_t)first << CB_UNIT_SHIFT), (size_t)count << CB_UNIT_SHIFT,
+                                  pages << CB_UNIT_SHIFT)) {
             break;
         }
         left &= ~bits;
@@ -198,7 +218,7 @@ uint64_t cb_purge_run(const struct cb_purge_order *order) {
 void cb_purge_end(struct cb_heap *heap, const struct cb_purge_order *order, uint64_t done) {
     struct cb_block *block = order->block;
     heap->purge_orders--;
-    block->purging &= ~order->units;
+    block->purging &= ~(order->units | order->between);
     block->dead_pages &= ~done;
     block->purged_pages |= done;
     cb_count(&heap->dead_pages, 0 - (size_t)__builtin_popcountll(done));

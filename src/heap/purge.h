@@ -63,6 +63,7 @@ bool cb_purge_may_use(const struct cb_block *block, uintptr_t p, size_t granules
 struct cb_purge_order {
     struct cb_block *block;
     uint64_t units;
+    uint64_t between; /* given back before: one call goes over them, and those on both sides */
 };
 
 /* True when more pages are dead than may stay: cb_heap_unlock asks. */

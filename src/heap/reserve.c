@@ -5,12 +5,12 @@
  *
  * To give a page back is right if nobody wants it again, and a mistake if somebody does: it costs a part of a system
  * call and a page fault. Nobody knows beforehand, as with skis that one rents or buys. So memory goes back at once
- * the first time; where that was a mistake, as much may stay the next time. That is the regret, in bytes:
- *   - It rises by the bytes that are fetched from the system, as far as as many went back in this period or the last, and
- *     an eighth of them, up to the most that was in use lately and an eighth.
+ * the first time; where that was a mistake, twice as much may stay the next time. That is the regret, in bytes:
+ *   - It rises by twice the bytes that are fetched from the system, as far as as many went back in this period or the
+ *     last, up to the most that was in use lately and an eighth.
  *   - It falls by a quarter of the bytes that go back all the same.
  *   - It falls with time: each period by half of the bytes that were held throughout it, and so were of no use; and
- *     by an eighth of what might have been held throughout it, and was not.
+ *     by what might have been held throughout it, and was not, but by no more than those bytes, or an eighth of it.
  * doc/memory.md says what follows from that: a bound of the mistakes.
  *
  * Time is what passes between two looks, but no more than LOOK_MOST of it: a program that sleeps fetches nothing, which
@@ -38,7 +38,7 @@ static struct {
     _Atomic size_t most_then;   /* ... and in those before, less a quarter for each that has passed */
     _Atomic size_t elapsed;     /* milliseconds of this period */
     _Atomic uint64_t looked_at; /* milliseconds */
-    _Atomic size_t again;       /* bytes by which the regret was to rise, ever */
+    _Atomic size_t again;       /* bytes given back and fetched again soon after, ever */
     _Atomic size_t most_ever;   /* in use */
 } reserve = {.heaps = 1};
 
@@ -172,7 +172,7 @@ void cb_reserve_fetched(size_t bytes) {
     again += reduce(&reserve.missed, bytes - again);
     if (again != 0) {
         atomic_fetch_add_explicit(&reserve.again, again, memory_order_relaxed);
-        raise(&reserve.regret, again + again / 8, regret_most());
+        raise(&reserve.regret, 2 * again, regret_most());
     }
 }
 
@@ -184,7 +184,8 @@ static void end_period(void) {
     set(&reserve.most_then, cb_higher(get(&reserve.most_in_use), then - then / 4));
     set(&reserve.most_in_use, get(&reserve.in_use));
     size_t bound = regret_most();
-    size_t less = low / 2 + unused / 8, more = regret > bound ? regret - bound : 0;
+    size_t less = low / 2 + cb_higher(unused / 8, cb_lower(unused, low));
+    size_t more = regret > bound ? regret - bound : 0;
     reduce(&reserve.regret, regret < FADED ? regret : less > more ? less : more);
     set(&reserve.regret_then, get(&reserve.regret));
     set(&reserve.missed_then, atomic_exchange_explicit(&reserve.missed, 0, memory_order_relaxed));

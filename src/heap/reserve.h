@@ -5,7 +5,7 @@
  *
  * Two kinds of holders keep such pages: the page allocator (free extents) and each heap (dead pages of its blocks).
  * Each may always keep its share. It reports here how much it holds beyond that, and all of that together may be as
- * much as the regret: what was given back to the system and fetched again soon after. See reserve.c.
+ * much as the regret: twice what was given back to the system and fetched again soon after. See reserve.c.
  */
 #ifndef CB_HEAP_RESERVE_H
 #define CB_HEAP_RESERVE_H
@@ -73,7 +73,7 @@ void cb_reserve_forget(void);
 /* For statistics, in bytes. */
 struct cb_reserve_figures {
     size_t regret, held;
-    size_t again;       /* given back and fetched again soon after, ever: what has raised the regret */
+    size_t again;       /* given back and fetched again soon after, ever: twice that has raised the regret */
     size_t most_in_use; /* of extents, ever */
 };
 

@@ -201,6 +201,47 @@ static void pages_of_four_units_die_together(void **state) {
     cb_page_size = page;
 }
 
+/* Frees the objects in those of each eight pages whose bits are set, and gives the pages back. */
+static void free_pages(size_t count, unsigned which) {
+    for (size_t i = 0; i < count; i++) {
+        if (object[i] != NULL && (which >> ((uintptr_t)object[i] / cb_page_size % 8) & 1) != 0) {
+            cb_free(object[i]);
+            object[i] = NULL;
+        }
+    }
+    cb_malloc_trim(0);
+    assert_heap();
+}
+
+/* Of each eight pages three go back, then the four beside them, in one call; the last one stays. */
+static void one_call_goes_over_pages_that_went_back_before(void **state) {
+    enum { OBJECTS = 32768, PAGES = OBJECTS * 64 / 4096 };
+    struct cb_pages_totals before, after;
+    (void)state;
+    if (cb_page_size != 4096) {
+        skip(); /* eight pages are to be much less than a block */
+    }
+    cb_malloc_trim(0);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        object[i] = cb_malloc(64);
+        assert_non_null(object[i]);
+        memset(object[i], (int)i, 64);
+    }
+    free_pages(OBJECTS, 1 << 1 | 1 << 3 | 1 << 5);
+    cb_pages_totals(&before);
+    free_pages(OBJECTS, 1 << 0 | 1 << 2 | 1 << 4 | 1 << 6);
+    cb_pages_totals(&after);
+    assert_true(after.purged - before.purged >= ((size_t)PAGES / 2 - 8) * 4096);
+    assert_true(after.purged - before.purged <= ((size_t)PAGES / 2 + 8) * 4096);
+    assert_true(after.purges - before.purges <= PAGES / 8 + 8);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        for (size_t k = 0; object[i] != NULL && k < 64; k++) {
+            assert_int_equal(((unsigned char *)object[i])[k], (unsigned char)i);
+        }
+    }
+    free_pages(OBJECTS, 0xff);
+}
+
 /* The system may refuse to take pages back, from memory that is locked say: it is not asked again for each. */
 static void refused_pages_stay_and_are_offered_again(void **state) {
     (void)state;
@@ -245,6 +286,7 @@ int main(void) {
         cmocka_unit_test(trim_says_whether_something_went_back),
         cmocka_unit_test(malloc_info_writes_a_document),
         cmocka_unit_test(pages_of_four_units_die_together),
+        cmocka_unit_test(one_call_goes_over_pages_that_went_back_before),
         cmocka_unit_test(refused_pages_stay_and_are_offered_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,41 +48,6 @@ CB_EXPORT void *CB_NAME(malloc)(size_t size) {
     return cb_malloc_slow(size);
 }
 
-/* The cursor falls back to p and over the dead runs that end there. */
-CB_NOINLINE void cb_rewind_over_dead(uintptr_t p) {
-    if (!cb_fork_lock(cb_thread.heap)) {
-        return;
-    }
-    struct cb_block *block = cb_block_of(p);
-    uint8_t *m = cb_map_at(p), *start = cb_map_dead_start(m);
-    if (cb_purge_may_use(block, cb_map_address(start), (size_t)(m - start))) {
-        cb_small_revive(cb_thread.heap, block, (size_t)(start - cb_map), (size_t)(m - start));
-        m = start;
-    }
-    cb_heap_unlock(cb_thread.heap);
-    cb_thread.run.cursor = (size_t)(m - cb_map);
-}
-
-/* A medium object on top of its run: the same rule, in the medium space. */
-static CB_NOINLINE void rewind_medium(struct cb_heap *heap, size_t granule) {
-    struct cb_run *run = &heap->space[CB_MEDIUM].run;
-    uint8_t *m = cb_map_at_quad(granule);
-    cb_map_erase_medium(m);
-    if (cb_map_get(m - 1) >= CB_DEAD) {
-        if (!cb_fork_lock(heap)) {
-            return;
-        }
-        size_t before = cb_map_dead_before(m - 1) << CB_QUAD_SHIFT;
-        uintptr_t start = (granule - before) << CB_GRANULE_SHIFT;
-        if (cb_purge_may_use(cb_block_of(start), start, before)) {
-            granule -= before;
-            cb_medium_revive(heap, granule, before);
-        }
-        cb_heap_unlock(heap);
-    }
-    run->cursor = granule;
-}
-
 /* At this granule is no small object of an own block: a medium one is taken back by the cursor or parked. */
 static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
     const uint8_t *m = cb_map_of_object(granule << CB_GRANULE_SHIFT);
@@ -92,7 +57,8 @@ static CB_NOINLINE void free_medium(struct cb_heap *heap, size_t granule) {
     }
     size_t granules = cb_map_medium_granules(m);
     if (CB_UNLIKELY(granule + granules == heap->space[CB_MEDIUM].run.cursor)) {
-        rewind_medium(heap, granule);
+        cb_map_erase_medium(cb_map_at_quad(granule));
+        heap->space[CB_MEDIUM].run.cursor = granule;
         return;
     }
     unsigned index = cb_medium_bin(granules);
@@ -141,17 +107,12 @@ static inline __attribute__((always_inline)) void free_to_bin(struct cb_thread *
  */
 CB_EXPORT void CB_NAME(free)(void *ptr) {
     struct cb_thread *t = &cb_thread;
-    uintptr_t p = (uintptr_t)ptr;
-    size_t granule = cb_granule_of(p);
+    size_t granule = cb_granule_of((uintptr_t)ptr);
     size_t granules = t->run.cursor - granule;
     if (CB_LIKELY(granules <= CB_SMALL_GRANULES)) {
         uint8_t *m = t->map + granule;
         if (CB_LIKELY(cb_map_is(m, (uint8_t)(granules | CB_LIVE)))) {
             cb_map_set(m, CB_NONE);
-            if (CB_UNLIKELY(cb_map_is_dead(m - 1))) {
-                cb_rewind_over_dead(p);
-                return;
-            }
             t->run.cursor = granule;
             return;
         }

@@ -23,6 +23,5 @@ void *cb_malloc_medium(struct cb_heap *heap, size_t size);
 void *cb_malloc_large(size_t size, size_t align, bool zero); /* errno is the caller's */
 void cb_free_slow(void *ptr);
 void cb_free_not_own(uintptr_t p);
-void cb_rewind_over_dead(uintptr_t p);
 
 #endif

@@ -161,19 +161,12 @@ static inline void cb_map_set(uint8_t *m, size_t value) {
 }
 
 /*
- * Whether the byte is this one; whether it is of a dead run; and: the object of up to 63 granules, which is live, is
- * parked from now on. Each is one instruction on the byte where it is: of atomic accesses compilers make several.
+ * Whether the byte is this one; and: the object of up to 63 granules, which is live, is parked from now on. Each is one instruction on the byte where it is: of atomic accesses compilers make several.
  */
 #if defined(__x86_64__) && defined(__GCC_ASM_FLAG_OUTPUTS__) && !defined(CB_THREAD_SANITIZER)
 static inline __attribute__((always_inline)) bool cb_map_is(const uint8_t *m, uint8_t value) {
     bool is;
     __asm__ volatile("cmpb %2, %1" : "=@cce"(is) : "m"(*m), "qi"(value));
-    return is;
-}
-
-static inline __attribute__((always_inline)) bool cb_map_is_dead(const uint8_t *m) {
-    bool is;
-    __asm__ volatile("cmpb %2, %1" : "=@ccae"(is) : "m"(*m), "i"((int8_t)CB_DEAD));
     return is;
 }
 
@@ -183,10 +176,6 @@ static inline __attribute__((always_inline)) void cb_map_park(uint8_t *m) {
 #else
 static inline bool cb_map_is(const uint8_t *m, uint8_t value) {
     return cb_map_get(m) == value;
-}
-
-static inline bool cb_map_is_dead(const uint8_t *m) {
-    return cb_map_get(m) >= CB_DEAD;
 }
 
 static inline void cb_map_park(uint8_t *m) {
@@ -279,14 +268,6 @@ static inline const uint8_t *cb_map_dead_end(const uint8_t *m, size_t most) {
     do {
         m += cb_map_get(m) & CB_LENGTH;
     } while (m < enough && cb_map_get(m) >= CB_DEAD);
-    return m;
-}
-
-/* The start of the stretch of short dead runs that ends before m. */
-static inline uint8_t *cb_map_dead_start(uint8_t *m) {
-    while (cb_map_get(m - 1) >= CB_DEAD) {
-        m -= cb_map_get(m - 1) & CB_LENGTH;
-    }
     return m;
 }
 

@@ -173,10 +173,6 @@ static void carve(struct cb_heap *heap, struct dead_run run, size_t granule, siz
     cb_block_revive(heap, cb_block_of_granule(granule), granule, granules);
 }
 
-void cb_medium_revive(struct cb_heap *heap, size_t granule, size_t granules) {
-    carve(heap, (struct dead_run){granule, granules}, granule, granules);
-}
-
 void cb_medium_retire(struct cb_thread *t) {
     struct cb_space *s = &t->heap->space[CB_MEDIUM];
     struct cb_block *block = s->run_block;

@@ -13,9 +13,6 @@
  * lives. */
 void cb_medium_die(struct cb_heap *heap, struct cb_block *block, size_t granule, size_t granules);
 
-/* Takes a whole dead run out: its map bytes are zero and it counts as in use. */
-void cb_medium_revive(struct cb_heap *heap, size_t granule, size_t granules);
-
 /* Gives the block back if nothing in it lives and no run is in it. True when it went back. */
 bool cb_medium_drop_if_empty(struct cb_heap *heap, struct cb_block *block);
 

@@ -1,6 +1,5 @@
 /*
- * Frees in the reverse order of the allocations rewind, over dead neighbours and padding too; frees in any
- * other order are recycled.
+ * Frees in the reverse order of the allocations rewind; frees in any other order are recycled.
  *
  * Layer:     tests.
  * Threading: none.
@@ -41,49 +40,6 @@ static void reverse_frees_bring_the_cursor_back(void **state) {
     assert_ptr_equal(cb_malloc(16), first);
     cb_free(first);
     assert_heap();
-}
-
-static void the_cursor_falls_over_a_dead_neighbour(void **state) {
-    (void)state;
-    void *below = cb_malloc(32), *beneath = cb_malloc(48), *top = cb_malloc(64);
-    cb_free(beneath);
-    cb_malloc_trim(0); /* what is parked dies */
-    assert_heap();
-    cb_free(top);
-    assert_heap();
-    void *again = cb_malloc(96);
-    assert_ptr_equal(again, beneath);
-    cb_free(again);
-    cb_free(below);
-}
-
-static void the_cursor_falls_over_padding(void **state) {
-    (void)state;
-    char *below = cb_malloc(16), *top = NULL;
-    for (size_t align = 32; align <= 256; align *= 2) {
-        top = cb_memalign(align, 300);
-        assert_int_equal((uintptr_t)top & (align - 1), 0);
-        assert_heap();
-        cb_free(top);
-        char *again = cb_malloc(16);
-        assert_ptr_equal(again, below + 16);
-        cb_free(again);
-        assert_heap();
-    }
-    cb_free(below);
-}
-
-static void a_medium_cursor_falls_over_a_dead_neighbour(void **state) {
-    (void)state;
-    void *below = cb_malloc(2000), *beneath = cb_malloc(2000), *top = cb_malloc(4000);
-    cb_free(beneath);
-    cb_malloc_trim(0);
-    cb_free(top);
-    assert_heap();
-    void *again = cb_malloc(3000);
-    assert_ptr_equal(again, beneath);
-    cb_free(again);
-    cb_free(below);
 }
 
 /* First the run, which is short unless the cursor has fallen back far, then the most recent frees. */
@@ -185,9 +141,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(the_same_address_comes_back, bins_empty),
         cmocka_unit_test_setup(reverse_frees_bring_the_cursor_back, bins_empty),
-        cmocka_unit_test_setup(the_cursor_falls_over_a_dead_neighbour, bins_empty),
-        cmocka_unit_test_setup(the_cursor_falls_over_padding, bins_empty),
-        cmocka_unit_test_setup(a_medium_cursor_falls_over_a_dead_neighbour, bins_empty),
         cmocka_unit_test_setup(what_was_freed_below_the_top_is_found_once_the_run_is_used_up, bins_empty),
         cmocka_unit_test(frees_out_of_order_are_recycled),
         cmocka_unit_test(memory_among_survivors_is_found_again),

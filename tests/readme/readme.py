@@ -335,7 +335,7 @@ SHELL = [
     (r"\./tools/dev run (?P<program>gcc --version)", dev_runs),
     (r"\./tools/dev (?P<verb>test|package)( services)?", dev_knows),
     (r"\./tools/dev (?P<verb>cost|bench)(?P<options>( --[a-z]+( [A-Za-z,.]+)?)*)", dev_takes),
-    (r"meson setup (?P<folder>\w+) && ninja -C (?P=folder)( && meson install -C (?P=folder))?", built_by_hand),
+    (r"meson setup (?P<folder>\w+)( -Dtests=disabled)? && ninja -C (?P=folder)( && meson install -C (?P=folder))?", built_by_hand),
     (r"meson install -C build", installed),
     (r"cutback-run --(?P<verb>check|compare|debug) (-n \d+ )?gcc( -O2 -c program\.c)?", launched),
     (r"cutback-run --record trace\.%p gcc -O2 -c program\.c", recorded),

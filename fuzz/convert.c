@@ -87,7 +87,7 @@ static enum cb_trace_function function_of(const struct model_call *call) {
     }
 }
 
-/* What the event is if the call succeeds. */
+/* The kind of event, if the call succeeds. */
 static enum cb_trace_kind kind_of(const struct model_call *call) {
     if (call->what == MODEL_TRIM) {
         return CB_CALL_OTHER;

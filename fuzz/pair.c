@@ -172,7 +172,7 @@ static bool pair_pick(const struct pair *pair, uint8_t which, struct model_block
 
 /* ---- operations ---- */
 
-/* What an allocation must look like, given what the model made of it. */
+/* An allocation must look like this, given what the model made of it. */
 static const char *pair_check_block(struct pair *pair, const unsigned char *ptr, size_t size, size_t align,
                                     const struct model_block *block) {
     if (block == NULL) {

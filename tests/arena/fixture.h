@@ -1,5 +1,5 @@
 /*
- * What the tests of the arena stand on: an arena over memory of its own, and words for what they ask of it.
+ * The ground of the arena tests: an arena over memory of its own, and words for what they ask of it.
  *
  * Layer:     tests. Includes cutback.h, the arena's check and cmocka.
  * Threading: none.

@@ -3,7 +3,7 @@
 #
 # usage: tests/install/root.sh FOLDER [PART...]
 #
-# What is tried is what is committed. FOLDER gets the root and the packages that the parts load, both made once; each part
+# It tries the committed tree. FOLDER gets the root and the packages that the parts load, both made once; each part
 # begins from the root anew, in a layer that is thrown away. It takes root, a network, and debootstrap. Without parts it
 # runs readme, user, sudo, places, tarball and docker; test and package take longer.
 set -euo pipefail

@@ -29,7 +29,7 @@ MACHINES = {
 }
 FLAGS = ["-O2", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-pthread",
          *(f"-fno-builtin-{name}" for name in ("malloc", "calloc", "realloc", "free", "aligned_alloc"))]
-# What is said of a fault; where nothing stands here, it depends on what the system or the C library knows of the address.
+# The report of a fault; where nothing stands here, it depends on what the system or the C library knows of the address.
 FAULTS = {"twice": "double free of 0x", "stack": "pointer into the stack: 0x", "tagged": "", "program": ""}
 
 

@@ -1,5 +1,5 @@
 /*
- * What becomes of the heap of a thread that ends (src/heap/thread.c): the thread takes in what others freed,
+ * The heap of a thread that ends (src/heap/thread.c): the thread takes in what others freed,
  * parks the heap and frees one more object afterwards; two new threads each adopt an idle heap or make one,
  * use it and end; another thread frees into the first heap all the while.
  *

@@ -4,7 +4,7 @@
  * step(); a step is what the hardware does at once. States that were met before are not entered again; they
  * are told by a hash of 128 bits.
  *
- * What memory orderings promise is checked with vector clocks: data that is not atomic must be ordered by
+ * The promises of memory orderings are checked with vector clocks: data that is not atomic must be ordered by
  * releases and acquires, or it is a race, whether or not the interleaving at hand went well. So the steps may
  * be interleaved as if memory were sequentially consistent.
  *

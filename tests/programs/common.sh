@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the program tests share; each of them sources this file first.
+# Shared by the program tests; each of them sources this file first.
 #
 # A test names its programs with `need`, puts its inputs into $input, defines a function `work` that does something in
 # an empty folder, and calls `same`. That runs `work` twice in the same place, once plainly and once with the preload

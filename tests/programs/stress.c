@@ -9,7 +9,7 @@
  *
  * usage: stress [-s SEED] [-t THREADS] [-r ROUNDS] [-f FORKS] [-c SHORT_LIVED_THREADS]
  *
- * What each thread does depends on the seed alone (not how the threads interleave). Exit status 0 and one
+ * The seed alone decides over the calls of each thread (not how the threads interleave). Exit status 0 and one
  * line when all was well; otherwise a message and abort(). Needs libc and threads, nothing of this project.
  */
 #include <errno.h>

@@ -1,5 +1,5 @@
 /*
- * What the tests of hostile surroundings stand on. Each is a program of its own that runs with the library
+ * The ground of the tests in hostile surroundings. Each is a program of its own that runs with the library
  * preloaded; without one it says as much about libc's malloc. Exit status 0: well; 77: skipped; a message and
  * SIGABRT: something broke; SIGALRM: something hung.
  *

@@ -9,6 +9,7 @@
 #include "fixture.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 
 enum { THREADS = 4, MAILBOXES = 128, SLOTS = 128, CHURN = 300, ROUNDS = 200, OBJECTS = 4000 };
 #define STEPS (BED_SANITIZED ? 30000 : 150000)
@@ -203,42 +204,45 @@ static void a_new_thread_takes_over_the_heap_of_one_that_ended(void **state) {
     assert_ptr_equal(heap[0], heap[1]);
 }
 
-/* What is produced in one thread and freed in another comes back to the first: memory does not grow. */
-static void *_Atomic handed_over;
+/*
+ * Objects made in one thread and freed in another come back to the first: memory does not grow. The threads wait for
+ * each other asleep: one that only yields is run once in a round of all that runs on the machine.
+ */
+static void *handed_over; /* guarded by the two: the one who has waited for it may touch it */
+static sem_t full, vacant;
 
 static void *consume(void *unused) {
     for (;;) {
-        void *p = atomic_exchange_explicit(&handed_over, NULL, memory_order_acquire);
-        if (p == (void *)&handed_over) {
-            return unused;
-        }
+        sem_wait(&full);
+        void *p = handed_over;
+        sem_post(&vacant);
         if (p == NULL) {
-            cb_os_yield();
+            return unused;
         }
         cb_free(p);
     }
 }
 
+static void hand_over(void *p) {
+    sem_wait(&vacant);
+    handed_over = p;
+    sem_post(&full);
+}
+
 static void what_others_free_is_used_again(void **state) {
     (void)state;
     pthread_t thread;
+    sem_init(&full, 0, 0);
+    sem_init(&vacant, 0, 1);
     assert_int_equal(pthread_create(&thread, NULL, consume, NULL), 0);
     cb_malloc_trim(0);
     size_t before = cb_mallinfo2().uordblks;
     for (int i = 0; i < 100000; i++) {
-        void *p = cb_malloc(20000), *none = NULL;
+        void *p = cb_malloc(20000);
         assert_non_null(p);
-        while (!atomic_compare_exchange_weak_explicit(&handed_over, &none, p, memory_order_release,
-                                                      memory_order_relaxed)) {
-            none = NULL;
-            cb_os_yield();
-        }
+        hand_over(p);
     }
-    void *none = NULL;
-    while (!atomic_compare_exchange_weak(&handed_over, &none, (void *)&handed_over)) {
-        none = NULL;
-        cb_os_yield();
-    }
+    hand_over(NULL);
     pthread_join(thread, NULL);
     cb_malloc_trim(0); /* takes in what arrived last */
     assert_true(cb_mallinfo2().uordblks <= before + (1 << 20));

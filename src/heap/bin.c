@@ -72,9 +72,10 @@ static size_t *far_slots(struct cb_heap *heap, unsigned index) {
 
 /* The bin has its entries in these slots from now on. */
 static void relocate(struct cb_heap *heap, unsigned index, size_t *slot, size_t room) {
+    const size_t *entries = heap->bins->bin[index].slot;
     size_t count = cb_bin_count(heap, index);
-    if (count != 0) {
-        memcpy(slot, heap->bins->bin[index].slot, count * sizeof *slot);
+    if (entries != NULL) {
+        memcpy(slot, entries, count * sizeof *slot);
     }
     heap->bins->bin[index] = (struct cb_bin){slot, room};
     heap->bins->top[index] = slot + count;

@@ -34,15 +34,16 @@ static size_t cb_arena_scope_of(const cutback_arena *arena, size_t start) {
  * into *horizon where the part of the memory begins that the ring knows. */
 static size_t cb_arena_find(const cutback_arena *arena, size_t start, size_t *horizon) {
     size_t blocks = cb_ring_blocks(arena);
+#if defined(__OPTIMIZE_SIZE__)
     size_t end = blocks;
-#if !defined(__OPTIMIZE_SIZE__)
+#else
     size_t low = cb_arena_max(arena->lapped, arena->forgotten);
     if (low < blocks && arena->length != 0) {
         *horizon = cb_ring_before(arena, low);
         if (start >= *horizon)
             return cb_ring_find(arena, low, blocks, start);
     }
-    end = arena->lapped;
+    size_t end = arena->lapped;
 #endif
     size_t first = cb_ring_first(arena);
     *horizon = first < blocks ? cb_ring_before(arena, first) : cb_ring_cursor(arena);

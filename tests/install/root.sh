@@ -75,7 +75,7 @@ part_readme() {
     install git
     clone /root/cutback
     cd /root/cutback
-    install meson ninja-build gcc g++ libc6-dev # doc/install.md
+    install meson ninja-build gcc g++ libc6-dev dpkg-dev # doc/install.md
     ln -s /usr/bin/sort /usr/local/bin/program
     cp tests/install/malloc.c program.c
     cp tests/install/arena.cc program.cpp

@@ -48,7 +48,7 @@ namespace {
 
 constexpr size_t kMemory = 4 << 20, kAlign = 8;
 
-// What stands between a loop and an allocator is expanded for each of them: gcc would call it for some and not for others.
+// The calls between a loop and an allocator are expanded for each of them: gcc would call some and expand others.
 #define EXPANDED [[gnu::always_inline]] inline
 
 unsigned char *memory() {

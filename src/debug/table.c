@@ -5,8 +5,8 @@
  * only one to change its record; claims are by compare-and-swap. Each record becomes valid, or another, by one word.
  *
  * The table is the heap's addresses over again: 16 bytes for each line of 64, and 8 where no traces are kept. No two
- * objects begin in the same line, since at least two red zones lie between their addresses. What the heap does not use,
- * and what large objects cover, is never touched. A leaf holds the lines of 1 MiB; a node, 8192 leaves; both are mapped
+ * objects begin in the same line, since at least two red zones lie between their addresses. The part that the heap does
+ * not use, or that large objects cover, is never touched. A leaf holds the lines of 1 MiB; a node, 8192 leaves; both are mapped
  * when they are needed.
  */
 #include "debug/types.h"

@@ -242,7 +242,7 @@ static void *aligned_from_bin(struct cb_heap *heap, size_t granules, size_t alig
     return cb_granule_pointer(granule);
 }
 
-/* From the run; the padding before the object is dead, and comes back when the object is freed on top. */
+/* From the run; the padding before the object is a dead run like any other. */
 static void *aligned_from_run(struct cb_heap *heap, enum cb_space_kind space, size_t granules, size_t align) {
     struct cb_run *run = cb_run_of(&cb_thread, space);
     size_t from = run->cursor, at = cb_align_up(from, align >> CB_GRANULE_SHIFT);

@@ -53,12 +53,16 @@ static inline bool cb_heap_is_idle(const struct cb_heap *heap) {
     return cb_reserve_is_idle() || (held > CB_WORK && CB_TO_GRANULES(held) > cb_heap_in_use(heap));
 }
 
-/* Drops the lock of a heap in whose blocks something may have died. */
-static inline void cb_heap_unlock(struct cb_heap *heap) {
-    size_t passed = cb_reserve_look();
+static inline void cb_heap_watch_if_idle(struct cb_heap *heap) {
     if (CB_UNLIKELY(cb_heap_is_idle(heap))) {
         cb_heap_watch(heap);
     }
+}
+
+/* Drops the lock of a heap in whose blocks something may have died. */
+static inline void cb_heap_unlock(struct cb_heap *heap) {
+    size_t passed = cb_reserve_look();
+    cb_heap_watch_if_idle(heap);
     bool due = ((heap->purge_due || cb_reserve_is_over()) && cb_purge_is_due(heap)) || cb_excess_any();
     cb_lock_drop(&heap->lock);
     if (CB_UNLIKELY(due)) {

@@ -169,9 +169,7 @@ static CB_NOINLINE void attach(struct cb_thread *t, struct cb_heap *heap) {
     t->map = cb_map;
     t->heap = heap;
     t->tag = heap->tag;
-    if (cb_heap_is_idle(heap)) { /* its bins may be so full that no slow path is met for long */
-        cb_heap_watch(heap);
-    }
+    cb_heap_watch_if_idle(heap); /* its bins may be so full that no slow path is met for long */
 }
 
 /* The calling thread has the heap. Under its lock: whoever frees into a parked heap lets objects of it die. */

@@ -65,7 +65,7 @@
 /* Objects up to CB_MEDIUM_MAX that move to grow by no more than a part get as much more (experiments, "growing"). */
 #define CB_GROWN_PART 8
 
-/* ---- Giving back (reserve.c, purge.c, excess.c, release.c, remote.c) ------------------------------------------- */
+/* ---- Giving back (reserve.c, purge.c, excess.c, release.c, remote.c) ------------------------------------------ */
 
 /*
  * Bytes. One call may let so much die, or give so much of blocks back, besides what has died since the last: about

@@ -5,7 +5,7 @@
 #
 # It tries the committed tree. FOLDER gets the root and the packages that the parts load, both made once; each part
 # begins from the root anew, in a layer that is thrown away. It takes root, a network, and debootstrap. Without parts it
-# runs readme, user, sudo, places, tarball and docker; test and package take longer.
+# runs readme, user, sudo, places, tarball and docker; test, package and cross take longer.
 set -euo pipefail
 
 top=$(cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/../.." && pwd)
@@ -167,6 +167,12 @@ part_package() {
     install git
     clone /root/cutback
     expect 'all well' /root/cutback/tools/dev package
+}
+
+part_cross() {
+    install git
+    clone /root/cutback
+    expect 'all well.*arm64' /root/cutback/tools/dev package arm64
 }
 
 if [ "${1:-}" = --inside ]; then

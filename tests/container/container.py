@@ -20,16 +20,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from verdict import skip  # noqa: E402
+
 SOURCE = Path(sys.argv[1]).resolve()
 
 
 def fail(why):
     sys.exit(f"FAILED: {why}")
-
-
-def skip(why):
-    print(f"SKIP: {why}")
-    sys.exit(77)
 
 
 def run(*command, **more):

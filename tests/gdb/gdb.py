@@ -6,7 +6,6 @@
 Skipped (exit status 77) where gdb is missing, has no python, or may not trace a process.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -14,26 +13,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from verdict import demand, end, environment, skip  # noqa: E402
+
 PROGRAM, LIBRARY, SCRIPT, LAYOUT = (Path(a).resolve() for a in sys.argv[1:5])
 INSIDE = Path(__file__).resolve().parent / "inside.py"
-failures = []
-
-
-def demand(good, what):
-    if not good:
-        failures.append(what)
-        print(f"FAILED: {what}", flush=True)
-
-
-def skip(why):
-    print(f"SKIP: {why}")
-    sys.exit(77)
 
 
 def gdb(*words, **more):
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("CUTBACK", "LD_", "MALLOC_"))}
-    return subprocess.run(["gdb", "-nx", "-batch", *map(str, words)], cwd=SCRATCH, env=env, text=True, errors="replace",
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120).stdout
+    return subprocess.run(["gdb", "-nx", "-batch", *map(str, words)], cwd=SCRATCH, env=environment(), text=True,
+                          errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120).stdout
 
 
 def start(library):
@@ -138,4 +127,4 @@ with tempfile.TemporaryDirectory(prefix="cutback-gdb-") as name:
         skip("this gdb has no python")
     for check in (names_agree, live_and_core, stripped_and_loaded_by_itself, before_and_without):
         check()
-sys.exit(1 if failures else 0)
+end()

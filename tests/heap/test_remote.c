@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 enum { OWNERS = 40, EACH = 3000, PAIRS = BED_SANITIZED ? 3000 : 30000, MEDIUM_EACH = 200 };
+enum { BATCH = 50, SPINS = 10000 };
 
 static pthread_barrier_t filled, done;
 
@@ -161,39 +162,54 @@ static void a_block_goes_back_once_the_owner_has_seen_what_others_freed(void **s
     assert_heap();
 }
 
-/* Pairs of threads that free the same object in the same moment, with and without the owner as one of them. */
-static void *_Atomic target;
-static _Atomic int ready, gone;
+/*
+ * Pairs of threads that free the same object in the same moment, with and without the owner as one of them. Objects are
+ * handed over by the batch, at barriers, where threads wait asleep. Within a batch the two wait for each other at each
+ * object, but not for long: on a busy machine the other may have no processor.
+ */
+static void *both[BATCH];
+static _Atomic int arrived[BATCH];
+static pthread_barrier_t begin, end;
+static bool over; /* guarded by begin */
+static _Atomic int met;
 
-static void free_together(void *p) {
-    atomic_fetch_add(&ready, 1);
-    for (int spins = 0; atomic_load(&ready) < 2; spins++) {
-        if (spins == 1000) { /* the other has no processor at the moment */
-            cb_os_yield();
-            spins = 0;
+static void free_batch(void) {
+    for (int i = 0; i < BATCH; i++) {
+        bool is_first = atomic_fetch_add(&arrived[i], 1) == 0;
+        for (int spins = 0; spins < SPINS && atomic_load(&arrived[i]) < 2; spins++) {
         }
+        met += is_first && atomic_load(&arrived[i]) == 2;
+        cb_free(both[i]);
     }
-    cb_free(p);
-    atomic_fetch_add(&gone, 1);
 }
 
 static void *other_half(void *unused) {
     for (;;) {
-        void *p = atomic_exchange(&target, NULL);
-        if (p == (void *)&target) {
+        pthread_barrier_wait(&begin);
+        if (over) {
             return unused;
         }
-        if (p != NULL) {
-            free_together(p);
-        } else {
-            cb_os_yield();
-        }
+        free_batch();
+        pthread_barrier_wait(&end);
     }
 }
 
-static void wait_for(_Atomic int *count, int value) {
-    while (atomic_load(count) != value) {
-        cb_os_yield();
+/* What lies beside keeps their blocks in use. */
+static void one_batch(uint64_t *random, bool owner_frees) {
+    void *beside[BATCH];
+    for (int i = 0; i < BATCH; i++) {
+        both[i] = cb_malloc(fixture_random(random) % 16 == 0 ? 5000 : 16 + fixture_random(random) % 1000);
+        beside[i] = cb_malloc(16);
+        assert_non_null(both[i]);
+        atomic_store(&arrived[i], 0);
+    }
+    pthread_barrier_wait(&begin);
+    if (owner_frees) {
+        free_batch();
+    }
+    pthread_barrier_wait(&end);
+    for (int i = 0; i < BATCH; i++) {
+        cb_free(beside[i]);
     }
 }
 
@@ -203,36 +219,22 @@ static void an_object_that_two_threads_free_at_once_is_freed_once(void **state) 
     uint64_t random = fixture_seed(3);
     cb_options.on_error = CB_ERROR_IGNORE;
     for (int threads = 1; threads <= 2; threads++) { /* 1: the owner takes part */
+        pthread_barrier_init(&begin, NULL, (unsigned)threads + 1);
+        pthread_barrier_init(&end, NULL, (unsigned)threads + 1);
+        over = false;
+        met = 0;
         for (int i = 0; i < threads; i++) {
             assert_int_equal(pthread_create(&thread[i], NULL, other_half, NULL), 0);
         }
-        for (int pair = 0; pair < PAIRS; pair++) {
-            size_t size = fixture_random(&random) % 16 == 0 ? 5000 : 16 + fixture_random(&random) % 1000;
-            char *p = cb_malloc(size), *beside = cb_malloc(16);
-            assert_non_null(p);
-            atomic_store(&ready, 0);
-            atomic_store(&gone, 0);
-            atomic_store(&target, p);
-            if (threads == 1) {
-                free_together(p);
-            } else {
-                while (atomic_load(&target) != NULL) {
-                    cb_os_yield();
-                }
-                atomic_store(&target, p);
-            }
-            wait_for(&gone, 2);
-            cb_free(beside);
-            if (pair % 1000 == 0) {
+        for (int batch = 0; batch < PAIRS / BATCH; batch++) {
+            one_batch(&random, threads == 1);
+            if (batch % 20 == 0) {
                 assert_heap();
             }
         }
-        for (int i = 0; i < threads; i++) {
-            atomic_store(&target, (void *)&target);
-            while (atomic_load(&target) != NULL) {
-                cb_os_yield();
-            }
-        }
+        print_message("of %d objects, %d were freed by two threads at once\n", PAIRS, met);
+        over = true;
+        pthread_barrier_wait(&begin);
         for (int i = 0; i < threads; i++) {
             pthread_join(thread[i], NULL);
         }

@@ -8,25 +8,17 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import verdict  # noqa: E402
+from verdict import end, fail, skip  # noqa: E402
+
 HERE = Path(__file__).resolve().parent
-failures = []
-
-
-def fail(text):
-    failures.append(text)
-    print(f"FAILED: {text}", flush=True)
-
-
-def skip(why):
-    print(f"SKIP: {why}")
-    sys.exit(77)
 
 
 def environment(**more):
-    """As a user has it: nothing preloaded, no flags from the one who builds cutback."""
-    unwanted = ("CUTBACK", "LD_", "MALLOC_", "MESON", "DESTDIR")
-    flags = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "CPPFLAGS", "CPATH", "LIBRARY_PATH")
-    env = {k: v for k, v in os.environ.items() if not k.startswith(unwanted) and k not in flags}
+    """Nor any flags from the one who builds cutback."""
+    flags = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "CPPFLAGS", "CPATH", "LIBRARY_PATH", "DESTDIR")
+    env = {k: v for k, v in verdict.environment().items() if k not in flags and not k.startswith("MESON")}
     return {**env, "LC_ALL": "C", **more}
 
 
@@ -72,4 +64,4 @@ def in_parallel(function, cases):
 def main(test):
     with tempfile.TemporaryDirectory(prefix="cutback-install-") as folder:
         test(Path(folder).resolve())
-    sys.exit(1 if failures else 0)
+    end()

@@ -8,14 +8,10 @@ import re
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from verdict import demand, end  # noqa: E402
+
 SOURCE, VERSION = Path(sys.argv[1]), sys.argv[2]
-failures = []
-
-
-def demand(good, what):
-    if not good:
-        failures.append(what)
-        print(f"FAILED: {what}")
 
 
 def text(name):
@@ -37,4 +33,4 @@ symbols = text("debian/libcutback0.symbols").split("libcutback_malloc.so.0 ")[0]
 packaged = set(re.findall(r"^ (\S+@CUTBACK_\S+) ", symbols, re.M))
 demand(exported and exported == packaged,
        f"only in one of src/arena/cutback.map and debian/libcutback0.symbols: {sorted(exported ^ packaged)}")
-sys.exit(1 if failures else 0)
+end()

@@ -12,15 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from verdict import demand, end  # noqa: E402
+
 SOURCE, LAUNCHER = Path(sys.argv[1]), sys.argv[2]
 PAGE = SOURCE / "doc" / "cutback.7"
-failures = []
-
-
-def demand(good, what):
-    if not good:
-        failures.append(what)
-        print(f"FAILED: {what}")
 
 
 def of_header():
@@ -80,4 +76,4 @@ for ours, what, others in ((header, "options.h", page), (page, "cutback.7", head
 demand(header == page, "the order is not the same")
 signals()
 demand(of_help() == [name for name, _, _ in header], f"--help has {of_help()}")
-sys.exit(1 if failures else 0)
+end()

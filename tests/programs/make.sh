@@ -1,5 +1,5 @@
 #!/bin/bash
-# make -j4 builds a generated project of 24 files, and this project's own sources where a build folder is given by
+# make -j4 builds a generated project of 24 files, and this project's own sources, each once, where a build folder is given by
 # CUTBACK_BUILD: everything that make, gcc, as and ld do there happens under the library.
 . "$(dirname "$0")/common.sh"
 need make gcc python3
@@ -29,7 +29,8 @@ import json, os, shlex, sys
 entries = []
 if sys.argv[1]:
     with open(os.path.join(sys.argv[1], "compile_commands.json")) as file:
-        entries = [e for e in json.load(file) if "/src/" in os.path.abspath(os.path.join(e["directory"], e["file"]))]
+        paths = {os.path.abspath(os.path.join(e["directory"], e["file"])): e for e in json.load(file)}
+    entries = [entry for path, entry in paths.items() if "/src/" in path] # each once, of the libraries that have it
 print("here := $(CURDIR)")
 print("all:", *(f"own{i}.o" for i in range(len(entries))))
 for i, entry in enumerate(entries):

@@ -87,7 +87,7 @@ def hidden_blocks(page, rest):
 
 
 def compiled(where, language, text):
-    """With each compiler there is, each standard, against the shared library and the archive."""
+    """With each compiler there is, by each standard; linked with the shared library and with the archive."""
     source = SCRATCH / f"program.{language}"
     source.write_text(text)
     compilers = {"c": ["gcc", "clang"], "cpp": ["g++", "clang++"]}[language]
@@ -95,15 +95,17 @@ def compiled(where, language, text):
              "cpp": [["-std=c++17"], ["-std=c++20"], ["-std=c++17", "-fno-rtti", "-fno-exceptions"]]}[language]
     for compiler in filter(shutil.which, compilers):
         for flags in kinds:
-            for library in ("-lcutback", str(LIBRARIES / "libcutback.a")):
-                command = [compiler, *flags, *STRICT, "-O2", str(source), library, "-o", "example"]
-                built = run(command, env=environment())
+            command = [compiler, *flags, *STRICT, "-O2", "-c", str(source), "-o", "example.o"]
+            commands = [command] + [[compiler, "example.o", library, "-o", name] for name, library in
+                                    (("shared", "-lcutback"), ("archived", str(LIBRARIES / "libcutback.a")))]
+            for built in (run(c, env=environment()) for c in commands):
                 if built.returncode != 0:
-                    fail(where, f"{' '.join(command)}\n{built.stderr}")
+                    fail(where, f"{' '.join(built.args)}\n{built.stderr}")
                     return
-                ended = run(["./example"], env=environment())
+            for name in ("shared", "archived"):
+                ended = run([f"./{name}"], env=environment())
                 if ended.returncode != 0:
-                    fail(where, f"{' '.join(command)}: it ends with status {ended.returncode}")
+                    fail(where, f"{' '.join(command)}, {name}: it ends with status {ended.returncode}")
                 count("programs compiled and run")
 
 
@@ -440,11 +442,18 @@ def options(pages):
             count("options")
 
 
+def anchors(page):
+    """Those of its headings, as GitHub makes them."""
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+            for title in re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)}
+
+
 def links(pages):
     for page, rest in pages:
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", "\n".join(rest)):
-            if "://" not in target and not (page.parent / target).exists():
-                fail(page.name, f"a link to {target}, which is not there")
+        for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", "\n".join(rest)):
+            path = page.parent / target if target else page
+            if "://" not in target and (not path.exists() or (anchor and anchor not in anchors(path))):
+                fail(page.name, f"a link to {target}{anchor and '#'}{anchor}, which is not there")
             count("links")
 
 

@@ -16,11 +16,13 @@ import xml.etree.ElementTree as xml
 import zlib
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from verdict import demand, end  # noqa: E402
+
 PAGE = Path(sys.argv[1])
 TEXT = PAGE.read_text(encoding="utf-8")
 SVG = "{http://www.w3.org/2000/svg}"
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-failures = []
 
 # heading: (horizontal axis, vertical axes, legend)
 PICTURES = {
@@ -34,12 +36,6 @@ PICTURES = {
                           ["at once", "2–15 allocations", "4,096 or more", "never freed"]),
     "Sizes": ("size asked for, bytes", [r"share, %"], ["allocations", "bytes"]),
 }
-
-
-def demand(good, what):
-    if not good:
-        failures.append(what)
-        print(f"FAILED: {what}")
 
 
 # ---- The text -------------------------------------------------------------------------------------------------------
@@ -204,4 +200,4 @@ if chromium() is None:
 else:
     with tempfile.TemporaryDirectory() as scratch:
         check_in_browser(chromium(), Path(scratch))
-sys.exit(1 if failures else 0)
+end()

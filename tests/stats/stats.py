@@ -8,7 +8,6 @@ other. In a quiet process the text, the JSON, mallinfo2 and malloc_info agree to
 """
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -19,23 +18,17 @@ from pathlib import Path
 
 import schema
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from verdict import demand, end, environment  # noqa: E402
+
 PROGRAM, LIBRARY, DEBUG = (str(Path(a).resolve()) for a in sys.argv[1:4])
 SCHEMA = json.loads(Path(sys.argv[4]).read_text())
-failures = []
-
-
-def demand(good, what):
-    if not good:
-        failures.append(what)
-        print(f"FAILED: {what}", flush=True)
 
 
 def run(options, *words, library=LIBRARY, status=0, **more):
     """Runs the program; returns what it wrote to standard output and error."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("CUTBACK", "LD_", "MALLOC_"))}
-    env.update(LD_PRELOAD=library, CUTBACK_OPTIONS=options)
-    done = subprocess.run([PROGRAM, *map(str, words)], env=env, cwd=SCRATCH, text=True, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=150, **more)
+    done = subprocess.run([PROGRAM, *map(str, words)], env=environment(LD_PRELOAD=library, CUTBACK_OPTIONS=options),
+                          cwd=SCRATCH, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=150, **more)
     demand(done.returncode == status, f"{options}: {words}: status {done.returncode}, not {status}\n{done.stderr[-2000:]}")
     return done.stdout, done.stderr
 
@@ -179,4 +172,4 @@ with tempfile.TemporaryDirectory(prefix="cutback-stats-") as folder:
     SCRATCH = Path(folder)
     for check in (in_quiet, at_exit, files, other_handlers, forked, under_signals, exits_in_handlers):
         check()
-sys.exit(1 if failures else 0)
+end()

@@ -11,14 +11,10 @@ import re
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from verdict import demand, end  # noqa: E402
+
 SOURCE = Path(sys.argv[1])
-failures = []
-
-
-def demand(good, text):
-    if not good:
-        failures.append(text)
-        print(f"FAILED: {text}")
 
 
 def read(name):
@@ -39,4 +35,4 @@ asked = "\n".join(path.read_text() for path in (SOURCE / ".github/ISSUE_TEMPLATE
 for what in ("cutback-run --check", "--record"):
     demand(what in asked, f"no template of issues asks for {what}")
 demand("\nfuzz/corpus/** binary\n" in read(".gitattributes"), ".gitattributes does not say that corpora are bytes")
-sys.exit(1 if failures else 0)
+end()

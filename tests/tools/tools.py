@@ -6,13 +6,15 @@
 Each function tool_... below is a TOOL. The programs are compiled here, by the compiler that the tool is for.
 Exit status: 0, 1 (a test failed), 2 (no such tool), 77 (skipped: it is not there, or does not work on this machine).
 """
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from verdict import environment  # noqa: E402
 
 
 class Skip(Exception):
@@ -27,8 +29,7 @@ def need(*programs):
 
 def run(*command, status=0, env=None, **more):
     """Its output, both streams, which is what it says; the status must be this (None: any)."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("CUTBACK", "LD_", "MALLOC_"))}
-    ended = subprocess.run([str(c) for c in command], cwd=SCRATCH, env={**environment, **(env or {})}, text=True, timeout=100,
+    ended = subprocess.run([str(c) for c in command], cwd=SCRATCH, env=environment(**(env or {})), text=True, timeout=100,
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace", **more)
     if status is not None and ended.returncode != status:
         sys.exit(f"FAILED: {' '.join(map(str, command))}: status {ended.returncode}, not {status}\n{ended.stdout}")

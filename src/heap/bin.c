@@ -338,18 +338,28 @@ static void park(struct cb_thread *t, unsigned index, size_t granule, bool overf
     }
 }
 
-void cb_bin_park(struct cb_thread *t, unsigned index, size_t granule) {
+/* A full bin makes room by letting others die, or the object dies itself. `locked`: the caller has the heap's lock. */
+static CB_NOINLINE void park_in_full(struct cb_thread *t, unsigned index, size_t granule, bool locked) {
     size_t flushed = t->heap->died_in_bins;
-    if (CB_LIKELY(!cb_bin_is_full(t->heap, index)) || bin_full(t, index, granule)) {
+    if (locked ? room_or_death(t, index, granule) : bin_full(t, index, granule)) {
         park(t, index, granule, t->heap->died_in_bins != flushed);
     }
 }
 
-void cb_bin_park_locked(struct cb_thread *t, unsigned index, size_t granule) {
-    size_t flushed = t->heap->died_in_bins;
-    if (CB_LIKELY(!cb_bin_is_full(t->heap, index)) || room_or_death(t, index, granule)) {
-        park(t, index, granule, t->heap->died_in_bins != flushed);
+void cb_bin_park(struct cb_thread *t, unsigned index, size_t granule) {
+    if (CB_UNLIKELY(cb_bin_is_full(t->heap, index))) {
+        park_in_full(t, index, granule, false);
+        return;
     }
+    park(t, index, granule, false);
+}
+
+void cb_bin_park_locked(struct cb_thread *t, unsigned index, size_t granule) {
+    if (CB_UNLIKELY(cb_bin_is_full(t->heap, index))) {
+        park_in_full(t, index, granule, true);
+        return;
+    }
+    park(t, index, granule, false);
 }
 
 size_t cb_bin_take(struct cb_thread *t, unsigned index, size_t entry) {

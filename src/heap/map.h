@@ -326,30 +326,6 @@ static inline uint8_t *cb_map_link(const uint8_t *at) {
     return spread != 0 ? cb_map_at_quad(cb_map_gather(cb_map_little_endian(spread)) << CB_QUAD_SHIFT) : NULL;
 }
 
-/* The first byte of an object that was freed remotely in [m, end), or end. */
-static inline uint8_t *cb_map_find_remote(uint8_t *m, uint8_t *end) {
-    while (m < end && ((uintptr_t)m & 7) != 0) {
-        if ((cb_map_get(m) & CB_STATE) == CB_REMOTE) {
-            return m;
-        }
-        m++;
-    }
-    while (m < end) {
-        uint64_t eight = __atomic_load_n((uint64_t *)(void *)m, __ATOMIC_RELAXED);
-        uint64_t found = eight & ~(eight << 1) & 0x8080808080808080ULL;
-        if (found != 0) {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-            m += __builtin_clzll(found) >> 3;
-#else
-            m += __builtin_ctzll(found) >> 3;
-#endif
-            return m < end ? m : end;
-        }
-        m += 8;
-    }
-    return end;
-}
-
 /*
  * The live object whose first byte is `byte` is freed remotely from now on. False when it is not live any more:
  * of several threads that free it at once this is true for one.

@@ -17,6 +17,7 @@
 #include "heap/release.h"
 #include "heap/reserve.h"
 #include "heap/bin.h"
+#include "heap/scan.h"
 
 /*
  * Units pending from which on others let them die; less where there are many heaps, or where little lives in the
@@ -90,10 +91,12 @@ static void take_block(struct cb_heap *heap, struct cb_block *block, bool own) {
     for (uint64_t units = open_block(block); units != 0; units &= units - 1) {
         unsigned unit = (unsigned)__builtin_ctzll(units);
         uint8_t *m = map + unit * bytes, *end = unit == LAST_BIT ? map + 64 * bytes : m + bytes;
-        for (m = cb_map_find_remote(m, end); m < end; m = cb_map_find_remote(m + 1, end)) {
-            if (!take_object(heap, block, m, own)) {
-                atomic_fetch_or_explicit(&block->remote, (uint64_t)1 << unit,
-                                         memory_order_relaxed); /* once more */
+        for (; m < end; m += CB_SCAN_BYTES) {
+            for (uint64_t freed = cb_scan_remote(m); freed != 0; freed &= freed - 1) {
+                if (!take_object(heap, block, m + __builtin_ctzll(freed), own)) {
+                    atomic_fetch_or_explicit(&block->remote, (uint64_t)1 << unit,
+                                             memory_order_relaxed); /* once more */
+                }
             }
         }
     }

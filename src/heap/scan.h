@@ -1,5 +1,5 @@
 /*
- * scan.h: the dead stretches of a block of the small space, found 64 map bytes at a time.
+ * scan.h: the dead stretches of a block of the small space, and remote frees, found 64 map bytes at a time.
  *
  * Layer: heap. Threads: under the lock of the heap that owns the block. Another thread may change the byte of a live
  * object meanwhile, which begins an object before and after.
@@ -41,6 +41,16 @@ static inline uint64_t cb_scan_dead_plain(const uint8_t *m) {
     return bits;
 }
 
+/* Which of the 64 bytes at m are those of objects that were freed remotely. */
+static inline uint64_t cb_scan_remote_plain(const uint8_t *m) {
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < CB_SCAN_BYTES; i += 8) {
+        uint64_t eight = cb_scan_eight(m + i);
+        bits |= cb_scan_gather(eight & ~(eight << 1)) << i;
+    }
+    return bits;
+}
+
 /* Which of the 64 bytes at m are not zero. */
 static inline uint64_t cb_scan_used_plain(const uint8_t *m) {
     const uint64_t low = 0x7F7F7F7F7F7F7F7F;
@@ -66,6 +76,15 @@ static inline uint64_t cb_scan_dead(const uint8_t *m) {
     return bits;
 }
 
+static inline uint64_t cb_scan_remote(const uint8_t *m) {
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < CB_SCAN_BYTES; i += 16) {
+        __m128i bytes = cb_scan_sixteen(m + i), next_bit = _mm_add_epi8(bytes, bytes);
+        bits |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_andnot_si128(next_bit, bytes)) << i;
+    }
+    return bits;
+}
+
 static inline uint64_t cb_scan_used(const uint8_t *m) {
     uint64_t zero = 0;
     for (unsigned i = 0; i < CB_SCAN_BYTES; i += 16) {
@@ -77,6 +96,10 @@ static inline uint64_t cb_scan_used(const uint8_t *m) {
 #else
 static inline uint64_t cb_scan_dead(const uint8_t *m) {
     return cb_scan_dead_plain(m);
+}
+
+static inline uint64_t cb_scan_remote(const uint8_t *m) {
+    return cb_scan_remote_plain(m);
 }
 
 static inline uint64_t cb_scan_used(const uint8_t *m) {

@@ -80,45 +80,6 @@ static void a_dead_run_of_every_length_has_it_at_both_ends(void **state) {
     assert_true(all_zero());
 }
 
-static void a_remote_free_is_found_at_every_place(void **state) {
-    (void)state;
-    for (size_t at = 0; at < 200; at++) {
-        begin(map + at, CB_REMOTE, 1 + at % CB_SMALL_GRANULES);
-        for (size_t from = 0; from <= at; from++) {
-            assert_ptr_equal(cb_map_find_remote(map + from, map + ROOM), map + at);
-        }
-        assert_ptr_equal(cb_map_find_remote(map, map + at), map + at);
-        cb_map_set(map + at, CB_NONE);
-    }
-}
-
-static void no_remote_free_is_found_among_others(void **state) {
-    (void)state;
-    static const size_t states[] = {CB_LIVE, CB_PARKED};
-    size_t at = 0;
-    for (size_t length = 1; at + length < ROOM; length++) {
-        if (length % 3 == 2) {
-            cb_map_dead_tag(map + at, length);
-        } else {
-            begin(map + at, states[length % 3], length);
-        }
-        at += length;
-    }
-    for (size_t end = 0; end < 100; end++) {
-        assert_ptr_equal(cb_map_find_remote(map, map + ROOM - end), map + ROOM - end);
-    }
-    memset(bytes, 0, sizeof bytes);
-}
-
-static void a_remote_free_behind_the_end_is_not_found(void **state) {
-    (void)state;
-    begin(map + 21, CB_REMOTE, 3);
-    for (size_t end = 0; end <= 21; end++) {
-        assert_ptr_equal(cb_map_find_remote(map, map + end), map + end);
-    }
-    memset(bytes, 0, sizeof bytes);
-}
-
 /* Objects and dead runs of the small space, up to `end`; `sparse`: of so many, one is an object. */
 static void fill_block(size_t end, unsigned sparse) {
     static const size_t states[] = {CB_LIVE, CB_PARKED, CB_REMOTE};
@@ -179,11 +140,13 @@ static void bytes_are_told_apart_alike_with_and_without_vectors(void **state) {
         for (unsigned i = 0; i < CB_SCAN_BYTES; i++) {
             block[i] = round < 256 ? (uint8_t)(round + i) : (uint8_t)fixture_random(&seed);
         }
-        uint64_t dead = cb_scan_dead(block), used = cb_scan_used(block);
+        uint64_t dead = cb_scan_dead(block), used = cb_scan_used(block), remote = cb_scan_remote(block);
         assert_true(dead == cb_scan_dead_plain(block) && used == cb_scan_used_plain(block));
+        assert_true(remote == cb_scan_remote_plain(block));
         for (unsigned i = 0; i < CB_SCAN_BYTES; i++) {
             assert_int_equal(dead >> i & 1, block[i] >= CB_DEAD);
             assert_int_equal(used >> i & 1, block[i] != 0);
+            assert_int_equal(remote >> i & 1, (block[i] & CB_STATE) == CB_REMOTE);
         }
     }
 }
@@ -244,9 +207,6 @@ int main(void) {
         cmocka_unit_test(an_object_of_every_length_has_that_length),
         cmocka_unit_test(only_the_first_byte_of_an_object_looks_like_one),
         cmocka_unit_test(a_dead_run_of_every_length_has_it_at_both_ends),
-        cmocka_unit_test(a_remote_free_is_found_at_every_place),
-        cmocka_unit_test(no_remote_free_is_found_among_others),
-        cmocka_unit_test(a_remote_free_behind_the_end_is_not_found),
         cmocka_unit_test(a_scan_finds_the_dead_stretches_that_a_walk_finds),
         cmocka_unit_test(bytes_are_told_apart_alike_with_and_without_vectors),
         cmocka_unit_test(addresses_and_places_in_the_map_belong_together),

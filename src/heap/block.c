@@ -5,6 +5,7 @@
  */
 #include "heap/block.h"
 
+#include "heap/list.h"
 #include "heap/pages.h"
 #include "heap/purge.h"
 #include "heap/room.h"
@@ -30,8 +31,6 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     }
     struct cb_block *block = cb_block_of(start);
     cache_owner(heap, block);
-    block->next = block->prev = block->all_prev = 0;
-    block->all_next = heap->all;
     cb_purge_begin(block, dirty);
     block->dead = block->fresh = 0;
     cb_block_no_holes(block, 0);
@@ -40,10 +39,7 @@ struct cb_block *cb_block_take(struct cb_heap *heap, enum cb_space_kind space) {
     block->queue = 0;
     /* release: partner of the acquire in announce in remote.c, which finds the owner then */
     atomic_store_explicit(&block->remote, CB_REMOTE_OPEN, memory_order_release);
-    if (heap->all != NULL) {
-        heap->all->all_prev = (uint32_t)cb_block_number(block);
-    }
-    heap->all = block;
+    cb_list_push(&heap->all, block, CB_LIST_ALL);
     heap->blocks++;
     return block;
 }
@@ -68,10 +64,7 @@ void cb_block_drop(struct cb_heap *heap, struct cb_block *block) {
     s->fresh_block = s->fresh_block != block ? s->fresh_block : NULL;
     cb_count(&heap->dead, (size_t)0 - block->dead);
     cb_purge_forget(heap, block);
-    if (block->all_next != NULL) {
-        block->all_next->all_prev = block->all_prev;
-    }
-    *(block->all_prev != 0 ? &cb_block_numbered(block->all_prev)->all_next : &heap->all) = block->all_next;
+    cb_list_remove(&heap->all, block, CB_LIST_ALL);
     heap->blocks--;
     cb_count(&heap->used, (size_t)0 - block->fresh);
     cb_owner_cache_drop(heap->tag, cb_block_number(block));

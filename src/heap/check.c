@@ -6,6 +6,7 @@
 #include "heap/check.h"
 
 #include "heap/fork.h"
+#include "heap/list.h"
 #include "heap/map.h"
 #include "heap/pages.h"
 #include "heap/refill.h"
@@ -263,12 +264,12 @@ static const char *check_queues(const struct cb_heap *heap, size_t queued) {
         }
         size_t prev = 0;
         for (const struct cb_block *block = heap->queue[i]; block != NULL && entries <= queued; entries++) {
-            if (block->queue != i || block->prev != prev || block->space != CB_SMALL ||
+            if (block->queue != i || block->list[CB_LIST_QUEUE].prev != prev || block->space != CB_SMALL ||
                 block == heap->space[CB_SMALL].run_block) {
                 return "a queue of blocks is broken";
             }
             prev = cb_block_number(block);
-            block = cb_block_numbered(block->next);
+            block = cb_list_next(block, CB_LIST_QUEUE);
         }
     }
     return entries == queued && heap->queue[0] == NULL ? NULL : "a block waits in no queue";
@@ -278,7 +279,7 @@ static const char *check_queues(const struct cb_heap *heap, size_t queued) {
 static const char *check_heap(struct cb_heap *heap) {
     struct tally tally = {0, 0, 0};
     size_t used = 0, dead_pages = 0, purged_pages = 0, queued = 0;
-    for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
+    for (struct cb_block *block = heap->all; block != NULL; block = cb_list_next(block, CB_LIST_ALL)) {
         const char *wrong = check_block(heap, block, &tally);
         if (wrong != NULL) {
             return wrong;

@@ -4,7 +4,7 @@
  * Layer: heap. Threads: any, under lost.lock.
  *
  * The first time that an object of a lost block is freed, what lives in the block is counted, and the block gets
- * an owner that is no heap: from then on `next` is the number of live granules in it, and `prev` what that was when
+ * an owner that is no heap: from then on lost.live is the number of live granules in it, and lost.seen what that was when
  * its pages were last looked at.
  */
 #include "heap/lost.h"
@@ -21,7 +21,7 @@
 #define LIVE_BITS 0x4040404040404040ULL
 
 static struct {
-    cb_lock lock;     /* rank 2; guards `next`, `prev` and `purged_pages` of blocks that `nobody` owns */
+    cb_lock lock;     /* rank 2; guards `lost` and `purged_pages` of blocks that `nobody` owns */
     _Atomic bool any; /* relaxed: set before the thread that forked goes on */
 } lost = {.lock = CB_LOCK_INIT("lost.lock", CB_RANK_HEAP)};
 
@@ -93,7 +93,7 @@ static void purge(struct cb_block *block, uint64_t live) {
 /* The first free of an object in the block. */
 static void begin(const struct cb_heap *owner, struct cb_block *block) {
     uint64_t units;
-    block->next = block->prev = count_live(block, &units);
+    block->lost.live = block->lost.seen = count_live(block, &units);
     block->purged_pages = 0;
     cb_owner_cache_drop(owner->tag, cb_block_number(block));
     atomic_store_explicit(&block->owner, nobody, memory_order_relaxed);
@@ -101,10 +101,10 @@ static void begin(const struct cb_heap *owner, struct cb_block *block) {
 
 static void look(struct cb_block *block) {
     uint64_t units;
-    if (block->next == 0) {
+    if (block->lost.live == 0) {
         release(block);
-    } else if (block->prev - block->next >= LOOK_EVERY) {
-        block->prev = block->next = count_live(block, &units);
+    } else if (block->lost.seen - block->lost.live >= LOOK_EVERY) {
+        block->lost.seen = block->lost.live = count_live(block, &units);
         purge(block, units);
     }
 }
@@ -129,7 +129,7 @@ bool cb_lost_free(uintptr_t p) {
         }
         uint32_t granules = (uint32_t)cb_map_granules_in(block, m);
         cb_map_set(m, CB_NONE | (cb_map_get(m) & CB_LENGTH));
-        block->next = granules < block->next ? block->next - granules : 0;
+        block->lost.live = granules < block->lost.live ? block->lost.live - granules : 0;
         look(block);
     }
     cb_lock_drop(&lost.lock);

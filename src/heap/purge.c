@@ -5,6 +5,7 @@
  */
 #include "heap/purge.h"
 
+#include "heap/list.h"
 #include "heap/map.h"
 #include "heap/options.h"
 #include "heap/pages.h"
@@ -81,27 +82,12 @@ static void set_class(struct cb_heap *heap, struct cb_block *block, unsigned cla
     if (was == class) {
         return;
     }
-    struct cb_block *next = cb_block_numbered(block->purge_next),
-                    *prev = cb_block_numbered(block->purge_prev);
     if (was != CB_PURGE_CLASSES) {
-        if (prev != NULL) {
-            prev->purge_next = block->purge_next;
-        } else {
-            heap->purge_list[was] = next;
-        }
-        if (next != NULL) {
-            next->purge_prev = block->purge_prev;
-        }
+        cb_list_remove(&heap->purge_list[was], block, CB_LIST_PURGE);
     }
     block->purge_class = (uint8_t) class;
-    block->purge_next = block->purge_prev = 0;
     if (class != CB_PURGE_CLASSES) {
-        struct cb_block *head = heap->purge_list[class];
-        if (head != NULL) {
-            block->purge_next = (uint32_t)cb_block_number(head);
-            head->purge_prev = (uint32_t)cb_block_number(block);
-        }
-        heap->purge_list[class] = block;
+        cb_list_push(&heap->purge_list[class], block, CB_LIST_PURGE);
     }
 }
 
@@ -232,7 +218,7 @@ void cb_purge_end(struct cb_heap *heap, const struct cb_purge_order *order, uint
 /* Such pages hold nothing live, whether the system has taken them or not: they go back later. */
 void cb_purge_after_fork(struct cb_heap *heap) {
     for (struct cb_block *block = heap->purge_orders != 0 ? heap->all : NULL; block != NULL;
-         block = block->all_next) {
+         block = cb_list_next(block, CB_LIST_ALL)) {
         block->purging = 0;
         classify(heap, block);
     }
@@ -297,7 +283,6 @@ void cb_purge_begin(struct cb_block *block, struct cb_dirty dirty) {
     block->full = block->dead_pages = block->purged_pages = block->purging = 0;
     memset(block->unit_dead, 0, sizeof block->unit_dead);
     block->purge_class = CB_PURGE_CLASSES;
-    block->purge_next = block->purge_prev = 0;
 }
 
 void cb_purge_touch(struct cb_block *block, uintptr_t p, size_t granules) {

@@ -5,6 +5,7 @@
  */
 #include "heap/small.h"
 
+#include "heap/list.h"
 #include "heap/scan.h"
 
 #include <string.h>
@@ -14,32 +15,19 @@
 #define STRETCH_MOST CB_UNIT_GRANULES /* of a longer stretch, the first dead runs will do */
 
 static void unqueue(struct cb_heap *heap, struct cb_block *block) {
-    if (block->queue == 0) {
+    unsigned queue = block->queue;
+    if (queue == 0) {
         return;
     }
-    struct cb_block *next = cb_block_numbered(block->next), *prev = cb_block_numbered(block->prev);
-    if (next != NULL) {
-        next->prev = block->prev;
-    }
-    if (prev != NULL) {
-        prev->next = block->next;
-    } else {
-        heap->queue[block->queue] = next;
-        if (next == NULL && block->queue > CB_SWEEP_QUEUES) {
-            heap->holes &= ~((uint64_t)1 << (block->queue - CB_SWEEP_QUEUES));
-        }
-    }
+    cb_list_remove(&heap->queue[queue], block, CB_LIST_QUEUE);
     block->queue = 0;
+    if (heap->queue[queue] == NULL && queue > CB_SWEEP_QUEUES) {
+        heap->holes &= ~((uint64_t)1 << (queue - CB_SWEEP_QUEUES));
+    }
 }
 
 static void enqueue(struct cb_heap *heap, struct cb_block *block, unsigned queue) {
-    struct cb_block **head = &heap->queue[queue];
-    block->prev = 0;
-    block->next = *head != NULL ? (uint32_t)cb_block_number(*head) : 0;
-    if (*head != NULL) {
-        (*head)->prev = (uint32_t)cb_block_number(block);
-    }
-    *head = block;
+    cb_list_push(&heap->queue[queue], block, CB_LIST_QUEUE);
     block->queue = (uint8_t)queue;
 }
 
@@ -129,7 +117,7 @@ static void put_back(struct cb_heap *heap, struct cb_block *block, size_t from) 
 void cb_small_become_tight(struct cb_heap *heap) {
     heap->tight = true;
     heap->tight_in_use = cb_heap_in_use(heap);
-    for (struct cb_block *block = heap->all; block != NULL; block = block->all_next) {
+    for (struct cb_block *block = heap->all; block != NULL; block = cb_list_next(block, CB_LIST_ALL)) {
         if (block->space == CB_SMALL) {
             bool running = cb_block_has_run(heap, block);
             block->recheck_at = 0;

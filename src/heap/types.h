@@ -116,6 +116,18 @@ enum cb_lock_rank {
 
 enum cb_space_kind { CB_SMALL, CB_MEDIUM, CB_SPACES };
 
+/* The lists that a block may be in, one of each kind: see list.h. */
+enum cb_list_kind {
+    CB_LIST_ALL,   /* heap->all */
+    CB_LIST_QUEUE, /* heap->queue[block->queue], where that is not 0 */
+    CB_LIST_PURGE, /* heap->purge_list[block->purge_class], where that is a class */
+    CB_LISTS
+};
+
+struct cb_links {
+    uint32_t next, prev; /* numbers of blocks, 0: none */
+};
+
 /*
  * The entry of one block; the table of all of them is indexed by address >> CB_BLOCK_SHIFT. The first cache
  * line is for threads that free objects of it without owning it; the others are written under the lock of the
@@ -134,20 +146,22 @@ struct cb_block {
     uint64_t purging;   /* bit per unit: being given back at this moment, without the lock: what is dead
                                        there must not be used; under the lock, as all that follows */
     uint64_t untouched; /* bit per unit: no run has had it since the system gave it */
-    uint32_t purge_next, purge_prev; /* in the list of purge_class; numbers of blocks, 0: none */
     uint8_t space; /* constant while there is an owner: who has learnt the address of an object may read it */
-    _Alignas(64) struct cb_block *all_next;
-    uint32_t all_prev;     /* numbers of blocks, as the next; 0: none */
-    uint32_t next, prev;   /* in the queue of its owner, when queue != 0 */
+    _Alignas(64) union {
+        struct cb_links list[CB_LISTS];
+        struct {
+            uint32_t live, seen;
+        } lost; /* granules; of a block that a fork has left behind: see lost.c */
+    };
     uint16_t dead;         /* granules in dead runs */
     uint16_t fresh;        /* granules from the start of the block that were handed to runs */
-    uint64_t full;         /* bit per unit: all of it is in dead runs; small space only, as unit_dead */
-    uint64_t dead_pages;   /* bit per unit: nothing live in it, still resident; counted in heap->dead_pages */
-    uint64_t purged_pages; /* bit per unit: nothing live in it, given back, or untouched */
     uint16_t recheck_at;   /* when dead reaches this, the block is looked at again; 0 in a tight heap */
     uint16_t holes_from;   /* granules from the start of the block: holes before are filled; in a tight heap
                               what is longer than holes_rest begins in [holes_from, CB_HOLES_UNIT * (1 +
                               holes_to)) */
+    uint64_t full;         /* bit per unit: all of it is in dead runs; small space only, as unit_dead */
+    uint64_t dead_pages;   /* bit per unit: nothing live in it, still resident; counted in heap->dead_pages */
+    uint64_t purged_pages; /* bit per unit: nothing live in it, given back, or untouched */
     uint8_t holes_to, holes_rest;
     uint8_t queue;       /* 0: in none; 1 + eighths dead: waiting for a sweep; CB_SWEEP_QUEUES + a length:
                               waiting with holes of up to that length; small space only */

@@ -7,6 +7,7 @@
 #include "fixture.h"
 
 #include "heap/block.h"
+#include "heap/list.h"
 #include "heap/bin.h"
 #include "heap/thread.h"
 
@@ -40,7 +41,7 @@ static void make_holes(size_t size) {
 static size_t waiting_with_holes(size_t granules) {
     size_t blocks = 0;
     for (const struct cb_block *b = cb_thread.heap->queue[CB_SWEEP_QUEUES + granules]; b != NULL; blocks++) {
-        b = b->next != 0 ? cb_blocks + b->next : NULL;
+        b = cb_list_next(b, CB_LIST_QUEUE);
     }
     return blocks;
 }
@@ -186,20 +187,21 @@ static void the_check_notices_broken_queues(void **state) {
     struct cb_heap *heap = cb_thread.heap;
     struct cb_block *block = heap->queue[CB_SWEEP_QUEUES + 9];
     assert_non_null(block);
-    assert_int_not_equal(block->next, 0);
+    struct cb_links *links = &block->list[CB_LIST_QUEUE];
+    assert_int_not_equal(links->next, 0);
     heap->holes ^= (uint64_t)1 << 9;
     assert_string_equal(cb_heap_check(), "the mask of blocks that wait with holes is wrong");
     heap->holes ^= (uint64_t)1 << 9;
-    block->prev++;
+    links->prev++;
     assert_string_equal(cb_heap_check(), "a queue of blocks is broken");
-    block->prev--;
+    links->prev--;
     block->queue = 0;
     assert_string_equal(cb_heap_check(), "a queue of blocks is broken");
     block->queue = CB_SWEEP_QUEUES + 9;
-    uint32_t next = block->next;
-    block->next = 0;
+    uint32_t next = links->next;
+    links->next = 0;
     assert_string_equal(cb_heap_check(), "a block waits in no queue");
-    block->next = next;
+    links->next = next;
     block->holes_from++;
     assert_string_equal(cb_heap_check(), "a sweep is to begin inside something");
     block->holes_from--;

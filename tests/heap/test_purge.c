@@ -7,6 +7,7 @@
  */
 #include "fixture.h"
 
+#include "heap/list.h"
 #include "heap/pages.h"
 #include "heap/bin.h"
 
@@ -258,7 +259,7 @@ static void refused_pages_stay_and_are_offered_again(void **state) {
     assert_int_equal(heap->purged_pages, 0);
     struct cb_block *block = heap->all;
     while ((block->full & block->dead_pages) == 0) {
-        block = block->all_next;
+        block = cb_list_next(block, CB_LIST_ALL);
         assert_non_null(block);
     }
     uint64_t dead = block->dead_pages;

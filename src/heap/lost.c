@@ -4,8 +4,8 @@
  * Layer: heap. Threads: any, under lost.lock.
  *
  * The first time that an object of a lost block is freed, what lives in the block is counted, and the block gets
- * an owner that is no heap: from then on lost.live is the number of live granules in it, and lost.seen what that was when
- * its pages were last looked at.
+ * an owner that is no heap: from then on lost.live is the number of live granules in it, and lost.seen what that was
+ * when its pages were last looked at.
  */
 #include "heap/lost.h"
 

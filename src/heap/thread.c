@@ -199,13 +199,15 @@ static bool page_is_dead(const struct cb_block *block) {
 static void end_page(struct cb_heap *heap, enum cb_space_kind space) {
     cb_lock_take(&heap->lock);
     struct cb_block *block = heap->space[space].fresh_block;
-    size_t from = block != NULL ? block->fresh : 0, to = cb_align_up(from, CB_TO_GRANULES(cb_page_size));
-    if (to != from && to <= cb_space_facts[space].end && (space == CB_MEDIUM || page_is_dead(block))) {
-        size_t at = cb_block_first(block) + from;
-        block->fresh = (uint16_t)to;
-        cb_count(&heap->used, to - from);
-        cb_purge_leave_untouched(heap, block, at << CB_GRANULE_SHIFT, to - from);
-        cb_space_die(heap, block, at, to - from);
+    if (block != NULL) {
+        size_t from = block->fresh, to = cb_align_up(from, CB_TO_GRANULES(cb_page_size));
+        if (to != from && to <= cb_space_facts[space].end && (space == CB_MEDIUM || page_is_dead(block))) {
+            size_t at = cb_block_first(block) + from;
+            block->fresh = (uint16_t)to;
+            cb_count(&heap->used, to - from);
+            cb_purge_leave_untouched(heap, block, at << CB_GRANULE_SHIFT, to - from);
+            cb_space_die(heap, block, at, to - from);
+        }
     }
     cb_lock_drop(&heap->lock);
 }

@@ -346,20 +346,20 @@ static CB_NOINLINE void park_in_full(struct cb_thread *t, unsigned index, size_t
     }
 }
 
-void cb_bin_park(struct cb_thread *t, unsigned index, size_t granule) {
-    if (CB_UNLIKELY(cb_bin_is_full(t->heap, index))) {
-        park_in_full(t, index, granule, false);
-        return;
+static inline void park_in_any(struct cb_thread *t, unsigned index, size_t granule, bool locked) {
+    if (CB_LIKELY(!cb_bin_is_full(t->heap, index))) {
+        park(t, index, granule, false);
+    } else {
+        park_in_full(t, index, granule, locked);
     }
-    park(t, index, granule, false);
+}
+
+void cb_bin_park(struct cb_thread *t, unsigned index, size_t granule) {
+    park_in_any(t, index, granule, false);
 }
 
 void cb_bin_park_locked(struct cb_thread *t, unsigned index, size_t granule) {
-    if (CB_UNLIKELY(cb_bin_is_full(t->heap, index))) {
-        park_in_full(t, index, granule, true);
-        return;
-    }
-    park(t, index, granule, false);
+    park_in_any(t, index, granule, true);
 }
 
 size_t cb_bin_take(struct cb_thread *t, unsigned index, size_t entry) {

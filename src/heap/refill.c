@@ -41,6 +41,17 @@ static void end_fresh_run(struct cb_thread *t, enum cb_space_kind space) {
     }
 }
 
+/* The fresh part of the block begins at this granule of it from now on: the granules before that are dead. */
+static void begin_fresh_at(struct cb_heap *heap, struct cb_block *block, size_t to) {
+    size_t at = cb_block_first(block) + block->fresh, granules = to - block->fresh;
+    if (granules != 0) {
+        block->fresh = (uint16_t)to;
+        cb_count(&heap->used, granules);
+        cb_purge_leave_untouched(heap, block, at << CB_GRANULE_SHIFT, granules);
+        cb_space_die(heap, block, at, granules);
+    }
+}
+
 /*
  * A run from the fresh part of the newest block, from its first aligned place on. The granules before that are dead,
  * and serve others.
@@ -52,17 +63,11 @@ static bool run_fresh(struct cb_thread *t, const struct request *wanted) {
         return false;
     }
     size_t end = cb_space_facts[wanted->space].end, start = cb_block_first(block);
-    size_t from = cb_align_up(block->fresh, wanted->align), pad = from - block->fresh;
+    size_t from = cb_align_up(block->fresh, wanted->align);
     if (from + wanted->granules > end) {
         return false;
     }
-    if (pad != 0) {
-        size_t at = start + block->fresh;
-        block->fresh = (uint16_t)from;
-        cb_count(&heap->used, pad);
-        cb_purge_leave_untouched(heap, block, at << CB_GRANULE_SHIFT, pad);
-        cb_space_die(heap, block, at, pad);
-    }
+    begin_fresh_at(heap, block, from);
     size_t step = cb_lower(wanted->step, end - from);
     cb_small_begin_fresh_run(heap, block);
     block->fresh = (uint16_t)(from + step);
@@ -78,13 +83,7 @@ static void end_fresh(struct cb_heap *heap, enum cb_space_kind space) {
     if (block == NULL) {
         return;
     }
-    size_t left = cb_space_facts[space].end - block->fresh, from = cb_block_first(block) + block->fresh;
-    block->fresh = (uint16_t)cb_space_facts[space].end;
-    cb_count(&heap->used, left);
-    cb_purge_leave_untouched(heap, block, from << CB_GRANULE_SHIFT, left);
-    if (left != 0) {
-        cb_space_die(heap, block, from, left); /* which keeps the block */
-    }
+    begin_fresh_at(heap, block, cb_space_facts[space].end); /* which keeps the block */
     heap->space[space].fresh_block = NULL;
     cb_space_settle(heap, block);
 }
@@ -176,6 +175,32 @@ void cb_refill_retire(struct cb_thread *t) {
     cb_lock_take(&heap->lock);
     leave_blocks(t);
     cb_heap_unlock(heap);
+}
+
+/* The page that the fresh part of the block begins in has nothing but dead runs before that. Small space only. */
+static bool page_is_dead(const struct cb_block *block) {
+    size_t before = block->fresh % CB_TO_GRANULES(cb_page_size), dead = 0;
+    for (size_t at = block->fresh - before; at < block->fresh; at += CB_UNIT_GRANULES) {
+        size_t unit = at / CB_UNIT_GRANULES;
+        dead += (block->full >> unit & 1) != 0 ? CB_UNIT_GRANULES : block->unit_dead[unit];
+    }
+    return dead == before;
+}
+
+/*
+ * In the small space a page in which something lives keeps its fresh part: what is dead there is not found again until
+ * much of the block is.
+ */
+void cb_refill_end_page(struct cb_heap *heap, enum cb_space_kind space) {
+    cb_lock_take(&heap->lock);
+    struct cb_block *block = heap->space[space].fresh_block;
+    if (block != NULL) {
+        size_t to = cb_align_up(block->fresh, CB_TO_GRANULES(cb_page_size));
+        if (to <= cb_space_facts[space].end && (space == CB_MEDIUM || page_is_dead(block))) {
+            begin_fresh_at(heap, block, to);
+        }
+    }
+    cb_lock_drop(&heap->lock);
 }
 
 bool cb_refill_give_pages(struct cb_thread *t, size_t size) {

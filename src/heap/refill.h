@@ -18,6 +18,13 @@ bool cb_refill(struct cb_thread *t, enum cb_space_kind space, size_t granules, s
 void cb_refill_retire(struct cb_thread *t);
 
 /*
+ * The fresh part of a block begins where the last object ended, or where the cursor has fallen back to. The page that
+ * this is in has been used in part, so it is resident: the rest of it dies, so that the page goes back once nothing
+ * lives before. For a heap whose thread ends, without a run.
+ */
+void cb_refill_end_page(struct cb_heap *heap, enum cb_space_kind space);
+
+/*
  * Pages for a request of `size` bytes were refused: what the thread's heap has parked dies, and blocks without live
  * objects go back. True when some have: then it is worth another try.
  */

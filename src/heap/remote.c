@@ -27,6 +27,9 @@
 #define AWAKE_FROM (COLLECT_FROM / 4) /* units pending from which on it does not matter */
 #define LAST_BIT 62                   /* the last two units of a block share it */
 
+_Static_assert((CB_UNIT_GRANULES >> CB_QUAD_SHIFT) % CB_SCAN_BYTES == 0,
+               "a unit is whole scans, in either space");
+
 static void push(struct cb_heap *owner, struct cb_block *block) {
     uint32_t head = atomic_load_explicit(&owner->inbox, memory_order_relaxed);
     do {

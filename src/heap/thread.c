@@ -30,7 +30,6 @@
 #include "heap/reserve.h"
 #include "heap/bin.h"
 #include "heap/room.h"
-#include "heap/space.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -181,44 +180,13 @@ static void run_heap(struct cb_heap *heap) {
     cb_lock_drop(&heap->lock);
 }
 
-/* The page that the fresh part of the block begins in has nothing but dead runs before that. Small space only. */
-static bool page_is_dead(const struct cb_block *block) {
-    size_t before = block->fresh % CB_TO_GRANULES(cb_page_size), dead = 0;
-    for (size_t at = block->fresh - before; at < block->fresh; at += CB_UNIT_GRANULES) {
-        size_t unit = at / CB_UNIT_GRANULES;
-        dead += (block->full >> unit & 1) != 0 ? CB_UNIT_GRANULES : block->unit_dead[unit];
-    }
-    return dead == before;
-}
-
-/*
- * The fresh part of a block begins where the last object ended, or where the cursor has fallen back to. A part of the
- * page that this is in has been used, so it is resident: the rest of it dies, and so does the page where nothing lives
- * before. In the small space that is asked first, for what is dead there is not found again until much of the block is.
- */
-static void end_page(struct cb_heap *heap, enum cb_space_kind space) {
-    cb_lock_take(&heap->lock);
-    struct cb_block *block = heap->space[space].fresh_block;
-    if (block != NULL) {
-        size_t from = block->fresh, to = cb_align_up(from, CB_TO_GRANULES(cb_page_size));
-        if (to != from && to <= cb_space_facts[space].end && (space == CB_MEDIUM || page_is_dead(block))) {
-            size_t at = cb_block_first(block) + from;
-            block->fresh = (uint16_t)to;
-            cb_count(&heap->used, to - from);
-            cb_purge_leave_untouched(heap, block, at << CB_GRANULE_SHIFT, to - from);
-            cb_space_die(heap, block, at, to - from);
-        }
-    }
-    cb_lock_drop(&heap->lock);
-}
-
 /* Whatever the heap holds for its thread goes, for nobody may ever have it again. */
 static void cool(struct cb_thread *t) {
     struct cb_heap *heap = t->heap;
-    end_page(heap, CB_MEDIUM); /* now, so that it goes back together with what dies in bins */
+    cb_refill_end_page(heap, CB_MEDIUM); /* now, so that it goes back together with what dies in bins */
     cb_bin_give_up(t);
     cb_refill_retire(t); /* once more: blocks may be empty now */
-    end_page(heap, CB_SMALL);
+    cb_refill_end_page(heap, CB_SMALL);
     cb_release_all(heap);
     heap->warm = false;
 }
